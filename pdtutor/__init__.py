@@ -1,0 +1,1 @@
+"""pdtutor: progressive distillation and the implicit curriculum, as a course and a package."""
