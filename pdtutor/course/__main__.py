@@ -1,0 +1,97 @@
+"""`python -m pdtutor.course build|notebooks|pair|stamp`: what the Makefile calls."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import tyro
+
+from pdtutor.claims import COLUMNS
+from pdtutor.course import build as building
+from pdtutor.course import lessons
+from pdtutor.course import pair as pairing
+from pdtutor.course import stamp as stamping
+
+
+def build(*, root: Path = Path(), out: Path = Path("build")) -> None:
+    """Execute every lesson; write OUT/course/*.html and OUT/claims.csv; fail where a lesson or a claim does.
+
+    Args:
+        root: the top of the clone.
+        out: where the results go; notebooks/ is not touched.
+    """
+    sources, pages = lessons.sources(root), out / "course"
+    shutil.rmtree(pages, ignore_errors=True)  # a page of a lesson that is gone would stay
+    pages.mkdir(parents=True)
+    entries, failures = [], []
+    for source in sources:
+        run, entry = building.run_lesson(source, pages=pages)
+        entries.append(entry)
+        failures += [run.failure] if run.failure else []
+    index = building.write_index(entries, pages)
+    table = pd.DataFrame([row for entry in entries for row in entry["claims"]], columns=COLUMNS)
+    table.to_csv(out / "claims.csv", index=False)
+    print(f"\n{building.as_text(table)}\n\nLessons: {index}\nClaims:  {out / 'claims.csv'}", flush=True)
+    failures += [f"does not hold: {claim}" for claim in table.loc[~table["holds"].astype(bool), "claim"]]
+    _exit(failures)
+
+
+def notebooks(*lesson: str, root: Path = Path()) -> None:
+    """Execute lessons and solutions and store their outputs in the .ipynb of each pair.
+
+    Args:
+        lesson: names such as 02_teacher_training, or none for all.
+        root: the top of the clone.
+    """
+    sources = lessons.sources(root) + lessons.solutions(root)
+    known = {source.stem for source in sources}
+    if not known.issuperset(lesson):
+        raise ValueError(f"no lesson called {sorted(set(lesson) - known)}; known: {sorted(known)}")
+    chosen = [source for source in sources if not lesson or source.stem in lesson]
+    _exit([failure for source in chosen if (failure := pairing.rerun(source, root=root))])
+
+
+def pair(*, root: Path = Path()) -> None:
+    """Check that every .ipynb is in step with its .py, was run once from top to bottom, and holds no error.
+
+    Args:
+        root: the top of the clone.
+    """
+    sources = lessons.sources(root) + lessons.solutions(root)
+    failures = [f"{source}: {fault}" for source in sources for fault in pairing.faults(source, root=root)]
+    failures += [f"{orphan}: has no .py" for orphan in pairing.orphans(root)]
+    _exit(failures)
+    print(f"{len(sources)} pairs in step")
+
+
+def stamp(*, root: Path = Path()) -> None:
+    """Write the address of the clone's `origin` into pyproject.toml, the lessons and the README.
+
+    Args:
+        root: the top of the clone.
+    """
+    address = stamping.origin(root)
+    changed = stamping.stamp(root, address)
+    print(f"{address}: {len(changed)} files changed", *changed, sep="\n  ")
+
+
+def _exit(failures: list[str]) -> None:
+    """Leave with status 1 and the failures on the error stream, if there are any."""
+    if failures:
+        sys.exit("\n" + "\n".join(failures))
+
+
+def main() -> None:
+    """Read the command line."""
+    commands = {"build": build, "notebooks": notebooks, "pair": pair, "stamp": stamp}
+    try:
+        tyro.extras.subcommand_cli_from_dict(commands)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

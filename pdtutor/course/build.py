@@ -1,0 +1,83 @@
+"""Execute every lesson, publish the executed notebooks as HTML, and gather what they claim."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import textwrap
+from importlib.resources import files
+from itertools import zip_longest
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+from nbconvert import HTMLExporter
+
+from pdtutor.course import lessons
+from pdtutor.course.execute import Execution, execute
+
+
+def run_lesson(source: Path, *, pages: Path) -> tuple[Execution, dict]:
+    """The executed lesson, its page written into `pages`, and its entry for the index."""
+    notebook = lessons.read(source)
+    # Alone in an empty folder, as on Colab: a lesson that leans on its neighbours' files fails here.
+    with tempfile.TemporaryDirectory() as folder:
+        run = execute(notebook, name=source.stem, folder=Path(folder))
+    title, summary = lessons.heading(notebook)
+    title = title or source.stem
+    page = pages / f"{source.stem}.html"
+    exporter = HTMLExporter(embed_images=True, require_js_url="", jquery_url="")
+    body, _ = exporter.from_notebook_node(run.notebook, resources={"metadata": {"name": title}})
+    page.write_text(body, encoding="utf-8")
+    entry = {
+        "title": title,
+        "summary": summary,
+        "page": page.name,
+        "seconds": run.seconds,
+        "failure": run.failure,
+        "claims": lessons.claims(run.notebook).to_dict("records"),
+    }
+    return run, entry
+
+
+def write_index(entries: list[dict], folder: Path) -> Path:
+    """Write index.html into `folder`: each lesson with its title, summary, run time and claims."""
+    template = files("pdtutor.course").joinpath("index.html.j2").read_text(encoding="utf-8")
+    claims = [row for entry in entries for row in entry["claims"]]
+    html = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
+    page = folder / "index.html"
+    page.write_text(
+        html.render(
+            lessons=entries,
+            total=sum(entry["seconds"] for entry in entries),
+            held=sum(row["holds"] for row in claims),
+            count=len(claims),
+            duration=duration,
+        ),
+        encoding="utf-8",
+    )
+    return page
+
+
+def duration(seconds: float) -> str:
+    """`seconds` for a reader: "45 s" or "3 min 20 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def as_text(table: pd.DataFrame, *, width: int | None = None) -> str:
+    """The claims as a table (claim | paper | measured | holds), wrapped to `width` or the terminal's."""
+    width = width or shutil.get_terminal_size((110, 24)).columns
+    rows = [("claim", "paper", "measured", "holds")]
+    rows += [(r.claim, r.paper, r.measured, "yes" if r.holds else "NO") for r in table.itertuples()]
+    room = max(width - len("holds") - 3 * len(" | "), 30)
+    widths = [room * 40 // 100, room * 28 // 100, room * 32 // 100, len("holds")]
+    lines = []
+    for row in rows:
+        wrapped = [textwrap.wrap(str(cell), size) for cell, size in zip(row, widths, strict=True)]
+        for parts in zip_longest(*wrapped, fillvalue=""):
+            padded = (part.ljust(size) for part, size in zip(parts, widths, strict=True))
+            lines.append(" | ".join(padded).rstrip())
+        if row is rows[0]:
+            lines.append("-+-".join("-" * size for size in widths))
+    return "\n".join(lines)

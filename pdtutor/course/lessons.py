@@ -1,0 +1,121 @@
+"""What a lesson is: a percent-format .py, its .ipynb, and two cells that all lessons share word for word."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import jupytext
+import pandas as pd
+from nbformat import NotebookNode
+
+from pdtutor.claims import COLUMNS, MIME
+
+PLACEHOLDER = "OWNER"
+
+# The canonical bodies, by the cell's tag. `make stamp` writes them into the lessons; nothing else does.
+BADGE = (
+    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
+    "(https://colab.research.google.com/github/{slug}/blob/main/{path})"
+)
+SETUP = """\
+# Set-up: installs pdtutor where it is missing (Colab), beside the torch and numpy already there.
+import importlib
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+
+REPOSITORY = "{address}"
+if find_spec("pdtutor") is None:
+    if "/{placeholder}/" in REPOSITORY:
+        raise ImportError("pdtutor has no public address yet: pip install a clone, or run `make stamp` in it")
+    kept = [f"{{name}}=={{version(name)}}" for name in ("torch", "numpy") if find_spec(name)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"pdtutor @ git+{{REPOSITORY}}", *kept], check=True)
+    importlib.invalidate_caches()"""
+
+
+def sources(root: Path) -> list[Path]:
+    """The lessons' .py files, in order. Raises FileNotFoundError where there are none."""
+    found = sorted((root / "notebooks").glob("*.py"))
+    if not found:
+        raise FileNotFoundError(f"no lesson in {(root / 'notebooks').resolve()}: run at the top of the clone")
+    return found
+
+
+def solutions(root: Path) -> list[Path]:
+    """The .py files of the solved exercises, in order."""
+    return sorted((root / "notebooks" / "solutions").glob("*.py"))
+
+
+def address(root: Path) -> str:
+    """The repository's public address, from pyproject.toml: the one place that holds it."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project["urls"]["Repository"]
+
+
+def slug(address: str) -> str:
+    """`owner/name` of a GitHub address, in any of git's spellings.
+
+    Raises ValueError for any other host: Colab opens notebooks from GitHub only.
+    """
+    match = re.fullmatch(
+        r"(?:(?:https?|ssh|git)://)?(?:[^@/]+@)?(?:www\.)?github\.com(?::\d+)?[:/]+([\w.-]+)/([\w.-]+?)(?:\.git)?/?",
+        address.strip(),
+    )
+    if match is None:
+        raise ValueError(f"{address!r} is not on GitHub, and Colab opens notebooks from GitHub only")
+    return "/".join(match.groups())
+
+
+def shared_cells(path: Path, root: Path, address: str) -> dict[str, str]:
+    """What the cells tagged `badge` and `setup` of the lesson at `path` (.py or .ipynb) must say."""
+    notebook = path.with_suffix(".ipynb").resolve().relative_to(root.resolve()).as_posix()
+    return {
+        "badge": BADGE.format(slug=slug(address), path=notebook),
+        "setup": SETUP.format(address=address, placeholder=PLACEHOLDER),
+    }
+
+
+def tagged(notebook: NotebookNode, tag: str) -> NotebookNode:
+    """The one cell tagged `tag`. Raises ValueError where there is none, or more than one."""
+    cells = [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+    if len(cells) != 1:
+        raise ValueError(f"{len(cells)} cells are tagged {tag!r}; a lesson has exactly one")
+    return cells[0]
+
+
+def heading(notebook: NotebookNode) -> tuple[str, str]:
+    """The lesson's title (its first heading) and summary (the first sentence of prose after it)."""
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    title = re.search(r"^# +(.+)$", text, re.MULTILINE)
+    if title is None:
+        return "", ""
+    paragraphs = (paragraph.strip() for paragraph in re.split(r"\n\s*\n", text[title.end() :]))
+    # Prose starts with a letter, emphasis or mathematics; badges, headings, lists and tables do not.
+    prose = next((" ".join(p.split()) for p in paragraphs if re.match(r"[\w$\"“'_]|\*\*?\w", p)), "")
+    return title.group(1).strip(), re.split(r"(?<=[.!?:]) (?=[A-Z])", prose)[0]
+
+
+def claims(notebook: NotebookNode) -> pd.DataFrame:
+    """The claims that an executed notebook displays, one a row; a later display replaces an earlier one."""
+    rows = {
+        row["claim"]: row
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        for row in output.get("data", {}).get(MIME, {}).get("claims", [])
+    }
+    return pd.DataFrame(list(rows.values()), columns=COLUMNS)
+
+
+def without_progress(outputs: list) -> list:
+    """The outputs less widgets, which are dead once stored, and less the error stream: bars and warnings."""
+    widget = "application/vnd.jupyter.widget-view+json"
+    return [out for out in outputs if out.get("name") != "stderr" and widget not in out.get("data", {})]
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook at `path`, a .py in percent format or an .ipynb."""
+    return jupytext.read(path)

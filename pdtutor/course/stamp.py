@@ -1,0 +1,63 @@
+"""Write the public address into every place that shows it, so that a fork's badges open the fork."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupytext.config import load_jupytext_config
+
+from pdtutor.course import lessons
+
+
+def origin(root: Path) -> str:
+    """The address of the clone's `origin` as https://github.com/owner/name.
+
+    Raises ValueError where there is no such remote or it is not on GitHub.
+    """
+    answer = subprocess.run(
+        ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True, check=False
+    )
+    if answer.returncode != 0:
+        raise ValueError("this clone has no remote called origin: git remote add origin https://github.com/…")
+    return f"https://github.com/{lessons.slug(answer.stdout)}"
+
+
+def stamp(root: Path, address: str) -> list[Path]:
+    """Write `address` into pyproject.toml, every lesson and the README; the files that changed.
+
+    Stored outputs stay, and each .py stays in step with its .ipynb. Raises ValueError for a lesson without
+    its `badge` or `setup` cell, before anything is written.
+    """
+    old, new = lessons.slug(lessons.address(root)), lessons.slug(address)
+    after = {}
+    for path in (root / "pyproject.toml", root / "README.md"):
+        text = path.read_text(encoding="utf-8")
+        after[path] = re.sub(rf"(github(?:\.com)?[/:]){re.escape(old)}(?![\w-])", rf"\g<1>{new}", text)
+    for source in lessons.sources(root) + lessons.solutions(root):
+        for path in (source, source.with_suffix(".ipynb")):
+            if path.exists():
+                after[path] = _stamped(path, root, address)
+    changed = [path for path, text in after.items() if path.read_text(encoding="utf-8") != text]
+    for path in changed:
+        path.write_text(after[path], encoding="utf-8")
+    return changed
+
+
+def _stamped(path: Path, root: Path, address: str) -> str:
+    notebook = lessons.read(path)
+    try:
+        shared = lessons.shared_cells(path, root, address)
+        cells = {text: lessons.tagged(notebook, tag) for tag, text in shared.items()}
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    if all(cell.source == text for text, cell in cells.items()):
+        return path.read_text(encoding="utf-8")
+    for text, cell in cells.items():
+        cell.source = text
+    if path.suffix == ".ipynb":
+        return nbformat.writes(notebook) + "\n"
+    return jupytext.writes(notebook, fmt="py:percent", config=load_jupytext_config(str(path.resolve())))
