@@ -1,0 +1,54 @@
+# Every target builds .venv by itself. Needs Python >= 3.11, git and make (GNU make 3.81, as on macOS, will do).
+# Another Python:             make course PYTHON=python3.12
+# pip reads its own settings, e.g. a smaller torch on a Linux machine without a GPU:
+#                             PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make course
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help course test lab notebooks bench stamp clean
+
+help:       ## this list
+	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+course: .venv/.installed-course  ## run every lesson; HTML in build/course, claims in build/claims.csv
+	$(BIN)/python -m pdtutor.course build
+
+test: .venv/.installed-test  ## lint, unit tests, pairs in step, stored outputs reproduced
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pdtutor.course pair
+	$(BIN)/python -m pytest --nbval --nbval-current-env notebooks
+
+lab: .venv/.installed-course  ## open JupyterLab on the lessons
+	$(BIN)/jupyter lab notebooks
+
+notebooks: .venv/.installed-course  ## re-execute lessons and solutions and store their outputs
+	$(BIN)/python -m pdtutor.course notebooks $(LESSON)
+
+bench: .venv/.installed-course  ## measure the speeds this project claims; build/bench.csv
+	$(BIN)/python -m benchmarks
+
+stamp: .venv/.installed-course  ## write the address of the clone's origin into badges and set-up cells
+	$(BIN)/python -m pdtutor.course stamp
+
+clean:      ## remove build/ and caches (.venv stays)
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# One stamp for each extra; installing again is quick when only a constraint changed.
+.venv/.installed-%: pyproject.toml constraints.txt
+	@test -x $(BIN)/pip || $(MAKE) --no-print-directory environment
+	$(BIN)/python -m pip install -c constraints.txt -e '.[$*]'
+	@touch $@
+
+.PHONY: environment
+environment:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "pdtutor needs Python 3.11 or newer, and '$(PYTHON)' is `$(PYTHON) --version 2>&1`."; \
+	  echo "Name another one: make course PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: its venv module is not installed."; \
+	  echo "On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv .venv
