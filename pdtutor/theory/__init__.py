@@ -1,0 +1,53 @@
+"""The theory in numbers: Fourier coefficients, population gradients, the two-stage algorithm, sample complexity.
+
+Needs numpy, numba and pandas only, and no other part of pdtutor. Lesson 1 walks through it.
+"""
+
+from .algorithm import (
+    TwoLayerNet,
+    TwoStageResult,
+    degree_one_coefficients,
+    random_signs,
+    stage_one_teacher,
+    two_stage,
+)
+from .fourier import (
+    MAX_TABLE_DIM,
+    degree_weights,
+    fourier_coefficient,
+    fourier_coefficients,
+    hypercube,
+    parity,
+    subset_index,
+    walsh_hadamard,
+)
+from .gradients import parity_gradient, population_gradient
+from .samples import PowerLaw, fit_slope, sample_complexity, samples_to_separate
+from .threshold import fourier_gap, predicted_samples, threshold_coefficient, tie_free_bias
+
+__all__ = [
+    "MAX_TABLE_DIM",
+    "PowerLaw",
+    "TwoLayerNet",
+    "TwoStageResult",
+    "degree_one_coefficients",
+    "degree_weights",
+    "fit_slope",
+    "fourier_coefficient",
+    "fourier_coefficients",
+    "fourier_gap",
+    "hypercube",
+    "parity",
+    "parity_gradient",
+    "population_gradient",
+    "predicted_samples",
+    "random_signs",
+    "sample_complexity",
+    "samples_to_separate",
+    "stage_one_teacher",
+    "subset_index",
+    "threshold_coefficient",
+    "tie_free_bias",
+    "two_stage",
+    "walsh_hadamard",
+]

@@ -1,0 +1,317 @@
+"""pdtutor.theory against brute force: every closed form has an enumeration or a plain twin here."""
+
+from itertools import combinations
+from math import comb, isinf, isnan, sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pdtutor import theory
+from pdtutor.theory.samples import gated_sums, gated_sums_plain, pack_signs, separates, unpack_signs
+
+dimensions = st.integers(1, 8)
+
+
+def random_table(d, seed):
+    return np.random.default_rng(seed).normal(size=2**d)
+
+
+# Walsh–Fourier
+
+
+def test_hypercube_sets_x_to_minus_one_where_the_bit_is_set():
+    assert theory.hypercube(2).tolist() == [[1, 1], [-1, 1], [1, -1], [-1, -1]]
+
+
+@given(dimensions, st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_coefficients_equal_the_defining_expectation(d, seed):
+    table, x = random_table(d, seed), theory.hypercube(d)
+    coefficients = theory.fourier_coefficients(table)
+    for size in range(d + 1):
+        for subset in combinations(range(d), size):
+            expected = np.mean(table * theory.parity(x, subset))
+            assert coefficients[theory.subset_index(subset, d)] == pytest.approx(expected, abs=1e-12)
+            assert theory.fourier_coefficient(table, subset) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(1, 12), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_parseval_and_inversion(d, seed):
+    table = random_table(d, seed)
+    coefficients = theory.fourier_coefficients(table)
+    assert np.sum(coefficients**2) == pytest.approx(np.mean(table**2))
+    np.testing.assert_allclose(theory.walsh_hadamard(coefficients), table, atol=1e-10)
+    weights = theory.degree_weights(table)
+    assert weights.shape == (d + 1,)
+    assert weights.sum() == pytest.approx(np.mean(table**2))
+
+
+def test_a_parity_has_one_coefficient_and_one_degree():
+    table = theory.parity(theory.hypercube(6), [1, 3, 4])
+    expected = np.zeros(64)
+    expected[0b011010] = 1
+    np.testing.assert_array_equal(theory.fourier_coefficients(table), expected)
+    np.testing.assert_array_equal(theory.degree_weights(table), [0, 0, 0, 1, 0, 0, 0])
+
+
+def test_the_transform_leaves_its_input_alone():
+    table = np.ones(8)
+    theory.walsh_hadamard(table)
+    np.testing.assert_array_equal(table, np.ones(8))
+
+
+# Threshold coefficients
+
+
+@pytest.mark.parametrize("d", [1, 2, 5, 8, 11, 15])
+@pytest.mark.parametrize("bias", [-3, -1, -0.5, 0, 0.5, 1, 2, 3, 40, -40])
+def test_threshold_coefficients_equal_brute_force(d, bias):
+    table = (theory.hypercube(d).sum(axis=1, dtype=int) + bias >= 0).astype(float)
+    coefficients = theory.fourier_coefficients(table)
+    for degree in range(d + 1):
+        brute = coefficients[theory.subset_index(range(degree), d)]
+        assert theory.threshold_coefficient(d, degree, bias=bias) == pytest.approx(brute, abs=1e-14)
+
+
+@pytest.mark.parametrize("bias", [1, -1])
+def test_the_four_coefficients_at_d_100(bias):
+    found = [abs(theory.threshold_coefficient(100, degree, bias=bias)) for degree in (1, 3, 5, 7)]
+    assert [f"{value:.2e}" for value in found] == ["3.98e-02", "4.02e-04", "1.24e-05", "6.54e-07"]
+
+
+def test_no_overflow_at_d_1000():
+    found = [theory.threshold_coefficient(1000, degree) for degree in (1, 3, 5, 999)]
+    # ξ_1 is half the chance that the other 999 coordinates are one apart: C(999, 499)/2^1000, about 1/√(2π·1000).
+    assert found[0] == comb(999, 499) / 2**1000
+    assert found[0] == pytest.approx(1 / sqrt(2 * np.pi * 1000), rel=1e-3)
+    assert all(0 < abs(value) < 1 for value in found)
+
+
+@given(st.integers(0, 200).map(lambda n: 2 * n + 1), st.integers(1, 20))
+@settings(max_examples=60, deadline=None)
+def test_an_odd_threshold_has_no_even_degrees(d, half_degree):
+    degree = 2 * half_degree
+    if degree <= d:
+        assert theory.threshold_coefficient(d, degree, bias=0) == 0
+
+
+@pytest.mark.parametrize("k", [2, 4, 6])
+def test_fourier_gap_scales_as_the_theory_says(k):
+    dims = [301, 601, 1201]
+    fit = theory.fit_slope(dims, [theory.fourier_gap(d, k) for d in dims])
+    assert fit.exponent == pytest.approx(-(k - 1) / 2, abs=0.02)
+    samples = theory.fit_slope(dims, [theory.predicted_samples(d, k) for d in dims])
+    assert k - 1 < samples.exponent < k - 1 + 0.25  # the logarithm of d adds a little
+
+
+def test_gap_without_signal_and_without_outsiders():
+    assert theory.fourier_gap(21, 3) == 0
+    assert isinf(theory.predicted_samples(21, 3))
+    assert theory.fourier_gap(4, 4) == abs(theory.threshold_coefficient(4, 3))
+
+
+# Population gradients
+
+
+@given(st.integers(1, 9), st.data())
+@settings(max_examples=60, deadline=None)
+def test_closed_gradient_equals_enumeration(d, data):
+    signs = np.array(data.draw(st.lists(st.sampled_from([-1, 1]), min_size=d, max_size=d)))
+    support = data.draw(st.sets(st.integers(0, d - 1), min_size=1))
+    bias = data.draw(st.sampled_from([-3, -1, -0.4, 0, 0.4, 1, 2]))
+    readout = data.draw(st.sampled_from([-2.0, 0.5, 1.0]))
+    labels = theory.parity(theory.hypercube(d), support)
+    exact = theory.population_gradient(signs, labels, bias=bias, readout=readout)
+    closed = theory.parity_gradient(signs, support, bias=bias, readout=readout)
+    np.testing.assert_allclose(closed, exact, rtol=0, atol=1e-12)
+
+
+def test_gradient_is_the_derivative_of_the_hinge_loss():
+    d, support, step = 7, [0, 2, 5], 1e-4
+    x = theory.hypercube(d)
+    labels = theory.parity(x, support)
+    rng = np.random.default_rng(0)
+    weights, readout, bias = rng.normal(size=d), 1e-3, 0.3  # a small readout keeps every margin active
+
+    def loss(w):
+        return np.mean(np.maximum(0, 1 - labels * readout * np.maximum(x @ w + bias, 0)))
+
+    numeric = [(loss(weights + step * e) - loss(weights - step * e)) / (2 * step) for e in np.eye(d)]
+    exact = theory.population_gradient(weights, labels, bias=bias, readout=readout)
+    np.testing.assert_allclose(numeric, exact, atol=1e-9)
+
+
+def test_an_odd_teacher_adds_half_its_degree_one_coefficient():
+    d = 9
+    teacher = theory.stage_one_teacher(d, [1, 2, 4, 7], width=8, seed=3)
+    table = teacher(theory.hypercube(d))
+    degree_one = [theory.fourier_coefficient(table, [j]) for j in range(d)]
+    signs = np.random.default_rng(1).choice([-1, 1], size=d)
+    gradient = theory.population_gradient(signs, table, readout=1.0)
+    np.testing.assert_allclose(gradient, -0.5 * np.array(degree_one), atol=1e-7)  # the teacher is float32
+
+
+# The two-stage algorithm
+
+
+@pytest.mark.parametrize("d", [12, 13])
+def test_stage_one_teacher_is_odd_and_blind_to_the_even_parity(d):
+    support = [0, 3, 5, 8]
+    x = theory.hypercube(d)
+    table = theory.stage_one_teacher(d, support, width=32, seed=1)(x)
+    np.testing.assert_allclose(table, -table[::-1], atol=1e-6)  # row 2^d − 1 − i is the negated row i
+    assert theory.fourier_coefficient(table, support) == pytest.approx(0, abs=1e-7)
+    share = theory.degree_weights(table)[1] / np.mean(table**2)
+    assert share > 0.85
+
+
+def test_teachers_of_one_seed_agree_on_the_support():
+    small, large = (theory.stage_one_teacher(d, range(4), width=8, seed=5) for d in (15, 41))
+    ratio = small.weights[:, :4] / large.weights[:, :4]
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-5)
+    np.testing.assert_array_equal(small.biases, large.biases)
+
+
+def test_teacher_weights_are_the_population_step():
+    d, support = 9, [0, 1, 4, 6]
+    net = theory.stage_one_teacher(d, support, width=6, seed=2)
+    labels = theory.parity(theory.hypercube(d), support)
+    sampled = theory.two_stage(d, 4, support=support, stage1_samples=200_000, stage2_samples=10, width=6, seed=0)
+    for result in (net, sampled.stage_one):
+        inside = np.abs(result.weights[:, support]).mean()
+        outside = np.abs(np.delete(result.weights, support, axis=1)).mean()
+        expected = theory.population_gradient(np.ones(d), labels)
+        assert outside / inside == pytest.approx(abs(expected[2] / expected[0]), rel=0.15)
+
+
+def test_one_step_on_labels_solves_a_small_parity_given_enough_samples():
+    few = theory.two_stage(15, 4, stage1_samples=1000, seed=0)
+    many = theory.two_stage(15, 4, stage1_samples=300_000, seed=0)
+    assert few.accuracy < 0.65
+    assert many.accuracy > 0.95
+    assert many.samples == 304_000
+    in_support = np.abs(many.stage_one.weights[:, many.support]).mean()
+    assert in_support > 2 * np.abs(many.stage_one.weights).mean()
+
+
+def test_an_intermediate_teacher_solves_it_where_labels_cannot():
+    support, settings_ = [2, 9, 20, 33], {"stage1_samples": 100_000, "steps": 3, "seed": 1}
+    teacher = theory.stage_one_teacher(51, support, seed=1)
+    taught = theory.two_stage(51, 4, support=support, teacher=teacher, **settings_)
+    labelled = theory.two_stage(51, 4, support=support, **settings_)
+    assert taught.accuracy > 0.8
+    assert labelled.accuracy < 0.6
+
+
+def test_the_teachers_scale_does_not_matter():
+    teacher = theory.stage_one_teacher(21, range(4), seed=0)
+    same = {"support": range(4), "stage1_samples": 500, "stage2_samples": 500, "width": 16, "seed": 0}
+    first = theory.two_stage(21, 4, teacher=teacher, **same)
+    second = theory.two_stage(21, 4, teacher=lambda x: 1024 * teacher(x), **same)
+    np.testing.assert_allclose(first.stage_one.weights, second.stage_one.weights, rtol=1e-5)
+
+
+def test_a_run_repeats_itself():
+    first, second = (theory.two_stage(15, 2, stage1_samples=500, width=8, seed=4) for _ in range(2))
+    np.testing.assert_array_equal(first.network.readout, second.network.readout)
+    assert first.accuracy == second.accuracy
+
+
+# Sample complexity
+
+
+@given(st.integers(1, 64), st.integers(1, 50), st.integers(0, 2**32 - 1))
+@settings(max_examples=30, deadline=None)
+def test_the_compiled_kernel_equals_its_plain_twin(d, n, seed):
+    rng = np.random.default_rng(seed)
+    x, signs = rng.choice([-1, 1], size=(n, d)), rng.choice([-1, 1], size=d)
+    targets = rng.integers(-5, 6, size=n).astype(float)
+    words = pack_signs(x)
+    np.testing.assert_array_equal(unpack_signs(words, d), x)
+    fast = gated_sums(words, pack_signs(signs[None])[0], targets, d, bias=0.5)
+    np.testing.assert_array_equal(fast, gated_sums_plain(x, signs, targets, bias=0.5))
+
+
+def test_separates_compares_magnitudes():
+    assert separates(np.array([-3.0, 1, 2, -1]), [0, 2])
+    assert not separates(np.array([-3.0, 1, 2, -2.5]), [0, 2])
+
+
+def test_sample_complexity_is_one_long_table_and_labels_cost_more():
+    frame = theory.sample_complexity([15, 31], k=2, seeds=range(6), progress=False)
+    assert list(frame.columns) == ["d", "k", "supervision", "seed", "samples"]
+    assert len(frame) == 2 * 2 * 6
+    medians = frame.groupby("supervision")["samples"].median()
+    assert medians["labels"] > 5 * medians["teacher"]
+
+
+def test_a_run_that_never_separates_is_nan():
+    frame = theory.sample_complexity([31], k=4, supervision=["labels"], seeds=[0], max_samples=1000, progress=False)
+    assert isnan(frame["samples"][0])
+
+
+def test_fit_slope_recovers_a_power_law_and_its_error():
+    x = np.array([1.0, 2, 4, 8, 16])
+    exact = theory.fit_slope(x, 3 * x**2.5)
+    assert exact.exponent == pytest.approx(2.5)
+    assert exact.prefactor == pytest.approx(3)
+    assert exact.stderr == pytest.approx(0, abs=1e-10)
+    # Against the textbook formula through the normal equations.
+    y = np.array([1.0, 3, 5, 20, 30])
+    design = np.column_stack([np.ones(5), np.log(x)])
+    solution, residual, *_ = np.linalg.lstsq(design, np.log(y), rcond=None)
+    covariance = residual[0] / 3 * np.linalg.inv(design.T @ design)
+    found = theory.fit_slope(x, y)
+    assert found.exponent == pytest.approx(solution[1])
+    assert found.stderr == pytest.approx(sqrt(covariance[1, 1]))
+
+
+# Bad input names the value and what is allowed
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: theory.hypercube(21), r"d = 21.*d ≤ 20"),
+        (lambda: theory.hypercube(0), r"d = 0.*at least 1"),
+        (lambda: theory.hypercube(2.5), r"d = 2\.5.*whole number"),
+        (lambda: theory.walsh_hadamard(np.ones(6)), r"shape \(6,\).*2\^d"),
+        (lambda: theory.walsh_hadamard(np.ones(1)), r"shape \(1,\)"),
+        (lambda: theory.walsh_hadamard(np.ones((2, 2))), r"shape \(2, 2\).*one axis"),
+        (lambda: theory.fourier_coefficient(np.ones(4), [2]), r"\[2\].*0…1"),
+        (lambda: theory.parity(np.ones((3, 4)), [0, 0]), r"\[0, 0\].*twice"),
+        (lambda: theory.threshold_coefficient(10, 11), r"degree = 11.*0 to d = 10"),
+        (lambda: theory.threshold_coefficient(10, -1), r"degree = -1"),
+        (lambda: theory.threshold_coefficient(10, 1, bias=float("nan")), r"bias = nan.*finite"),
+        (lambda: theory.fourier_gap(10, 0), r"k = 0.*1 to d = 10"),
+        (lambda: theory.fourier_gap(10, 11), r"k = 11.*1 to d = 10"),
+        (lambda: theory.predicted_samples(4, 4), r"k = 4"),
+        (lambda: theory.population_gradient(np.ones(3), np.ones(4)), r"shape \(4,\).*\(8,\)"),
+        (lambda: theory.population_gradient(np.ones((2, 3)), np.ones(4)), r"shape \(2, 3\).*one neuron"),
+        (lambda: theory.population_gradient(np.ones(25), np.ones(4)), r"d = 25.*closed forms"),
+        (lambda: theory.parity_gradient(np.full(4, 0.5), [0]), r"weights ±1"),
+        (lambda: theory.parity_gradient(np.ones(4), []), r"at least one"),
+        (lambda: theory.stage_one_teacher(9, [0, 1, 2]), r"k = 3.*even k"),
+        (lambda: theory.stage_one_teacher(9, [0, 1], width=3), r"width = 3.*even"),
+        (lambda: theory.stage_one_teacher(9, [0, 9]), r"\[0, 9\].*0…8"),
+        (lambda: theory.degree_one_coefficients(lambda x: 0 * x[:, 0], 3), r"0 on every sample"),
+        (lambda: theory.two_stage(5, 6, stage1_samples=10), r"k = 6.*1 to d = 5"),
+        (lambda: theory.two_stage(5, 2, stage1_samples=10, width=5), r"width = 5"),
+        (lambda: theory.two_stage(5, 2, stage1_samples=2, steps=3), r"steps = 3, stage1_samples = 2"),
+        (lambda: theory.two_stage(5, 2, stage1_samples=10, support=[1]), r"\[1\].*k = 2"),
+        (lambda: theory.sample_complexity([20]), r"d = 20.*odd d"),
+        (lambda: theory.sample_complexity([65]), r"d = 65.*63"),
+        (lambda: theory.sample_complexity([21], k=3), r"k = 3.*even k"),
+        (lambda: theory.sample_complexity([5], k=6), r"k = 6.*1 to d = 4"),
+        (lambda: theory.sample_complexity([21], supervision=["label"]), r"\['label'\].*'labels', 'teacher'"),
+        (lambda: theory.fit_slope([1, 2], [1, 2]), r"at least 3 pairs"),
+        (lambda: theory.fit_slope([1, 2, 3], [1, 2, 0]), r"positive"),
+        (lambda: theory.fit_slope([1, 2, 3], [1, 2, float("nan")]), r"finite"),
+    ],
+)
+def test_bad_input_is_a_value_error_that_says_what_is_allowed(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
