@@ -1,0 +1,102 @@
+"""How an exercise checker answers: ✓, or one small case with what was given and what came back, and a hint.
+
+A checker runs the reader's function on a few cases and prints. It never raises and returns None, so that it can stand
+as the last line of a notebook cell, and it prints the same text on every machine: rounded numbers, no addresses.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of the reader's function: keyword name → value (passed in this order), and the right answer.
+
+    `mistakes` maps a hint to the wrong answer that calls for it; the general hint is used when none matches.
+    """
+
+    given: Mapping[str, Any]
+    expected: Any
+    mistakes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def check(name: str, function: Any, cases: Sequence[Case], *, hint: str, success: str, tolerance: float = 1e-6) -> None:
+    """Print the verdict on `function` for the exercise `name`.
+
+    Numbers agree within `tolerance` relative to the largest expected one. The first case that fails decides.
+    """
+    print(_verdict(name, function, cases, hint, success, tolerance))
+
+
+def _verdict(name: str, function: Any, cases: Sequence[Case], hint: str, success: str, tolerance: float) -> str:
+    if function is None or function is Ellipsis:
+        return _unsolved(name)
+    if not callable(function):
+        return f"✗ {name}: expected a function, got {_show(function)}. Pass the function itself, without calling it."
+    for case in cases:
+        try:
+            found = function(*deepcopy(list(case.given.values())))
+        except NotImplementedError:
+            return _unsolved(name)
+        except (Exception, SystemExit) as error:  # whatever the reader's code does, the lesson goes on
+            return _failure(name, case, f"your function stopped with {_show_error(error)}", hint)
+        if found is None or found is Ellipsis:
+            return _unsolved(name)
+        problem = _difference(found, case.expected, tolerance)
+        if problem:
+            matching = (text for text, wrong in case.mistakes.items() if not _difference(found, wrong, tolerance))
+            return _failure(name, case, problem, next(matching, hint))
+    return f"✓ {name}: {success}"
+
+
+def _unsolved(name: str) -> str:
+    return f"… {name}: not solved yet. Fill in the function, then run this cell again."
+
+
+def _failure(name: str, case: Case, problem: str, hint: str) -> str:
+    given = ", ".join(f"{key} = {_show(value)}" for key, value in case.given.items())
+    return "\n".join(
+        [f"✗ {name}: {problem}", f"  given:    {given}", f"  expected: {_show(case.expected)}", f"  hint:     {hint}"]
+    )
+
+
+def _difference(found: Any, expected: Any, tolerance: float) -> str:
+    """What is wrong with the answer, in one line; empty when it is right."""
+    try:
+        values = np.asarray(found, dtype=np.float64)
+    except Exception:  # an object may refuse in any way it likes
+        return f"got {_show(found)}, which is not a number or an array of numbers"
+    target = np.asarray(expected, dtype=np.float64)
+    if values.shape != target.shape:
+        return f"got shape {values.shape}, expected shape {target.shape}"
+    if np.isnan(values).any():
+        return f"got {_show(found)}: something divided 0 by 0 or overflowed"
+    scale = float(np.abs(target).max(initial=0.0)) or 1.0
+    if np.all(np.abs(values - target) <= tolerance * scale):
+        return ""
+    return f"got {_show(found)}"
+
+
+def _show_error(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _show(value: Any) -> str:
+    """A short text for a value, the same on every machine: six significant digits, one line, no memory addresses."""
+    if isinstance(value, bool | np.bool_ | str):
+        return repr(value)
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except Exception:
+        return f"a {type(value).__name__}"
+    if numbers.ndim == 0:
+        return f"{float(numbers):.6g}"
+    if numbers.size > 64:
+        return f"an array of shape {numbers.shape}"
+    text = np.array2string(numbers, separator=", ", formatter={"float_kind": lambda number: f"{number:.6g}"})
+    return " ".join(text.split())

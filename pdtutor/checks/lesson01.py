@@ -1,0 +1,144 @@
+"""Checkers for the exercises of lesson 1, sparse parity and its theory (notebooks/01_sparse_parity_theory.py).
+
+Expected answers are worked out here with plain numpy, apart from `pdtutor.theory`, so that one can catch the other.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .core import Case, check
+
+CUBE = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1], [1, 1, -1], [-1, 1, -1], [1, -1, -1], [-1, -1, -1]])
+
+
+def parity_label(function: Callable) -> None:
+    """Check `function(x, support)`: x (n, d) with entries ±1, support a list of coordinates → labels (n,)."""
+    x = np.array([[1, 1, 1, 1], [-1, 1, 1, 1], [-1, -1, 1, -1], [1, -1, -1, 1]])
+    support = [0, 2, 3]
+    picked = x[:, support]
+    mistakes = {
+        "a parity multiplies its coordinates; you added them.": picked.sum(axis=1),
+        "only the coordinates in the support count; you multiplied all d of them.": x.prod(axis=1),
+        "multiply along axis 1, over the coordinates: one label for each of the n inputs.": picked.prod(axis=0),
+        "keep the labels at ±1; the number of −1s modulo 2 is 0 or 1.": (picked == -1).sum(axis=1) % 2,
+        "the sign is flipped: an even number of −1s multiplies to +1.": -picked.prod(axis=1),
+    }
+    check(
+        "parity_label",
+        function,
+        [
+            Case({"x": x, "support": support}, picked.prod(axis=1), mistakes),
+            Case({"x": x, "support": [1]}, x[:, 1]),
+        ],
+        hint="x[:, support] picks the columns, shape (n, k); multiply them along axis 1.",
+        success="your labels are the products over the support, one for each input.",
+    )
+
+
+def coefficient(function: Callable) -> None:
+    """Check `function(f, x, subset)`: f (n,) values at the inputs x (n, d), a list of coordinates → f̂(subset)."""
+    f = np.sign(CUBE.sum(axis=1)) + 0.25  # majority, and a mean to tell E[f] from E[χ]
+    subset = [0, 1, 2]
+    character = CUBE.prod(axis=1)
+    mistakes = {
+        "this is the sum over the inputs; an expectation divides it by their number.": np.sum(f * character),
+        "you returned one product per input; average them.": f * character,
+        "this is E[f]: the parity of the subset is missing.": np.mean(f),
+        "this is E[χ]: f itself is missing.": np.mean(character),
+        "add no absolute value: a coefficient has a sign.": abs(np.mean(f * character)),
+    }
+    shifted = CUBE[:, 1] * 2.0 + 0.25
+    check(
+        "coefficient",
+        function,
+        [
+            Case({"f": f, "x": CUBE, "subset": subset}, np.mean(f * character), mistakes),
+            Case({"f": shifted, "x": CUBE, "subset": [1]}, 2.0),
+            Case(
+                {"f": shifted, "x": CUBE, "subset": []},
+                0.25,
+                {"the empty subset has the parity 1 everywhere; its coefficient is the mean of f.": 0.0},
+            ),
+        ],
+        hint="f̂(S) = E[f(x)·χ_S(x)]: multiply f by the parity of the columns in S, then take the mean.",
+        success="majority on three bits has −1/2 on all three together, and the empty subset gives the mean.",
+    )
+
+
+def descent_direction(function: Callable) -> None:
+    """Check `function(signs, support, xi_inside, xi_outside)`: weights ±1 (d,) → −∂L/∂w for a unit readout (d,)."""
+    signs, support = np.array([-1, -1, -1, 1, -1, 1]), [0, 1, 3, 4]
+    inside = np.isin(np.arange(6), support)
+    character = signs[support].prod()
+    xi_inside, xi_outside = -0.0625, 0.03125
+    expected = character * signs * np.where(inside, xi_inside, xi_outside)
+    mistakes = {
+        "the sign is that of the gradient; descent moves against it.": -expected,
+        "the two coefficients are swapped: ξ_{k−1} belongs to the support.": character
+        * signs
+        * np.where(inside, xi_outside, xi_inside),
+        "for j in S the product runs over S without j: one factor w_j less. You kept all of S.": character
+        * np.where(inside, xi_inside, xi_outside * signs),
+        "for j outside S the product takes one more factor, w_j.": character
+        * np.where(inside, xi_inside * signs, xi_outside),
+        "the product of the signs, χ, is missing.": np.where(inside, xi_inside, xi_outside),
+        "the coordinates outside S get ξ_{k+1}; they are not 0.": np.where(inside, expected, 0),
+    }
+    given = {"signs": signs, "support": support, "xi_inside": xi_inside, "xi_outside": xi_outside}
+    check(
+        "descent_direction",
+        function,
+        [Case(given, expected, mistakes)],
+        hint="ξ_{k−1}·χ_{S∖j}(w) for j in S, ξ_{k+1}·χ_{S∪j}(w) for j outside; χ is the product of the signs.",
+        success="inside ξ_{k−1}·χ_{S∖j}(w), outside ξ_{k+1}·χ_{S∪j}(w).",
+    )
+
+
+def samples_to_resolve(function: Callable) -> None:
+    """Check `function(signal, sigmas)` → the least whole n with sigmas·√(½/n) ≤ signal."""
+    mistakes = {
+        "the error falls as 1/√n, so n grows as 1/signal²: square it.": 18.0,
+        "each sample counts only when the neuron is on: the variance is ½, not 1.": 144.0,
+        "square the number of standard errors too.": 24.0,
+    }
+    check(
+        "samples_to_resolve",
+        function,
+        [
+            Case({"signal": 0.25, "sigmas": 3.0}, 72.0, mistakes),
+            Case(
+                {"signal": 0.3, "sigmas": 1.0},
+                6.0,
+                {
+                    "a number of samples is whole: round up.": 0.5 / 0.09,
+                    "round up, not down: with one sample fewer the error is still too large.": 5.0,
+                },
+            ),
+        ],
+        hint="solve sigmas·√(½/n) = signal for n, then round up.",
+        success="the signal enters squared: ten times smaller costs a hundred times more.",
+    )
+
+
+def degree_one_share(function: Callable) -> None:
+    """Check `function(f, x)`: f (2^d,) at every input x (2^d, d) → the share of the variance of f in degree 1."""
+    f = 3.0 + CUBE[:, 0] - 2.0 * CUBE[:, 2] + CUBE[:, 0] * CUBE[:, 1] + 2.0 * CUBE.prod(axis=1)
+    mistakes = {
+        "divide by the variance of f: the mean square also counts the constant.": 5 / 19,
+        "square the coefficients before you add them.": -1 / 10,
+        "energies are squares; you added absolute values.": 3 / 10,
+        "this is the energy itself; divide it by the variance of f.": 5.0,
+        "divide by the variance, not by the standard deviation.": 5 / np.sqrt(10),
+        "this is the share for each coordinate; add them up.": np.array([0.1, 0.0, 0.4]),
+    }
+    check(
+        "degree_one_share",
+        function,
+        [
+            Case({"f": f, "x": CUBE}, 0.5, mistakes),
+            Case({"f": CUBE.prod(axis=1).astype(float), "x": CUBE}, 0.0),
+        ],
+        hint="the d coefficients are the means of f·x_j; add their squares and divide by the variance of f.",
+        success="half of the test function is degree 1; a parity of three bits has none.",
+    )
