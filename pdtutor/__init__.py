@@ -1,1 +1,39 @@
-"""pdtutor: progressive distillation and the implicit curriculum, as a course and a package."""
+"""pdtutor: progressive distillation and the implicit curriculum, as a course and a package.
+
+The nouns, in the order in which they meet: a **task** gives batches; `train` fits a **model** to it and leaves a
+**run** with a **trajectory** of checkpoints; a **schedule** says which checkpoint teaches at which student step; a
+**probe** asks one question of a model, and a probe over a trajectory is a curriculum.
+"""
+
+from pdtutor.compare import Comparison, compare
+from pdtutor.models import MLP
+from pdtutor.optim import SGD, AdamW
+from pdtutor.probes import monomial_correlations, over
+from pdtutor.schedule import FINAL, Anneal, explicit, n_shot, on_plateau, one_shot, progressive
+from pdtutor.supervision import Distill, Labels
+from pdtutor.tasks import SparseParity
+from pdtutor.train import Run, train
+from pdtutor.trajectory import Trajectory
+
+__all__ = [
+    "FINAL",
+    "MLP",
+    "SGD",
+    "AdamW",
+    "Anneal",
+    "Comparison",
+    "Distill",
+    "Labels",
+    "Run",
+    "SparseParity",
+    "Trajectory",
+    "compare",
+    "explicit",
+    "monomial_correlations",
+    "n_shot",
+    "on_plateau",
+    "one_shot",
+    "over",
+    "progressive",
+    "train",
+]

@@ -1,0 +1,33 @@
+"""How well a model does on held-out examples."""
+
+import torch
+from torch import Tensor, nn
+
+from pdtutor.losses import cross_entropy, mean_labelled
+from pdtutor.seeds import generator
+
+PIECE = 1024  # examples per forward pass, so that wide models fit in memory
+
+
+def held_out(task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return examples that no training stream ever draws: inputs (examples, …), labels (examples, …)."""
+    inputs, labels = task.sample(generator(seed, "evaluation"), examples)
+    return torch.from_numpy(inputs), torch.from_numpy(labels)
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …)."""
+    was_training = model.training
+    model.eval()
+    pieces = [model(piece.unsqueeze(0)) for piece in inputs.split(PIECE)]
+    model.train(was_training)
+    return torch.cat(pieces, dim=1)
+
+
+def evaluate(model: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,)."""
+    logits = logits_of(model, inputs)
+    labels = labels.expand(logits.shape[:-1])
+    hits = (logits.argmax(-1) == labels).to(logits.dtype)
+    return mean_labelled(cross_entropy(logits, labels), labels), mean_labelled(hits, labels)

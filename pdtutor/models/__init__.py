@@ -1,0 +1,32 @@
+"""Who learns. Every model here carries a leading *copies* dimension in its inputs, its logits and all its parameters.
+
+So many seeds or methods train side by side in one pass, each exactly as it would alone: no parameter of one copy
+enters the output of another. A model offers `seeds` (one per copy) and `config()`, from which `build_model` rebuilds
+it.
+"""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from pdtutor.models.mlp import MLP
+
+MODELS = {"MLP": MLP}
+
+__all__ = ["MLP", "MODELS", "build_model", "select_copies"]
+
+
+def build_model(config: dict) -> nn.Module:
+    """Return a freshly initialised model of the kind that `config()` describes. Raises ValueError if unknown."""
+    arguments = dict(config)
+    name = arguments.pop("class", None)
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; pdtutor knows {', '.join(sorted(MODELS))}")
+    return MODELS[name](**arguments)
+
+
+def select_copies(model: nn.Module, copies: Sequence[int]) -> nn.Module:
+    """Return a new model that holds only the given copies, in that order, on the same device."""
+    chosen = build_model(model.config() | {"seed": [model.seeds[copy] for copy in copies]})
+    chosen.load_state_dict({name: tensor[list(copies)] for name, tensor in model.state_dict().items()})
+    return chosen.to(next(model.parameters()).device)

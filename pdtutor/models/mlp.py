@@ -1,0 +1,50 @@
+"""Multi-layer perceptrons with ReLU: the models of the paper's parity experiments (E1)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from pdtutor.models.layers import Linear
+from pdtutor.seeds import generator
+from pdtutor.validate import whole
+
+
+class MLP(nn.Module):
+    """Hidden layers of ReLU units and a linear read-out, once per seed.
+
+    Args:
+        d: number of inputs.
+        width: units of the hidden layer, or one number per hidden layer.
+        classes: number of logits.
+        seed: seed of the initial weights, or one per copy. Copies with equal seeds start equal.
+
+    Raises ValueError for d, width or classes < 1 and for an empty list of seeds or widths.
+    """
+
+    def __init__(
+        self, d: int, *, width: int | Sequence[int], classes: int = 2, seed: int | Sequence[int] = 0
+    ) -> None:
+        super().__init__()
+        self.d, self.classes = whole("d", d), whole("classes", classes)
+        self.widths = [whole("width", units) for units in (width if isinstance(width, Sequence) else [width])]
+        self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
+        if not self.widths or not self.seeds:
+            raise ValueError("an MLP needs at least one hidden layer and one seed, got an empty list")
+        generators = [generator(s, "init") for s in self.seeds]
+        sizes = [self.d, *self.widths, self.classes]
+        self.layers = nn.ModuleList(
+            Linear(fan_in, fan_out, generators) for fan_in, fan_out in pairwise(sizes)
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map inputs (copies, batch, d), or (batch, d) for all copies alike, to logits (copies, batch, classes)."""
+        hidden = inputs.expand(len(self.seeds), -1, -1)  # (copies, batch, d)
+        for layer in self.layers[:-1]:
+            hidden = torch.relu(layer(hidden))  # (copies, batch, width)
+        return self.layers[-1](hidden)  # (copies, batch, classes)
+
+    def config(self) -> dict:
+        """Return the JSON-ready description from which `build_model` rebuilds this model."""
+        return {"class": "MLP", "d": self.d, "width": self.widths, "classes": self.classes, "seed": self.seeds}

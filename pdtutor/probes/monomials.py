@@ -1,0 +1,73 @@
+"""Monomial correlations: which products of coordinates a model's prediction leans on (paper section 3)."""
+
+from collections.abc import Callable
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from pdtutor.evaluate import logits_of
+from pdtutor.seeds import generator
+from pdtutor.tasks import SparseParity
+from pdtutor.validate import whole
+
+
+def monomial_correlations(
+    task: SparseParity, *, degree: int = 1, examples: int = 16_384, off_support: int = 64, seed: int = 0
+) -> Callable[[nn.Module], pd.DataFrame]:
+    """Return a probe that measures |E_x[χ_A(x)·p(y=1|x)]| for monomials χ_A(x) = ∏_{i∈A} x_i with |A| = degree.
+
+    All C(k, degree) sets A inside the support are measured, against random sets that miss the support (up to
+    `off_support` of them). Values are on the probability scale, the paper's; the scale p₀−p₁ doubles each of them.
+
+    The probe maps a model with inputs (copies, n, d) to a table with columns copy, degree, monomial ("3·17"), inside
+    (bool), value and noise_floor: the standard deviation that a correlation of truly 0 would be measured with from n
+    examples, which is that of p over √n (0.5/√n where p is always 0 or 1).
+
+    Raises ValueError for degree < 1 or > k, or fewer than `degree` coordinates outside the support.
+    """
+    whole("degree", degree)
+    whole("examples", examples)
+    whole("off_support", off_support)
+    if degree > task.k:
+        raise ValueError(f"degree must be at most k = {task.k}, got {degree}")
+    outside = [i for i in range(task.d) if i not in task.support]
+    if len(outside) < degree:
+        raise ValueError(f"no set of {degree} coordinates misses the support: only {len(outside)} lie outside it")
+    rng = generator(seed, "probe")
+    inputs, _ = task.sample(rng, examples)
+    inside_sets = list(combinations(task.support, degree))
+    if comb(len(outside), degree) <= off_support:
+        outside_sets = list(combinations(outside, degree))
+    else:
+        drawn: dict[tuple[int, ...], None] = {}  # a dict keeps the order of the draws, a set would not
+        while len(drawn) < off_support:
+            drawn[tuple(sorted(int(i) for i in rng.choice(outside, size=degree, replace=False)))] = None
+        outside_sets = list(drawn)
+    sets = inside_sets + outside_sets
+    monomials = torch.from_numpy(np.stack([inputs[:, list(a)].prod(axis=1) for a in sets]))  # (sets, examples)
+    examples_seen = torch.from_numpy(inputs)
+
+    def probe(model: nn.Module) -> pd.DataFrame:
+        device = next(model.parameters()).device
+        p = logits_of(model, examples_seen.to(device)).softmax(-1)[..., 1].cpu()  # (copies, examples)
+        centred = p - p.mean(1, keepdim=True)  # E[χ_A] = 0, so this removes noise and no signal
+        values = (centred @ monomials.T / examples).abs()  # (copies, sets)
+        floors = p.std(1) / examples**0.5  # (copies,)
+        return pd.DataFrame(
+            {
+                "copy": copy,
+                "degree": degree,
+                "monomial": "·".join(map(str, a)),
+                "inside": i < len(inside_sets),
+                "value": float(values[copy, i]),
+                "noise_floor": float(floors[copy]),
+            }
+            for copy in range(len(p))
+            for i, a in enumerate(sets)
+        )
+
+    return probe

@@ -1,0 +1,31 @@
+"""A probe over a trajectory is a curriculum."""
+
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+from torch import nn
+from tqdm.auto import tqdm
+
+from pdtutor.trajectory import Trajectory
+
+
+def over(
+    trajectory: Trajectory,
+    probe: Callable[[nn.Module], pd.DataFrame],
+    *,
+    steps: Sequence[int] | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Return the probe's table for every checkpoint (or those at `steps`), with a leading column `step`.
+
+    Raises ValueError for a step that was not saved and for an empty trajectory.
+    """
+    chosen = trajectory.steps if steps is None else tuple(steps)
+    if not chosen:
+        raise ValueError(f"there is nothing to probe: the trajectory in {trajectory.path} is empty")
+    tables = []
+    for step in tqdm(chosen, desc="probing", unit="checkpoint", disable=not progress, delay=1):
+        table = probe(trajectory.at(step))
+        table.insert(0, "step", step)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)

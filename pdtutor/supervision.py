@@ -1,0 +1,76 @@
+"""Where a student's targets come from: labels, or the checkpoints of a teacher."""
+
+from dataclasses import dataclass
+
+from pdtutor.losses import DIVERGENCES
+from pdtutor.schedule import Anneal, Schedule
+from pdtutor.trajectory import Trajectory
+from pdtutor.validate import number, one_of, whole
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Cross-entropy on the task's labels."""
+
+    def config(self) -> dict:
+        """Return a JSON-ready description."""
+        return {"class": "Labels"}
+
+
+@dataclass(frozen=True)
+class Distill:
+    """α·CE + (1−α)·D(teacher, student), where the schedule picks the teacher among a trajectory's checkpoints.
+
+    Args:
+        trajectory: the teacher's checkpoints; a model of one copy (use `trajectory.copy(i)` to pick one of several).
+        schedule: which checkpoint teaches at which student step.
+        temperature: τ ≥ 0 on the teacher's logits, or an `Anneal`. The paper's 1e-4 is practically the argmax, so that
+            soft labels can't explain the gain.
+        alpha: weight of the labels, in [0, 1], or an `Anneal`; 0 in every run of the paper.
+        divergence: "forward_kl" (the paper's), "reverse_kl" or "jensen_shannon".
+        top_k: keep only the teacher's k most probable classes.
+
+    Raises ValueError for any value outside these, and for a trajectory with several copies.
+    """
+
+    trajectory: Trajectory
+    schedule: Schedule
+    temperature: float | Anneal = 1e-4
+    alpha: float | Anneal = 0.0
+    divergence: str = "forward_kl"
+    top_k: int | None = None
+
+    def __post_init__(self) -> None:
+        for value in _ends(self.temperature):
+            number("temperature", value, minimum=0)
+        for value in _ends(self.alpha):
+            number("alpha", value, minimum=0, maximum=1)
+        one_of("divergence", self.divergence, DIVERGENCES)
+        if self.top_k is not None:
+            whole("top_k", self.top_k)
+        if len(self.trajectory.seeds) != 1:
+            raise ValueError(
+                f"a teacher is one model, but {self.trajectory.path} holds {len(self.trajectory.seeds)} copies: "
+                "pick one with trajectory.copy(i)"
+            )
+
+    def config(self) -> dict:
+        """Return a JSON-ready description; the teacher is named by the digest of its trajectory."""
+        return {
+            "class": "Distill",
+            "teacher": self.trajectory.digest,
+            "schedule": repr(self.schedule),
+            "temperature": repr(self.temperature),
+            "alpha": repr(self.alpha),
+            "divergence": self.divergence,
+            "top_k": self.top_k,
+        }
+
+
+def value_at(setting: float | Anneal, step: int) -> float:
+    """Return a setting's value at a student step."""
+    return setting.at(step) if isinstance(setting, Anneal) else setting
+
+
+def _ends(setting: float | Anneal) -> tuple[float, ...]:
+    return (setting.start, setting.stop) if isinstance(setting, Anneal) else (setting,)

@@ -1,0 +1,21 @@
+"""What is learned: a task draws examples, and knows how to write itself into a trajectory's JSON and back.
+
+A task is anything with `classes`, `sample(generator, n) -> (inputs, labels)` as numpy arrays, and `config()`. Labels
+equal to `IGNORED` are not predicted and count in no loss and no accuracy.
+"""
+
+from pdtutor.tasks.parity import SparseParity
+from pdtutor.tasks.stream import IGNORED, Stream
+
+TASKS = {"SparseParity": SparseParity}
+
+__all__ = ["IGNORED", "TASKS", "SparseParity", "Stream", "build_task"]
+
+
+def build_task(config: dict) -> SparseParity:
+    """Return the task that `config`, as written by a task's `config()`, describes. Raises ValueError if unknown."""
+    arguments = dict(config)
+    name = arguments.pop("class", None)
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r}; pdtutor knows {', '.join(sorted(TASKS))}")
+    return TASKS[name](**arguments)

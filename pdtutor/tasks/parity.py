@@ -1,0 +1,57 @@
+"""Sparse parity: the product of k hidden coordinates of a random sign vector (paper section 3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdtutor.seeds import generator
+from pdtutor.validate import whole
+
+
+@dataclass(frozen=True)
+class SparseParity:
+    """(d, k)-sparse parity: x is uniform on {±1}^d and y = ∏_{i∈S} x_i for a hidden support S with |S| = k.
+
+    Labels are the exclusive-or of the bits that the signs stand for: class 0 where y = +1 and class 1 where y = −1.
+
+    Args:
+        d: number of coordinates.
+        k: size of the support, 1 ≤ k ≤ d.
+        support: the k distinct coordinates in S, each in [0, d); drawn without replacement from `seed` if not given.
+        seed: seed of that draw; it plays no part in the examples.
+
+    Raises ValueError for k < 1, k > d, and a support that repeats, leaves the range or has the wrong size.
+    """
+
+    d: int
+    k: int
+    support: tuple[int, ...] | None = None
+    seed: int = 0
+
+    classes = 2
+
+    def __post_init__(self) -> None:
+        d, k = whole("d", self.d), whole("k", self.k)
+        if k > d:
+            raise ValueError(f"k must be at most d: a parity of {k} coordinates does not fit in d = {d}")
+        support = self.support
+        if support is None:
+            support = generator(self.seed, "support").choice(d, size=k, replace=False)
+        support = tuple(sorted(whole("support", i, minimum=0) for i in support))
+        if len(support) != k:
+            raise ValueError(f"support must hold k = {k} coordinates, got {len(support)}: {support}")
+        if len(set(support)) != k:
+            raise ValueError(f"support must hold distinct coordinates, got {support}")
+        if support[-1] >= d:
+            raise ValueError(f"support must lie in 0…{d - 1}, got {support}")
+        object.__setattr__(self, "support", support)
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return n fresh examples: inputs (n, d) float32 of ±1, labels (n,) int64 of 0 and 1."""
+        bits = np.unpackbits(rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8), axis=1, count=self.d)
+        labels = np.bitwise_xor.reduce(bits[:, self.support], axis=1)
+        return 1 - 2 * bits.astype(np.float32), labels.astype(np.int64)  # bit 0 ↔ +1, bit 1 ↔ −1
+
+    def config(self) -> dict:
+        """Return the JSON-ready description from which `build_task` rebuilds this task."""
+        return {"class": "SparseParity", "d": self.d, "k": self.k, "support": list(self.support)}

@@ -1,0 +1,59 @@
+"""An endless stream of training examples, addressed by update.
+
+Examples come in blocks of about 4096, each from its own generator, so that the examples of update s are the same
+whether training ran there in one go, in other chunks, or after a resume. Nothing about a stream needs saving.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from pdtutor.seeds import generator
+
+IGNORED = -100  # the label of a position that is not predicted, as in torch's own cross-entropy
+BLOCK_EXAMPLES = 4096
+
+
+class Stream:
+    """The examples of `task` in batches, one independent stream per distinct seed.
+
+    Args:
+        task: anything with `sample(generator, n)`.
+        batch_size: examples per update.
+        seeds: one seed per copy of the model; copies with equal seeds see equal examples.
+        purpose: names the stream ("teacher data", "student data"); other purposes give other examples.
+
+    Attributes:
+        distinct: the distinct seeds, in order of first appearance.
+        index: (copies,) int64; copy c reads row index[c] of what `chunk` returns.
+        block: updates per block.
+    """
+
+    def __init__(self, task, *, batch_size: int, seeds: Sequence[int], purpose: str) -> None:
+        self.task, self.batch_size, self.purpose = task, batch_size, purpose
+        self.distinct = list(dict.fromkeys(seeds))
+        self.index = torch.tensor([self.distinct.index(seed) for seed in seeds])
+        self.block = max(1, BLOCK_EXAMPLES // batch_size)
+        self._held: tuple[int, torch.Tensor, torch.Tensor] | None = None
+
+    def chunk(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return updates start … stop−1, which must lie in one block.
+
+        Inputs are (distinct, updates, batch, …) and labels (distinct, updates, batch, …).
+        """
+        number, offset = divmod(start, self.block)
+        if stop - start > self.block - offset:
+            raise ValueError(f"updates {start}…{stop} cross a block of {self.block} updates")
+        if self._held is None or self._held[0] != number:
+            drawn = [
+                self.task.sample(generator(seed, self.purpose, number), self.block * self.batch_size)
+                for seed in self.distinct
+            ]
+            inputs, labels = (
+                torch.from_numpy(np.stack(part)).unflatten(1, (self.block, self.batch_size))
+                for part in zip(*drawn, strict=True)
+            )
+            self._held = number, inputs, labels
+        _, inputs, labels = self._held
+        return inputs[:, offset : offset + stop - start], labels[:, offset : offset + stop - start]

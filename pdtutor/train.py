@@ -1,0 +1,319 @@
+"""The one training loop, and the run that it leaves.
+
+A teacher is nothing special: it is a run whose trajectory was kept.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import load, save
+from torch import nn
+from tqdm.auto import tqdm
+
+from pdtutor.engines import autograd_updates, choose_engine, kernel_updates
+from pdtutor.evaluate import evaluate, held_out
+from pdtutor.files import read_json, write_bytes, write_json
+from pdtutor.optim import SGD, AdamW
+from pdtutor.supervision import Distill, Labels
+from pdtutor.tasks import Stream
+from pdtutor.teaching import Teachers
+from pdtutor.trajectory import Trajectory, load_weights
+from pdtutor.validate import number, one_of, whole
+
+SAVE_SECONDS = 30  # between checkpoints, the state for a resume is written at an evaluation after this long
+
+
+@dataclass
+class Run:
+    """What training leaves.
+
+    Attributes:
+        model: the trained model.
+        history: one row per evaluation and copy: copy, seed, step (optimizer updates), examples (updates × batch),
+            loss (held-out cross-entropy), accuracy (held-out), train_loss (mean objective over the updates since the
+            row before), teacher_step (the checkpoint that supervised the latest of them; <NA> for labels).
+        trajectory: the checkpoints.
+        teachers: which checkpoint took over when: copy, student_step (first update), teacher_step.
+        settings: what a resume must agree with.
+    """
+
+    model: nn.Module
+    history: pd.DataFrame
+    trajectory: Trajectory
+    teachers: pd.DataFrame
+    settings: dict
+    _folder: tempfile.TemporaryDirectory | None = field(default=None, repr=False)  # lives as long as the run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """Open a run that was trained with out=path. Raises ValueError if it isn't one or has no checkpoint yet."""
+        trajectory = Trajectory(path)
+        state = read_json(trajectory.path / "run.json")
+        return cls(
+            trajectory.at(trajectory.final),
+            _history_frame(state["history"]),
+            trajectory,
+            _teachers_frame(state["stages"]),
+            state["settings"],
+        )
+
+
+def train(
+    model: nn.Module,
+    task,
+    *,
+    steps: int,
+    batch_size: int = 32,
+    optimizer: SGD | AdamW | None = None,
+    supervision: Labels | Distill | Sequence[Labels | Distill] | None = None,
+    seed: int | Sequence[int] | None = None,
+    role: str | None = None,
+    eval_every: int | None = None,
+    eval_examples: int = 4096,
+    save_every: int | None = None,
+    save_at: Sequence[int] = (),
+    until: float | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    device: str | torch.device | None = None,
+    engine: str = "auto",
+    progress: bool = True,
+    description: str = "training",
+) -> Run:
+    """Train the model in place and return its run.
+
+    Every argument that says "per copy" takes one value for all copies of the model or a list of one per copy.
+
+    Args:
+        model: a model with a leading copies dimension (see `pdtutor.models`).
+        task: what to learn (see `pdtutor.tasks`).
+        steps: optimizer updates.
+        batch_size: examples per update and copy.
+        optimizer: SGD or AdamW with its learning rate and schedule; SGD(lr=0.1) if not given.
+        supervision: Labels() or Distill(…), per copy; labels if not given.
+        seed: seed of the training examples, per copy; the model's own seeds if not given.
+        role: "teacher" or "student", which keeps their examples apart even at equal seeds; by default a student is
+            what has a teacher. Give "student" to a model trained on labels for comparison with distilled ones.
+        eval_every: evaluate at step 0, every so many updates and at the end; steps/50 if not given.
+        eval_examples: held-out examples per evaluation.
+        save_every: save a checkpoint at step 0 and every so many updates.
+        save_at: save checkpoints at these steps too. The last step is always saved. Saved steps are evaluated.
+        until: stop at the first evaluation in which every copy has reached this accuracy.
+        out: folder for the run; a temporary one that lives as long as the run if not given.
+        resume: continue the run in `out` from its last saved state; start it if there is none.
+        device: where to train; where the model is if not given.
+        engine: "autograd", "kernel" (compiled, for MLPs with one hidden layer under SGD) or "auto".
+        progress: show a progress bar.
+        description: what the bar says.
+
+    Raises:
+        ValueError: for arguments out of range, a schedule that the teacher's trajectory can't serve, an `out` that
+            already holds a run, or a resume with other settings than the saved run's.
+        FloatingPointError: if a loss stops being finite; it names the step. The last checkpoint stays readable.
+    """
+    copies = len(model.seeds)
+    steps, batch_size = whole("steps", steps), whole("batch_size", batch_size)
+    eval_every = whole("eval_every", max(1, steps // 50) if eval_every is None else eval_every)
+    whole("eval_examples", eval_examples)
+    if until is not None:
+        number("until", until, minimum=0, maximum=1)
+    if device is not None:
+        model.to(device)
+    device = next(model.parameters()).device
+    optimizer = SGD() if optimizer is None else optimizer
+    supervision = _per_copy("supervision", Labels() if supervision is None else supervision, copies)
+    seeds = model.seeds if seed is None else _per_copy("seed", seed, copies)
+    distilled = any(isinstance(s, Distill) for s in supervision)
+    role = one_of("role", role or ("student" if distilled else "teacher"), ("teacher", "student"))
+    saved_steps = {steps} | {whole("save_at", step, minimum=0) for step in save_at}
+    if save_every is not None:
+        saved_steps |= set(range(0, steps, whole("save_every", save_every)))
+    if max(saved_steps) > steps:
+        raise ValueError(f"save_at must lie in 0…{steps}, got {max(saved_steps)}")
+    linear = all(isinstance(s, Labels) or s.divergence == "forward_kl" for s in supervision)
+    engine = choose_engine(engine, model, optimizer, batch_size, linear=linear)
+    teachers = Teachers(supervision, steps)
+    optimizer.rates(0, 1, steps=steps, copies=copies)  # a wrong number of rates fails here, before training
+    settings = json.loads(
+        json.dumps(
+            {
+                "model": model.config(),
+                "task": task.config(),
+                "steps": steps,
+                "batch_size": batch_size,
+                "optimizer": {"class": type(optimizer).__name__, **asdict(optimizer)},
+                "supervision": [s.config() for s in supervision],
+                "seed": list(seeds),
+                "role": role,
+                "eval_every": eval_every,
+                "eval_examples": eval_examples,
+                "saved_steps": sorted(saved_steps),
+                "until": until,
+                "engine": engine,
+            }
+        )
+    )
+
+    folder = tempfile.TemporaryDirectory(prefix="pdtutor-") if out is None else None
+    path = Path(folder.name if out is None else out)
+    state = optimizer.start(model.parameters())
+    saved = _saved_state(path, settings) if resume else None
+    if saved is None:
+        step, finished, history = 0, False, []
+        trajectory = _new_trajectory(path, model, task)
+    else:
+        step, finished, history = saved["step"], saved["finished"], saved["history"]
+        teachers.stages = [[tuple(stage) for stage in stages] for stages in saved["stages"]]
+        trajectory = Trajectory(path)
+        tensors = _load_resume(path, saved, model)
+        state.tensors = {name: tensors[name].to(device) for name in state.tensors}
+
+    stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data")
+    test_inputs, test_labels = (t.to(device) for t in held_out(task, eval_examples))
+    pending: list[torch.Tensor] = []  # losses (updates, copies) since the last row of history
+    last_saved = time.monotonic()
+
+    def look(step: int) -> bool:
+        """Evaluate, write down, save what is due; return whether training is over."""
+        nonlocal last_saved
+        loss, accuracy = evaluate(model, test_inputs, test_labels)
+        train_loss = torch.cat(pending).mean(0).tolist() if pending else [float("nan")] * copies
+        pending.clear()
+        in_force = teachers.in_force(max(step - 1, 0))
+        for copy in range(copies):
+            history.append(
+                {
+                    "copy": copy,
+                    "seed": seeds[copy],
+                    "step": step,
+                    "examples": step * batch_size,
+                    "loss": loss[copy].item(),
+                    "accuracy": accuracy[copy].item(),
+                    "train_loss": None if train_loss[copy] != train_loss[copy] else train_loss[copy],
+                    "teacher_step": in_force[copy],
+                }
+            )
+        teachers.observe(step, history)
+        over = step == steps or (until is not None and bool((accuracy >= until).all()))
+        due = step in saved_steps or over
+        if due:
+            trajectory.save(step, model)
+        if due or time.monotonic() - last_saved > SAVE_SECONDS:
+            _save_state(path, settings, model, state, step=step, over=over, history=history, stages=teachers.stages)
+            last_saved = time.monotonic()
+        return over
+
+    bar = tqdm(total=steps, initial=step, desc=description, unit="update", disable=not progress, delay=1)
+    with bar:
+        if saved is None:
+            finished = look(0)
+        while not finished:
+            stop = min(
+                steps,
+                (step // eval_every + 1) * eval_every,
+                min(s for s in saved_steps if s > step),
+                (step // stream.block + 1) * stream.block,
+            )
+            stop = teachers.next_switch(step, stop)
+            inputs, labels = (t.to(device) for t in stream.chunk(step, stop))
+            targets = teachers.targets(inputs, labels, stream.index, step, task.classes)
+            rates = optimizer.rates(step, stop, steps=steps, copies=copies).to(device)
+            if engine == "kernel":
+                losses = kernel_updates(model, inputs, stream.index, targets, rates)
+            else:
+                model.train()
+                losses = autograd_updates(model, state, inputs[stream.index], targets, rates, step)
+            losses = losses + targets.constant.T
+            _require_finite(losses, step, path if out is not None else None)
+            pending.append(losses)
+            bar.update(stop - step)
+            step = stop
+            if step % eval_every == 0 or step in saved_steps:
+                finished = look(step)
+                bar.set_postfix(accuracy=f"{max(r['accuracy'] for r in history[-copies:]):.3f}")
+    model.eval()
+    return Run(model, _history_frame(history), trajectory, _teachers_frame(teachers.stages), settings, folder)
+
+
+def _per_copy(name: str, value, copies: int) -> list:
+    """Return a list of one value per copy. Raises ValueError if a list of another length was given."""
+    values = list(value) if isinstance(value, Sequence) else [value] * copies
+    if len(values) != copies:
+        raise ValueError(f"{name} must be one value or one per copy: got {len(values)} for {copies} copies")
+    return values
+
+
+def _require_finite(losses: torch.Tensor, step: int, path: Path | None) -> None:
+    """Raise FloatingPointError naming the first update and copy whose loss is not finite."""
+    bad = (~torch.isfinite(losses)).nonzero()
+    if len(bad):
+        kept = "" if path is None else f"; the checkpoints up to here are in {path}"
+        raise FloatingPointError(
+            f"the loss of copy {int(bad[0, 1])} stopped being finite at step {step + int(bad[0, 0])}: "
+            f"a smaller learning rate may help{kept}"
+        )
+
+
+def _new_trajectory(path: Path, model: nn.Module, task) -> Trajectory:
+    """Return a new trajectory in path; one that died before its first state was saved is started afresh."""
+    if (path / "trajectory.json").exists() and not (path / "run.json").exists():
+        (path / "trajectory.json").unlink()
+    return Trajectory.create(path, model, task)
+
+
+def _save_state(path: Path, settings: dict, model, state, *, step: int, over: bool, history, stages) -> None:
+    """Write what a resume needs. The tensors go first, under a name of their own step; run.json then points to them,
+    so that a kill between the two leaves the earlier pair in force."""
+    name = f"resume_{step:09d}.safetensors"
+    weights = {f"model.{key}": tensor for key, tensor in model.state_dict().items()}
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in (weights | state.tensors).items()}
+    write_bytes(path / name, save(tensors))
+    content = {"settings": settings, "step": step, "finished": over, "tensors": name}
+    write_json(path / "run.json", content | {"history": history, "stages": stages})
+    for earlier in path.glob("resume_*.safetensors"):
+        if earlier.name != name:
+            earlier.unlink()
+
+
+def _saved_state(path: Path, settings: dict) -> dict | None:
+    """Return the saved state in path, None if there is none. Raises ValueError if its settings differ."""
+    if not (path / "run.json").exists():
+        return None
+    saved = read_json(path / "run.json")
+    theirs = saved["settings"]
+    different = [
+        f"{key} was {theirs.get(key)!r}, now {settings.get(key)!r}"
+        for key in sorted(theirs.keys() | settings.keys())
+        if theirs.get(key) != settings.get(key)
+    ]
+    if different:
+        raise ValueError(f"{path} holds a run with other settings, so it can't be resumed: {'; '.join(different)}")
+    return saved
+
+
+def _load_resume(path: Path, saved: dict, model: nn.Module) -> dict[str, torch.Tensor]:
+    """Load the saved weights into the model and return the optimizer's tensors."""
+    file = path / saved["tensors"]
+    try:
+        tensors = load(file.read_bytes())
+    except Exception as error:
+        raise ValueError(f"{file}, the state to resume from, is not readable ({error})") from error
+    weights = {key.removeprefix("model."): t for key, t in tensors.items() if key.startswith("model.")}
+    load_weights(model, save(weights), file)
+    return {key: t for key, t in tensors.items() if not key.startswith("model.")}
+
+
+def _history_frame(rows: list[dict]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows)
+    return frame.astype({"teacher_step": "Int64", "train_loss": float})
+
+
+def _teachers_frame(stages: list) -> pd.DataFrame:
+    rows = [(copy, *stage) for copy, of_copy in enumerate(stages) for stage in of_copy]
+    return pd.DataFrame(rows, columns=["copy", "student_step", "teacher_step"])

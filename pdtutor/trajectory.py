@@ -1,0 +1,160 @@
+"""A run's checkpoints, in order, on disk: one safetensors file per checkpoint and one JSON that explains them.
+
+`trajectory.json` holds the model's and the task's configuration, from which both are rebuilt without being told, and
+for every checkpoint its step, file name, size and SHA-256. Nothing is ever unpickled.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from pdtutor.files import read_json, write_bytes, write_json
+from pdtutor.models import build_model, select_copies
+from pdtutor.tasks import build_task
+
+FORMAT = "pdtutor trajectory 1"
+
+
+class Trajectory:
+    """Checkpoints of one run, opened lazily: a checkpoint's weights are read when `at` asks for them.
+
+    Attributes:
+        path: the folder.
+        steps: the saved steps (optimizer updates), ascending.
+        final: the last of them.
+        task: the task that the run was trained on.
+        seeds: one per copy of the model.
+
+    Raises ValueError, naming the folder, if it holds no trajectory or one in a format that this version can't read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "trajectory.json").exists():
+            raise ValueError(f"{self.path} holds no trajectory: it has no trajectory.json")
+        self._index = read_json(self.path / "trajectory.json")
+        if not isinstance(self._index, dict) or self._index.get("format") != FORMAT:
+            raise ValueError(f"{self.path / 'trajectory.json'} is not in the format {FORMAT!r}")
+        self._copies: list[int] | None = None
+
+    @classmethod
+    def create(cls, path: str | Path, model: nn.Module, task) -> "Trajectory":
+        """Make the folder and an empty trajectory in it. Raises ValueError if it already holds one."""
+        path = Path(path)
+        if (path / "trajectory.json").exists():
+            raise ValueError(f"{path} already holds a trajectory: choose another folder, or resume that run")
+        path.mkdir(parents=True, exist_ok=True)
+        index = {"format": FORMAT, "model": model.config(), "task": task.config(), "checkpoints": []}
+        write_json(path / "trajectory.json", index)
+        return cls(path)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return tuple(entry["step"] for entry in self._index["checkpoints"])
+
+    @property
+    def final(self) -> int:
+        self._require_checkpoints()
+        return self.steps[-1]
+
+    @property
+    def task(self):
+        return build_task(self._index["task"])
+
+    @property
+    def seeds(self) -> list[int]:
+        seeds = self._index["model"]["seed"]
+        return seeds if self._copies is None else [seeds[copy] for copy in self._copies]
+
+    @property
+    def digest(self) -> str:
+        """A short fingerprint of the model, the task and every checkpoint's content."""
+        return hashlib.sha256(repr((self._index, self._copies)).encode()).hexdigest()[:16]
+
+    def copy(self, number: int) -> "Trajectory":
+        """Return the same trajectory seen through one copy of its model."""
+        if number not in range(len(self.seeds)):
+            raise ValueError(f"copy must be in 0…{len(self.seeds) - 1}, got {number!r}")
+        view = Trajectory(self.path)
+        view._copies = [number if self._copies is None else self._copies[number]]
+        return view
+
+    def save(self, step: int, model: nn.Module) -> None:
+        """Add the model as the checkpoint of this step, replacing one of the same step. Atomic at every point."""
+        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+        entry = {
+            "step": step,
+            "file": f"step_{step:09d}.safetensors",
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        write_bytes(self.path / entry["file"], content)
+        kept = [other for other in self._index["checkpoints"] if other["step"] != step]
+        index = self._index | {"checkpoints": sorted([*kept, entry], key=lambda e: e["step"])}
+        write_json(self.path / "trajectory.json", index)
+        self._index = index
+
+    def at(self, step: int) -> nn.Module:
+        """Return the model as it was after exactly `step` updates, in eval mode on the CPU.
+
+        Raises ValueError if that step was not saved (naming the nearest), or if its file is missing, truncated,
+        altered or doesn't fit the model.
+        """
+        if step not in self.steps:
+            self._require_checkpoints()
+            raise ValueError(f"{self.path} has no checkpoint at step {step}; the nearest is {self.nearest(step)}")
+        entry = self._index["checkpoints"][self.steps.index(step)]
+        path = self.path / entry["file"]
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise ValueError(f"checkpoint {path} is missing") from None
+        if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
+            raise ValueError(
+                f"checkpoint {path} is damaged: {len(content)} bytes that don't match the {entry['bytes']} recorded "
+                "for it"
+            )
+        model = build_model(self._index["model"])
+        load_weights(model, content, path)
+        if self._copies is not None:
+            model = select_copies(model, self._copies)
+        return model.eval().requires_grad_(False)
+
+    def nearest(self, step: int) -> int:
+        """Return the saved step closest to `step`, the earlier one on a tie."""
+        self._require_checkpoints()
+        return min(self.steps, key=lambda saved: (abs(saved - step), saved))
+
+    def _require_checkpoints(self) -> None:
+        if not self.steps:
+            raise ValueError(f"the trajectory in {self.path} is empty: no checkpoint was saved")
+
+    def __repr__(self) -> str:
+        span = f"steps {self.steps[0]}…{self.steps[-1]}" if self.steps else "empty"
+        return f"Trajectory({str(self.path)!r}: {len(self.steps)} checkpoints, {span})"
+
+
+def load_weights(model: nn.Module, content: bytes, path: Path) -> None:
+    """Load safetensors bytes into the model. Raises ValueError naming the file and what doesn't fit."""
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file ({error})") from error
+    expected = model.state_dict()
+    misfits = [
+        f"{name} is {shape_of(tensors.get(name))}, the model's is {shape_of(expected.get(name))}"
+        for name in sorted(expected.keys() | tensors.keys())
+        if shape_of(tensors.get(name)) != shape_of(expected.get(name))
+    ]
+    if misfits:
+        raise ValueError(f"{path} doesn't fit the model: {'; '.join(misfits)}")
+    model.load_state_dict(tensors)
+
+
+def shape_of(tensor: torch.Tensor | None) -> tuple[int, ...] | str:
+    """Return the tensor's shape, or the word "absent"."""
+    return "absent" if tensor is None else tuple(tensor.shape)
