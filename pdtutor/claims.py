@@ -63,6 +63,11 @@ class Claims:
 
 def to_html(table: pd.DataFrame) -> str:
     """An HTML table of claims, with `holds` as ✓ or ✗ and nothing cut short."""
-    marked = table.assign(holds=["✓" if holds else "✗" for holds in table["holds"]])
+    shown = table.assign(
+        seeds=[seeds or "exact" for seeds in table["seeds"]],
+        holds=["✓" if holds else "✗" for holds in table["holds"]],
+    )
     with pd.option_context("display.max_colwidth", None):
-        return marked.to_html(index=False, border=0, classes="claims", justify="left")
+        html = shown.to_html(index=False, border=0, classes="claims")
+    # Jupyter aligns tables to the right, which suits numbers but not sentences.
+    return f"<style>.claims th, .claims td {{ text-align: left !important; }}</style>\n{html}"

@@ -97,7 +97,7 @@ def edit(path: Path, change) -> None:
 def test_every_lesson_carries_the_shared_cells(source):
     for path in (source, source.with_suffix(".ipynb")):
         for tag, text in lessons.shared_cells(path, ROOT, lessons.address(ROOT)).items():
-            assert lessons.tagged(lessons.read(path), tag).source == text, f"{path}: run `make stamp`"
+            assert lessons.tagged(lessons.read(path), tag).source == text, f"the {tag} cell of {path}"
 
 
 # What a lesson is
@@ -170,9 +170,9 @@ def test_setup_does_nothing_where_pdtutor_is_installed(monkeypatch, capfd):
 def test_setup_installs_pdtutor_and_pins_torch_and_numpy(monkeypatch):
     [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=("torch", "numpy"))
     assert call[:4] == [sys.executable, "-m", "pip", "install"]
-    assert call[-3:] == ["pdtutor @ git+https://github.com/a/b", "torch==2.6.0+cu124", "numpy==2.0.2"]
+    assert call[-3:] == ["git+https://github.com/a/b", "torch==2.6.0+cu124", "numpy==2.0.2"]
     [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=())
-    assert call[-1] == "pdtutor @ git+https://github.com/a/b"
+    assert call[-1] == "git+https://github.com/a/b"
 
 
 def test_setup_says_what_to_do_before_the_address_is_known(monkeypatch):
@@ -196,6 +196,13 @@ def test_execute_names_the_cell_that_fails_and_keeps_the_rest(tmp_path):
     assert "execution" not in noisy.metadata
 
 
+def test_execute_fails_on_a_figure_that_cannot_be_drawn(tmp_path):
+    """IPython shows such an error but calls the cell a success."""
+    cell = "class Broken:\n    def _repr_html_(self):\n        raise ValueError('no picture')\nBroken()"
+    run = execute(new_notebook(cells=[new_code_cell(cell)]), name="01_tiny", folder=tmp_path)
+    assert run.failure.startswith("01_tiny, code cell 1: ValueError: no picture")
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_build_writes_pages_index_and_claims(clone, holds, capsys):
     source = write_lesson(clone, SHOW_CLAIMS.format(holds=holds))
@@ -210,7 +217,7 @@ def test_build_writes_pages_index_and_claims(clone, holds, capsys):
         {"claim": "two is even", "paper": "even", "measured": 2, "seeds": 0, "holds": holds}
     ]
     index = (out / "course/index.html").read_text(encoding="utf-8")
-    for text in ('href="01_tiny.html"', "A tiny lesson", "Two numbers, *added*.", "two is even", "✓" if holds else "✗"):
+    for text in ('href="01_tiny.html"', "A tiny lesson", "Two numbers, <em>added</em>.", "✓" if holds else "✗"):
         assert text in index
     page = (out / "course/01_tiny.html").read_text(encoding="utf-8")
     assert "A tiny lesson" in page
@@ -346,6 +353,16 @@ def test_stamp_reaches_every_place_and_a_second_changes_nothing(stored, clone):
     assert [cell.get("outputs") for cell in nbformat.read(target, as_version=4).cells] == outputs
     assert stamp.stamp(clone, "https://github.com/some-course/fork") == []
     stamp.stamp(clone, ADDRESS)
+    assert pair.faults(source, root=clone) == []
+
+
+def test_stamp_fills_in_cells_that_were_only_tagged(stored, clone):
+    source, _ = stored
+    notebook = lessons.read(source)
+    for tag in ("badge", "setup"):
+        lessons.tagged(notebook, tag).source = "# to come"
+    jupytext.write(notebook, source, fmt="py:percent")
+    command.stamp(address="git@github.com:OWNER/pdtutor.git", root=clone)
     assert pair.faults(source, root=clone) == []
 
 

@@ -67,13 +67,14 @@ def pair(*, root: Path = Path()) -> None:
     print(f"{len(sources)} pairs in step")
 
 
-def stamp(*, root: Path = Path()) -> None:
-    """Write the address of the clone's `origin` into pyproject.toml, the lessons and the README.
+def stamp(*, address: str | None = None, root: Path = Path()) -> None:
+    """Write the repository's address into pyproject.toml, the lessons and the README; fill in the shared cells.
 
     Args:
+        address: a GitHub repository; if not given, the clone's `origin`.
         root: the top of the clone.
     """
-    address = stamping.origin(root)
+    address = stamping.public_address(address) if address else stamping.origin(root)
     changed = stamping.stamp(root, address)
     print(f"{address}: {len(changed)} files changed", *changed, sep="\n  ")
 

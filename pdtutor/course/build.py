@@ -11,7 +11,10 @@ from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html
+from nbformat.v4 import new_markdown_cell
 
 from pdtutor.course import lessons
 from pdtutor.course.execute import Execution, execute
@@ -25,13 +28,14 @@ def run_lesson(source: Path, *, pages: Path) -> tuple[Execution, dict]:
         run = execute(notebook, name=source.stem, folder=Path(folder))
     title, summary = lessons.heading(notebook)
     title = title or source.stem
+    run.notebook.cells.insert(0, new_markdown_cell("[All lessons](index.html)"))
     page = pages / f"{source.stem}.html"
     exporter = HTMLExporter(embed_images=True, require_js_url="", jquery_url="")
     body, _ = exporter.from_notebook_node(run.notebook, resources={"metadata": {"name": title}})
     page.write_text(body, encoding="utf-8")
     entry = {
         "title": title,
-        "summary": summary,
+        "summary": Markup(markdown2html(summary)),
         "page": page.name,
         "seconds": run.seconds,
         "failure": run.failure,

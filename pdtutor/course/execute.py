@@ -37,37 +37,43 @@ def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
     started = time.perf_counter()
     # A cell may run for minutes: the clock ticks meanwhile, though seldom in a log file.
     tick = 1 if sys.stderr.isatty() else 30
-    failure, running = "", 0
     with tqdm(total=len(code), desc=name, unit="cell", mininterval=tick, dynamic_ncols=True) as bar:
-
-        def on_start(cell, cell_index):
-            nonlocal running
-            running += 1
-            bar.set_postfix_str(cell.source.lstrip("# ").splitlines()[0][:40], refresh=tick == 1)
-
         client = NotebookClient(
             notebook,
             timeout=None,
             kernel_name="python3",
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings would tear the bar apart
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,
             store_widget_state=False,
             coalesce_streams=True,
-            on_cell_execute=on_start,
+            on_cell_execute=lambda cell, **_: bar.set_postfix_str(cell.source.splitlines()[0][:40], refresh=tick == 1),
             on_cell_executed=lambda **_: bar.update(),
         )
+        died = ""
         try:
             asyncio.run(_with_clock(client, bar, tick))
-        except CellExecutionError as error:
-            failure = f"{name}, code cell {running}: {error.ename}: {error.evalue}\n{error.traceback}"
+        except CellExecutionError:
+            pass  # it is among the outputs, too
         except DeadKernelError:
-            failure = f"{name}, code cell {running}: the kernel died (out of memory?)"
+            died = f"code cell {bar.n + 1}: the kernel died (out of memory?)"
+        failure = died or _first_error(code)
         bar.set_postfix_str("failed" if failure else "")
     for cell in code:
         cell.outputs = without_progress(cell.outputs)
     for noise in ("language_info", "widgets"):
         notebook.metadata.pop(noise, None)
-    return Execution(notebook, time.perf_counter() - started, failure)
+    return Execution(notebook, time.perf_counter() - started, failure and f"{name}, {failure}")
+
+
+def _first_error(code: list[NotebookNode]) -> str:
+    """The first error among the outputs, or "": a figure that can't be drawn leaves one although its cell goes on."""
+    for number, cell in enumerate(code, start=1):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                traceback = "\n".join(output.traceback)
+                return f"code cell {number}: {output.ename}: {output.evalue}\n{traceback}"
+    return ""
 
 
 async def _with_clock(client: NotebookClient, bar: tqdm, tick: int) -> None:

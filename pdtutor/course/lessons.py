@@ -33,7 +33,7 @@ if find_spec("pdtutor") is None:
         raise ImportError("pdtutor has no public address yet: pip install a clone, or run `make stamp` in it")
     kept = [f"{{name}}=={{version(name)}}" for name in ("torch", "numpy") if find_spec(name)]
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, f"pdtutor @ git+{{REPOSITORY}}", *kept], check=True)
+    subprocess.run([*pip, f"git+{{REPOSITORY}}", *kept], check=True)
     importlib.invalidate_caches()"""
 
 
@@ -61,9 +61,10 @@ def slug(address: str) -> str:
 
     Raises ValueError for any other host: Colab opens notebooks from GitHub only.
     """
+    address = address.strip()
     match = re.fullmatch(
         r"(?:(?:https?|ssh|git)://)?(?:[^@/]+@)?(?:www\.)?github\.com(?::\d+)?[:/]+([\w.-]+)/([\w.-]+?)(?:\.git)?/?",
-        address.strip(),
+        address,
     )
     if match is None:
         raise ValueError(f"{address!r} is not on GitHub, and Colab opens notebooks from GitHub only")

@@ -44,10 +44,12 @@ def faults(source: Path, *, root: Path) -> list[str]:
         found.append("an error is stored among the outputs")
     if any(lessons.without_progress(cell.outputs) != cell.outputs for cell in code):
         found.append("a progress bar or the error stream is stored among the outputs")
-    for tag, text in lessons.shared_cells(source, root, lessons.address(root)).items():
+    address = lessons.address(root)
+    for tag, text in lessons.shared_cells(source, root, address).items():
         try:
             if lessons.tagged(notebook, tag).source != text:
-                found.append(f"the cell tagged {tag!r} is not the shared one: run `make stamp`")
+                command = f"python -m pdtutor.course stamp --address {address}"
+                found.append(f"the cell tagged {tag!r} is not the shared one: run `{command}`")
         except ValueError as error:
             found.append(str(error))
     return found

@@ -23,7 +23,12 @@ def origin(root: Path) -> str:
     )
     if answer.returncode != 0:
         raise ValueError("this clone has no remote called origin: git remote add origin https://github.com/…")
-    return f"https://github.com/{lessons.slug(answer.stdout)}"
+    return public_address(answer.stdout)
+
+
+def public_address(address: str) -> str:
+    """`address`, in any of git's spellings, as https://github.com/owner/name; ValueError if it is not on GitHub."""
+    return f"https://github.com/{lessons.slug(address)}"
 
 
 def stamp(root: Path, address: str) -> list[Path]:
