@@ -22,7 +22,7 @@ test: .venv/.installed-test  ## lint, unit tests, pairs in step, stored outputs 
 	$(BIN)/python -m pytest --nbval --nbval-current-env notebooks
 
 lab: .venv/.installed-course  ## open JupyterLab on the lessons
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
 
 notebooks: .venv/.installed-course  ## re-execute lessons and solutions and store their outputs
 	$(BIN)/python -m pdtutor.course notebooks $(LESSON)
