@@ -93,7 +93,7 @@ def edit(path: Path, change) -> None:
 # Real lessons
 
 
-@pytest.mark.parametrize("source", REAL_LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("source", REAL_LESSONS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_lesson_carries_the_shared_cells(source):
     for path in (source, source.with_suffix(".ipynb")):
         for tag, text in lessons.shared_cells(path, ROOT, lessons.address(ROOT)).items():
