@@ -37,7 +37,9 @@ def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
     started = time.perf_counter()
     # A cell may run for minutes: the clock ticks meanwhile, though seldom in a log file.
     tick = 1 if sys.stderr.isatty() else 30
-    with tqdm(total=len(code), desc=name, unit="cell", mininterval=tick, dynamic_ncols=True) as bar:
+    # No time left is shown: cells take from milliseconds to minutes, so that tqdm's guess would only mislead.
+    shape = "{desc} {percentage:3.0f}%|{bar:20}| cell {n_fmt} of {total_fmt} [{elapsed}{postfix}]"
+    with tqdm(total=len(code), desc=name, mininterval=tick, dynamic_ncols=True, bar_format=shape) as bar:
         client = NotebookClient(
             notebook,
             timeout=None,
