@@ -31,9 +31,10 @@
 #
 # | part | run time on 2 CPU cores |
 # |---|---|
-# | exact computations, and the teacher's expansion (sections 1–5) | 10 s |
-# | counting samples (section 6) | 25 s |
-# | two-stage training (section 7) | 40 s |
+# | exact computations, and the teacher's expansion (sections 1–5) | 8 s |
+# | counting samples (section 6) | 17 s |
+# | two-stage training (section 7) | 17 s |
+# | exercises | 1 s |
 
 # %% tags=["setup"]
 import pdtutor

@@ -87,7 +87,8 @@ def stage_one_teacher(d: int, support: Iterable[int], *, width: int = 64, seed: 
     The weights come from the closed form (`parity_gradient`), the off-support ones included. Signs on the support and
     biases are drawn before the other signs, so teachers of one seed and different d have the same weights on the
     support, up to scale. The output is an odd function of x.
-    Raises ValueError for a foreign support, an odd width, or a parity no gradient can see (odd k at odd d).
+    Raises ValueError for a foreign support, an odd width, or a parity the gradient cannot see (odd k ≥ 3 at
+    odd d).
     """
     check_dimension(d)
     support = as_subset(support, d)

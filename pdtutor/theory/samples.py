@@ -123,8 +123,8 @@ def sample_complexity(
     `stage_one_teacher`, by default one mirrored pair: with more pairs its coefficients are sums of random signs, some
     of them near 0 by chance, and the count measures that chance. A seed's teacher has one support part at every d.
 
-    Raises ValueError for an even d (ties), d > 64, an odd k (the even-degree coefficients of an odd threshold are 0, so
-    there is no signal), k ≥ d, or an unknown supervision.
+    Raises ValueError for an even d (ties), d > 63, an odd k (the even-degree coefficients of an odd threshold are 0, so
+    there is no signal from k = 3 on), k ≥ d, or an unknown supervision.
     """
     dims, supervision, seeds = list(dims), list(supervision), list(seeds)
     for d in dims:
@@ -133,7 +133,7 @@ def sample_complexity(
             raise ValueError(f"d = {d}: this experiment takes odd d up to 63 (no ties, and one 64-bit word an input).")
         check_degree(k, d - 1)
     if k % 2:
-        raise ValueError(f"k = {k}: ξ_{k - 1} = 0 for an odd-symmetric threshold: no signal. Use an even k.")
+        raise ValueError(f"k = {k}: this experiment takes even k. For odd k ≥ 3 ξ_{{k−1}} = 0: there is no signal.")
     if unknown := set(supervision) - set(SUPERVISIONS):
         raise ValueError(f"supervision {sorted(unknown)}: allowed are {list(SUPERVISIONS)}.")
 
