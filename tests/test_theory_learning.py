@@ -1,4 +1,4 @@
-"""pdtutor.theory, the parts that draw samples: the two-stage algorithm, and counting samples until the support shows."""
+"""pdtutor.theory where it draws samples: the two-stage algorithm, and counting samples until the support shows."""
 
 from math import isnan, sqrt
 
