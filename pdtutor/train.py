@@ -4,10 +4,9 @@ A teacher is nothing special: it is a run whose trajectory was kept.
 """
 
 import json
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -48,7 +47,6 @@ class Run:
     trajectory: Trajectory
     teachers: pd.DataFrame
     settings: dict
-    _folder: tempfile.TemporaryDirectory | None = field(default=None, repr=False)  # lives as long as the run
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
@@ -105,7 +103,7 @@ def train(
         save_every: save a checkpoint at step 0 and every so many updates.
         save_at: save checkpoints at these steps too. The last step is always saved. Saved steps are evaluated.
         until: stop at the first evaluation in which every copy has reached this accuracy.
-        out: folder for the run; a temporary one that lives as long as the run if not given.
+        out: folder for the run; a temporary one that lives as long as the trajectory if not given.
         resume: continue the run in `out` from its last saved state; start it if there is none.
         device: where to train; where the model is if not given.
         engine: "autograd", "kernel" (compiled, for MLPs with one hidden layer under SGD) or "auto".
@@ -118,6 +116,8 @@ def train(
         FloatingPointError: if a loss stops being finite; it names the step. The last checkpoint stays readable.
     """
     copies = len(model.seeds)
+    if model.classes != task.classes:
+        raise ValueError(f"the model predicts {model.classes} classes, the task has {task.classes}")
     steps, batch_size = whole("steps", steps), whole("batch_size", batch_size)
     eval_every = whole("eval_every", max(1, steps // 50) if eval_every is None else eval_every)
     whole("eval_examples", eval_examples)
@@ -160,18 +160,16 @@ def train(
         )
     )
 
-    folder = tempfile.TemporaryDirectory(prefix="pdtutor-") if out is None else None
-    path = Path(folder.name if out is None else out)
     state = optimizer.start(model.parameters())
-    saved = _saved_state(path, settings) if resume else None
+    saved = _saved_state(Path(out), settings) if resume and out is not None else None
     if saved is None:
         step, finished, history = 0, False, []
-        trajectory = _new_trajectory(path, model, task)
+        trajectory = _new_trajectory(out, model, task)
     else:
         step, finished, history = saved["step"], saved["finished"], saved["history"]
         teachers.stages = [[tuple(stage) for stage in stages] for stages in saved["stages"]]
-        trajectory = Trajectory(path)
-        tensors = _load_resume(path, saved, model)
+        trajectory = Trajectory(out)
+        tensors = _load_resume(Path(out), saved, model)
         state.tensors = {name: tensors[name].to(device) for name in state.tensors}
 
     stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data")
@@ -205,7 +203,9 @@ def train(
         if due:
             trajectory.save(step, model)
         if due or time.monotonic() - last_saved > SAVE_SECONDS:
-            _save_state(path, settings, model, state, step=step, over=over, history=history, stages=teachers.stages)
+            _save_state(
+                trajectory.path, settings, model, state, step=step, over=over, history=history, stages=teachers.stages
+            )
             last_saved = time.monotonic()
         return over
 
@@ -230,7 +230,7 @@ def train(
                 model.train()
                 losses = autograd_updates(model, state, inputs[stream.index], targets, rates, step)
             losses = losses + targets.constant.T
-            _require_finite(losses, step, path if out is not None else None)
+            _require_finite(losses, step, out)
             pending.append(losses)
             bar.update(stop - step)
             step = stop
@@ -238,7 +238,7 @@ def train(
                 finished = look(step)
                 bar.set_postfix(accuracy=f"{max(r['accuracy'] for r in history[-copies:]):.3f}")
     model.eval()
-    return Run(model, _history_frame(history), trajectory, _teachers_frame(teachers.stages), settings, folder)
+    return Run(model, _history_frame(history), trajectory, _teachers_frame(teachers.stages), settings)
 
 
 def _per_copy(name: str, value, copies: int) -> list:
@@ -249,7 +249,7 @@ def _per_copy(name: str, value, copies: int) -> list:
     return values
 
 
-def _require_finite(losses: torch.Tensor, step: int, path: Path | None) -> None:
+def _require_finite(losses: torch.Tensor, step: int, path: str | Path | None) -> None:
     """Raise FloatingPointError naming the first update and copy whose loss is not finite."""
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
@@ -260,11 +260,11 @@ def _require_finite(losses: torch.Tensor, step: int, path: Path | None) -> None:
         )
 
 
-def _new_trajectory(path: Path, model: nn.Module, task) -> Trajectory:
-    """Return a new trajectory in path; one that died before its first state was saved is started afresh."""
-    if (path / "trajectory.json").exists() and not (path / "run.json").exists():
-        (path / "trajectory.json").unlink()
-    return Trajectory.create(path, model, task)
+def _new_trajectory(out: str | Path | None, model: nn.Module, task) -> Trajectory:
+    """Return a new trajectory in `out`; one that died before its first state was saved is started afresh."""
+    if out is not None and not (Path(out) / "run.json").exists():
+        (Path(out) / "trajectory.json").unlink(missing_ok=True)
+    return Trajectory.create(out, model, task)
 
 
 def _save_state(path: Path, settings: dict, model, state, *, step: int, over: bool, history, stages) -> None:

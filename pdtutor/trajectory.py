@@ -5,6 +5,7 @@ for every checkpoint its step, file name, size and SHA-256. Nothing is ever unpi
 """
 
 import hashlib
+import tempfile
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ class Trajectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self._temporary: tempfile.TemporaryDirectory | None = None  # the folder, if it is to go when this does
         if not (self.path / "trajectory.json").exists():
             raise ValueError(f"{self.path} holds no trajectory: it has no trajectory.json")
         self._index = read_json(self.path / "trajectory.json")
@@ -42,8 +44,17 @@ class Trajectory:
         self._copies: list[int] | None = None
 
     @classmethod
-    def create(cls, path: str | Path, model: nn.Module, task) -> "Trajectory":
-        """Make the folder and an empty trajectory in it. Raises ValueError if it already holds one."""
+    def create(cls, path: str | Path | None, model: nn.Module, task) -> "Trajectory":
+        """Make the folder, a temporary one for None, and an empty trajectory in it.
+
+        A temporary folder lives as long as the trajectory or any of its copies. Raises ValueError if the folder
+        already holds a trajectory.
+        """
+        if path is None:
+            temporary = tempfile.TemporaryDirectory(prefix="pdtutor-")
+            trajectory = cls.create(temporary.name, model, task)
+            trajectory._temporary = temporary
+            return trajectory
         path = Path(path)
         if (path / "trajectory.json").exists():
             raise ValueError(f"{path} already holds a trajectory: choose another folder, or resume that run")
@@ -80,6 +91,7 @@ class Trajectory:
         if number not in range(len(self.seeds)):
             raise ValueError(f"copy must be in 0…{len(self.seeds) - 1}, got {number!r}")
         view = Trajectory(self.path)
+        view._temporary = self._temporary
         view._copies = [number if self._copies is None else self._copies[number]]
         return view
 

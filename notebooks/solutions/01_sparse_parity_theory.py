@@ -12,10 +12,24 @@
 # Five short functions, each checked, from the first lesson (`notebooks/01_sparse_parity_theory.py`).
 
 # %% [markdown] tags=["badge"]
-# <!-- badge -->
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/solutions/01_sparse_parity_theory.ipynb)
 
 # %% tags=["setup"]
-import pdtutor
+# Set-up: installs pdtutor where it is missing (Colab), beside the torch and numpy already there.
+import importlib
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+
+REPOSITORY = "https://github.com/OWNER/pdtutor"
+if find_spec("pdtutor") is None:
+    if "/OWNER/" in REPOSITORY:
+        raise ImportError("pdtutor has no public address yet: pip install a clone, or run `make stamp` in it")
+    kept = [f"{name}=={version(name)}" for name in ("torch", "numpy") if find_spec(name)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"git+{REPOSITORY}", *kept], check=True)
+    importlib.invalidate_caches()
 
 # %%
 from math import ceil

@@ -39,7 +39,12 @@ class MLP(nn.Module):
         )
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map inputs (copies, batch, d), or (batch, d) for all copies alike, to logits (copies, batch, classes)."""
+        """Map inputs (copies, batch, d), or (1, batch, d) for all copies alike, to logits (copies, batch, classes).
+
+        Raises ValueError if the inputs' last axis is not d.
+        """
+        if inputs.shape[-1] != self.d:
+            raise ValueError(f"this MLP takes inputs of d = {self.d}, got shape {tuple(inputs.shape)}")
         hidden = inputs.expand(len(self.seeds), -1, -1)  # (copies, batch, d)
         for layer in self.layers[:-1]:
             hidden = torch.relu(layer(hidden))  # (copies, batch, width)

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pdtutor.seeds import generator
+from pdtutor.tasks import SparseParity, Stream, build_task
+
+
+@given(d=st.integers(1, 40), seed=st.integers(0, 1000), data=st.data())
+def test_a_drawn_support_has_k_distinct_coordinates_in_range(d, seed, data):
+    k = data.draw(st.integers(1, d))
+    support = SparseParity(d, k, seed=seed).support
+    assert len(set(support)) == k
+    assert all(0 <= i < d for i in support)
+
+
+def test_labels_are_the_product_of_the_supported_signs():
+    task = SparseParity(9, 3, support=(8, 1, 4))
+    inputs, labels = task.sample(generator(0, "x"), 500)
+    assert inputs.shape == (500, 9)
+    assert inputs.dtype == np.float32
+    assert set(np.unique(inputs)) == {-1.0, 1.0}
+    product = inputs[:, 1] * inputs[:, 4] * inputs[:, 8]
+    assert ((labels == 0) == (product == 1)).all()
+
+
+def test_examples_are_uniform_and_independent():
+    inputs, _ = SparseParity(11, 3).sample(generator(0, "x"), 40_000)
+    second_moments = inputs.T @ inputs / len(inputs)
+    assert np.abs(inputs.mean(0)).max() < 0.025  # 5 standard deviations of 1/√n
+    assert np.abs(second_moments - np.eye(11)).max() < 0.025
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"d": 5, "k": 6}, "k must be at most d"),
+        ({"d": 5, "k": 0}, "k must be a whole number of at least 1, got 0"),
+        ({"d": 0, "k": 1}, "d must be a whole number of at least 1, got 0"),
+        ({"d": 5, "k": 2, "support": (1, 1)}, "distinct"),
+        ({"d": 5, "k": 2, "support": (1, 5)}, "0…4"),
+        ({"d": 5, "k": 2, "support": (-1, 2)}, "at least 0, got -1"),
+        ({"d": 5, "k": 2, "support": (1, 2, 3)}, "k = 2"),
+        ({"d": 5, "k": 2, "seed": -1}, "seed must be an integer of at least 0"),
+    ],
+)
+def test_bad_parities_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SparseParity(**arguments)
+
+
+def test_a_task_is_rebuilt_from_its_config():
+    task = SparseParity(12, 4, seed=5)
+    assert build_task(task.config()).support == task.support
+    with pytest.raises(ValueError, match="unknown task 'Nope'"):
+        build_task({"class": "Nope"})
+
+
+def test_a_stream_gives_the_same_update_however_it_is_cut():
+    task = SparseParity(7, 2)
+    whole, _ = Stream(task, batch_size=1000, seeds=[3], purpose="p").chunk(0, 4)
+    again = Stream(task, batch_size=1000, seeds=[3], purpose="p")
+    assert again.block == 4
+    other = Stream(task, batch_size=1000, seeds=[3], purpose="p")
+    assert torch.equal(again.chunk(4, 5)[0][:, 0], other.chunk(4, 6)[0][:, 0])
+    assert torch.equal(again.chunk(2, 4)[0], whole[:, 2:4])
+    with pytest.raises(ValueError, match="cross a block"):
+        again.chunk(3, 5)
+
+
+def test_streams_share_examples_only_at_equal_seed_and_purpose():
+    task = SparseParity(20, 2)
+    stream = Stream(task, batch_size=8, seeds=[1, 2, 1], purpose="teacher data")
+    inputs, labels = stream.chunk(0, 3)
+    assert inputs.shape == (2, 3, 8, 20)
+    assert labels.shape == (2, 3, 8)
+    assert stream.index.tolist() == [0, 1, 0]
+    assert not torch.equal(inputs[0], inputs[1])
+    student, _ = Stream(task, batch_size=8, seeds=[1], purpose="student data").chunk(0, 3)
+    assert not torch.equal(inputs[0], student[0])
+    later, _ = stream.chunk(stream.block, stream.block + 3)
+    assert not torch.equal(inputs, later)
