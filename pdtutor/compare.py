@@ -12,6 +12,8 @@ from pdtutor.supervision import Distill, Labels
 from pdtutor.train import Run, train
 from pdtutor.trajectory import Trajectory
 
+Supervision = Labels | Distill
+
 
 @dataclass
 class Comparison:
@@ -45,7 +47,7 @@ class Comparison:
 def compare(
     student: Callable[[list[int]], nn.Module],
     task,
-    methods: Mapping[str, Labels | Distill],
+    methods: Mapping[str, Supervision | Callable[[int], Supervision]],
     *,
     seeds: Sequence[int] = (0, 1, 2),
     side_by_side: bool = True,
@@ -59,7 +61,8 @@ def compare(
     Args:
         student: makes the model for a list of seeds, one copy per seed: `lambda seeds: MLP(30, width=100, seed=seeds)`.
         task: what to learn.
-        methods: name → Labels() or Distill(…).
+        methods: name → Labels() or Distill(…), or a function from the student's seed to one of these, for students
+            that each have a teacher of their own.
         seeds: student seeds.
         side_by_side: train students as copies of one model: all of them, or those of one method at a time if `until`
             is given, so that a fast method stops early. Else one student after the other.
@@ -84,7 +87,7 @@ def compare(
         run = train(
             student([seed for _, seed in group]),
             task,
-            supervision=[methods[method] for method in names],
+            supervision=[_supervision(methods[method], seed) for method, seed in group],
             role="student",
             out=None if out is None else Path(out) / _folder(group, len(groups)),
             description=label,
@@ -96,6 +99,11 @@ def compare(
         runs.append(run)
         histories.append(history)
     return Comparison(pd.concat(histories, ignore_index=True), runs, places)
+
+
+def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) -> Supervision:
+    """Return the supervision of the student with this seed."""
+    return method if isinstance(method, Labels | Distill) else method(seed)
 
 
 def _folder(group: list[tuple[str, int]], groups: int) -> str:

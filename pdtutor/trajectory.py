@@ -95,6 +95,12 @@ class Trajectory:
         view._copies = [number if self._copies is None else self._copies[number]]
         return view
 
+    def of(self, seed: int) -> "Trajectory":
+        """Return the same trajectory seen through the copy that was trained with this seed."""
+        if self.seeds.count(seed) != 1:
+            raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")
+        return self.copy(self.seeds.index(seed))
+
     def save(self, step: int, model: nn.Module) -> None:
         """Add the model as the checkpoint of this step, replacing one of the same step. Atomic at every point."""
         content = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})

@@ -49,8 +49,9 @@ def test_a_probe_over_a_trajectory_is_its_table_at_every_checkpoint():
     table = over(run.trajectory, probe, progress=False)
     assert table.step.unique().tolist() == [0, 10, 20]
     assert table["copy"].unique().tolist() == [0, 1]
+    assert table.seed.tolist() == table["copy"].tolist()
     one = over(run.trajectory, probe, steps=[10], progress=False)
-    assert one.drop(columns="step").equals(probe(run.trajectory.at(10)))
+    assert one.drop(columns=["step", "seed"]).equals(probe(run.trajectory.at(10)))
     with pytest.raises(ValueError, match="no checkpoint at step 11"):
         over(run.trajectory, probe, steps=[11])
     with pytest.raises(ValueError, match="nothing to probe"):

@@ -46,6 +46,9 @@ def test_one_copy_can_be_seen_alone(trajectory):
     assert view.at(10).layers[0].weight.shape == (1, 3, 6)
     assert torch.equal(view.at(10).layers[0].weight[0], trajectory.at(10).layers[0].weight[1])
     assert view.digest != trajectory.copy(0).digest
+    assert trajectory.of(5).digest == view.digest
+    with pytest.raises(ValueError, match=r"no single copy has seed 6; the copies' seeds are \[4, 5\]"):
+        trajectory.of(6)
     with pytest.raises(ValueError, match="copy must be in 0…1, got 2"):
         trajectory.copy(2)
 

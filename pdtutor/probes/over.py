@@ -16,7 +16,9 @@ def over(
     steps: Sequence[int] | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Return the probe's table for every checkpoint (or those at `steps`), with a leading column `step`.
+    """Return the probe's table for every checkpoint (or those at `steps`), with leading columns `step` and `seed`.
+
+    `seed` is that of the copy that a row is about.
 
     Raises ValueError for a step that was not saved and for an empty trajectory.
     """
@@ -27,5 +29,6 @@ def over(
     for step in tqdm(chosen, desc="probing", unit="checkpoint", disable=not progress, delay=1):
         table = probe(trajectory.at(step))
         table.insert(0, "step", step)
+        table.insert(1, "seed", [trajectory.seeds[copy] for copy in table["copy"]])
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

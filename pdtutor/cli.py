@@ -1,0 +1,70 @@
+"""`pdtutor list` and `pdtutor run RECIPE`: every experiment from the command line, without a notebook."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import matplotlib
+import tyro
+
+from pdtutor.recipes import RECIPES, SCALES
+from pdtutor.validate import whole
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line; an error ends with one line and status 1."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # The scale decides the defaults that --help shows and other options override, so it is read first.
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    peek.add_argument("--scale", choices=SCALES, default="laptop")
+    scale = peek.parse_known_args(arguments)[0].scale
+    kind = tyro.extras.subcommand_type_from_defaults(
+        {name: scales[scale] for name, scales in RECIPES.items()},
+        {name: scales[scale].__doc__ for name, scales in RECIPES.items()},
+        prefix_names=False,
+    )
+
+    def run(
+        recipe: Annotated[kind, tyro.conf.arg(name="")],
+        *,
+        out: Path,
+        scale: Literal[SCALES] = scale,
+        seeds: int = 3,
+        resume: bool = False,
+    ) -> None:
+        """Run one experiment and leave its tables, its figure and its trajectories in a folder.
+
+        Args:
+            recipe: what to run; `pdtutor run RECIPE --help` lists its numbers, each of which can be set.
+            out: the folder.
+            scale: smoke (seconds), laptop (minutes on 2 cores) or paper (a GPU, or patience).
+            seeds: how many seeds, counted from 0.
+            resume: go on where an earlier call with the same settings stopped.
+        """
+        matplotlib.use("agg")
+        outcome = recipe.run(seeds=whole("seeds", seeds), out=out, resume=resume)
+        outcome.save(out)
+        print(outcome.tables["results"].to_string(index=False))
+        print(f"tables and figure: {out}")
+
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"list": list_recipes, "run": run},
+            prog="pdtutor",
+            description=__doc__,
+            args=arguments,
+            config=(tyro.conf.CascadeSubcommandArgs, tyro.conf.FlagCreatePairsOff),
+        )
+    except (ValueError, FloatingPointError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def list_recipes() -> None:
+    """List the recipes, and what each finds out."""
+    for name, scales in RECIPES.items():
+        print(f"{name:26} {scales['laptop'].__doc__.splitlines()[0]}")
+
+
+if __name__ == "__main__":
+    main()

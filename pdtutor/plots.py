@@ -1,0 +1,185 @@
+"""Tables in, axes out. Colours and names of methods are the same in every figure of the course."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_COLOURS = sns.color_palette("colorblind")
+METHOD_COLOURS = {
+    "teacher": (0.25, 0.25, 0.25),
+    "cross-entropy": _COLOURS[7],
+    "one-shot": _COLOURS[1],
+    "progressive": _COLOURS[0],
+    "(2,T)": _COLOURS[2],
+}
+INSIDE, OUTSIDE = _COLOURS[3], _COLOURS[7]
+
+
+def style() -> None:
+    """Set the look of all figures."""
+    sns.set_theme(style="ticks", context="notebook", palette="colorblind")
+    plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100}
+
+
+def colours(methods: list[str]) -> dict:
+    """Return one colour per method; methods without a colour of their own share out the rest of the palette."""
+    spare = iter(c for c in _COLOURS * 4 if c not in METHOD_COLOURS.values())
+    return {method: METHOD_COLOURS[method] if method in METHOD_COLOURS else next(spare) for method in methods}
+
+
+def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "method") -> Axes:
+    """Plot held-out accuracy against the step, one line per method: the median over seeds, the band from min to max.
+
+    Runs that stopped early because they had learned keep their last value to the end of the longest.
+    """
+    ax = ax or plt.gca()
+    ends = range(0, history["step"].max() + 1, max(1, int(history["step"].drop_duplicates().sort_values().diff().min())))
+    filled = (
+        history.pivot_table(index="step", columns=[hue, "seed"], values="accuracy", sort=False)
+        .reindex(sorted({*history["step"], *ends}))
+        .ffill()
+    )
+    long = filled.melt(ignore_index=False, value_name="accuracy").reset_index()
+    methods = list(dict.fromkeys(history[hue]))
+    sns.lineplot(
+        long,
+        x="step",
+        y="accuracy",
+        hue=hue,
+        hue_order=methods,
+        palette=colours(methods),
+        estimator="median",
+        errorbar=("pi", 100),
+        ax=ax,
+    )
+    ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(0.45, 1.02))
+    ax.get_legend().set(title=None, frame_on=False) if ax.get_legend() else None
+    return ax
+
+
+def correlations(curriculum: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot |corr| of monomials inside and outside the support against the step: mean, and band from min to max."""
+    ax = ax or plt.gca()
+    named = curriculum.assign(monomials=np.where(curriculum["inside"], "inside the support", "outside"))
+    sns.lineplot(
+        named,
+        x="step",
+        y="value",
+        hue="monomials",
+        hue_order=["inside the support", "outside"],
+        palette=[INSIDE, OUTSIDE],
+        errorbar=("pi", 100),
+        ax=ax,
+    )
+    floor = curriculum.groupby("step")["noise_floor"].mean()
+    ax.plot(floor.index, floor, color="black", linestyle=":", linewidth=1, label="noise floor (1 s.d.)")
+    ax.set(xlabel="step (optimizer updates)", ylabel="|correlation| with p(y = 1 | x)", ylim=(0, None))
+    ax.legend(title=None, frame_on=False)
+    return ax
+
+
+def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None = None) -> Axes:
+    """Plot which checkpoint teaches at which student step: schedule name → its `table`."""
+    ax = ax or plt.gca()
+    shades = colours(list(tables))
+    for name, table in tables.items():
+        x = [*table["student_step"], steps]
+        y = [*table["teacher_step"], table["teacher_step"].iloc[-1]]
+        ax.step(x, y, where="post", label=name, color=shades[name], linewidth=2)
+    ax.set(xlabel="student step", ylabel="teacher checkpoint (step)", ylim=(0, None))
+    ax.legend(frame_on=False)
+    return ax
+
+
+def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
+    """Plot the steps to the threshold of a `results` table, one dot per seed; hollow at the budget if never reached."""
+    ax = ax or plt.gca()
+    methods = list(dict.fromkeys(found["method"]))
+    shades = colours(methods)
+    for row, method in enumerate(methods):
+        of_method = found[found["method"] == method]
+        steps = of_method["steps"].astype(float).fillna(budget)
+        offsets = row + np.linspace(-0.15, 0.15, len(steps))
+        reached = of_method["reached"].to_numpy()
+        ax.scatter(steps[reached], offsets[reached], color=shades[method], s=50, zorder=3)
+        ax.scatter(steps[~reached], offsets[~reached], facecolors="none", edgecolors=shades[method], s=50, zorder=3)
+    ax.set(xscale="log", xlabel="steps to the threshold (hollow: not within the budget)", yticks=range(len(methods)))
+    ax.set_yticklabels(methods)
+    ax.invert_yaxis()
+    ax.grid(axis="x", which="both", alpha=0.3)
+    return ax
+
+
+def teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
+    """Draw, for each teacher seed, the accuracy above the degree-1 correlations."""
+    seeds = list(dict.fromkeys(history["seed"]))
+    figure, axes = plt.subplots(2, len(seeds), figsize=(4.2 * len(seeds), 5.5), sharex=True, sharey="row", squeeze=False)
+    for column, seed in enumerate(seeds):
+        accuracy(history[history["seed"] == seed].assign(method="teacher"), ax=axes[0, column])
+        axes[0, column].set(title=f"seed {seed}", xlabel="")
+        correlations(curriculum[curriculum["seed"] == seed], ax=axes[1, column])
+        for ax in axes[:, column][: 2 if column else 0]:
+            ax.get_legend().remove()
+    figure.tight_layout()
+    return figure
+
+
+def accuracy_figure(history: pd.DataFrame) -> Figure:
+    """Draw the accuracies by method."""
+    figure, ax = plt.subplots(figsize=(9, 4))
+    accuracy(history, ax=ax)
+    return figure
+
+
+def which_checkpoint_figure(
+    found: pd.DataFrame, teacher_history: pd.DataFrame, curriculum: pd.DataFrame, *, budget: int
+) -> Figure:
+    """Draw, for each seed, the student's steps to learn by C₁ above the teacher's accuracy and correlations."""
+    seeds = list(dict.fromkeys(found["seed"]))
+    figure, axes = plt.subplots(
+        3, len(seeds), figsize=(4.2 * len(seeds), 7), sharex=True, sharey="row", squeeze=False, height_ratios=[1.4, 1, 1]
+    )
+    for column, seed in enumerate(seeds):
+        ax = axes[0, column]
+        of_seed = found[found["seed"] == seed]
+        steps, reached = of_seed["steps"].astype(float).fillna(budget), of_seed["reached"].to_numpy()
+        colour = METHOD_COLOURS["(2,T)"]
+        ax.plot(of_seed["checkpoint"], steps, color=colour, linewidth=1, alpha=0.5, zorder=1)
+        ax.scatter(of_seed["checkpoint"][reached], steps[reached], color=colour, s=30, label="learned")
+        hollow = {"facecolors": "white", "edgecolors": colour}
+        ax.scatter(of_seed["checkpoint"][~reached], steps[~reached], s=30, label="not within the budget", **hollow)
+        ax.set(title=f"seed {seed}", ylim=(0, budget * 1.1), ylabel="student's steps to learn" if column == 0 else "")
+        accuracy(teacher_history[teacher_history["seed"] == seed].assign(method="teacher"), ax=axes[1, column])
+        axes[1, column].set(ylabel="teacher's accuracy" if column == 0 else "")
+        axes[1, column].get_legend().remove()
+        correlations(curriculum[curriculum["seed"] == seed], ax=axes[2, column])
+        axes[2, column].set(xlabel="teacher's step: the checkpoint C₁")
+        if column:
+            axes[2, column].get_legend().remove()
+    axes[0, 0].legend(frame_on=False)
+    figure.align_ylabels()
+    figure.tight_layout()
+    return figure
+
+
+def steps_figure(found: pd.DataFrame, *, budget: int) -> Figure:
+    """Draw `steps_to_threshold` on its own."""
+    figure, ax = plt.subplots(figsize=(8, 0.5 * found["method"].nunique() + 1))
+    steps_to_threshold(found, budget=budget, ax=ax)
+    return figure
+
+
+def samples_figure(history: pd.DataFrame) -> Figure:
+    """Draw samples to separate the support against d on logarithmic axes, one line per supervision."""
+    figure, ax = plt.subplots(figsize=(6, 4))
+    sns.lineplot(
+        history.dropna(), x="d", y="samples", hue="supervision", estimator="median", errorbar=("pi", 100), marker="o", ax=ax
+    )
+    ax.set(xscale="log", yscale="log", xlabel="coordinates d", ylabel="samples until the support stands out")
+    ax.legend(title=None, frame_on=False)
+    return figure

@@ -1,0 +1,331 @@
+"""Every experiment by name, at three scales: smoke (seconds), laptop (minutes on 2 CPU cores) and paper.
+
+A recipe is a frozen dataclass. Changing the scale changes numbers, never code paths.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Protocol
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pdtutor import plots, theory
+from pdtutor.compare import Comparison, compare, results, spread
+from pdtutor.models import MLP
+from pdtutor.optim import SGD
+from pdtutor.probes import monomial_correlations, over
+from pdtutor.schedule import FINAL, n_shot, one_shot, progressive
+from pdtutor.supervision import Distill, Labels
+from pdtutor.tasks import SparseParity
+from pdtutor.train import Run, train
+from pdtutor.trajectory import Trajectory
+
+SCALES = ("smoke", "laptop", "paper")
+
+
+@dataclass
+class Outcome:
+    """What a recipe finds: tables by name ("history", "results", …), of which `results` is the one to read first."""
+
+    tables: Mapping[str, pd.DataFrame]
+    figure: Figure
+
+    def save(self, folder: Path) -> None:
+        """Write every table as CSV and the figure as PNG into the folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in self.tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        self.figure.savefig(folder / "figure.png", dpi=150, bbox_inches="tight")
+
+
+class Recipe(Protocol):
+    """What the command line asks of a recipe."""
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome: ...
+
+
+@dataclass(frozen=True)
+class ParityTeacher:
+    """E1, the teacher: a wide MLP learns sparse parity, and its degree-1 correlations spike at the transition."""
+
+    d: int = 30  # coordinates
+    k: int = 6  # size of the support
+    width: int = 1000  # hidden units
+    lr: float = 0.2  # SGD, constant
+    batch_size: int = 32  # examples per update
+    steps: int = 12_000  # updates
+    save_every: int = 50  # updates between checkpoints
+    eval_examples: int = 4096  # held-out examples
+    probe_examples: int = 32_768  # examples for the correlations
+
+    def task(self) -> SparseParity:
+        """Return the task."""
+        return SparseParity(self.d, self.k)
+
+    def train(self, *, seeds: list[int], **options) -> Run:
+        """Return the run of one teacher per seed, side by side; options go to `train`."""
+        return train(
+            MLP(self.d, width=self.width, seed=seeds),
+            self.task(),
+            steps=self.steps,
+            batch_size=self.batch_size,
+            optimizer=SGD(lr=self.lr),
+            eval_every=self.save_every,
+            eval_examples=self.eval_examples,
+            save_every=self.save_every,
+            **({"description": "teacher"} | options),
+        )
+
+    def curriculum(self, trajectory: Trajectory, *, degree: int = 1, progress: bool = True) -> pd.DataFrame:
+        """Return the correlations with monomials of one degree at every checkpoint."""
+        probe = monomial_correlations(self.task(), degree=degree, examples=self.probe_examples)
+        return over(trajectory, probe, progress=progress)
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train one teacher per seed and follow its degree-1 correlations."""
+        run = self.train(seeds=list(range(seeds)), out=out / "teachers", resume=resume, progress=progress)
+        curriculum = self.curriculum(run.trajectory, progress=progress)
+        rows = []
+        for seed, of_seed in curriculum.groupby("seed"):
+            accuracy = run.history[run.history["seed"] == seed].set_index("step")["accuracy"]
+            levels, peak = correlation_levels(of_seed), peak_step(of_seed)
+            rows.append(
+                {
+                    "seed": seed,
+                    "steps_to_99": accuracy.index[accuracy >= 0.99].min(),
+                    "peak_step": peak,
+                    "accuracy_at_peak": accuracy[peak],
+                    "inside_at_peak": levels.loc[peak, "inside"],
+                    "outside_at_peak": levels.loc[peak, "outside"],
+                    "inside_at_end": levels["inside"].iloc[-1],
+                    "outside_at_end": levels["outside"].iloc[-1],
+                }
+            )
+        tables = {"results": pd.DataFrame(rows), "history": run.history, "curriculum": curriculum}
+        return Outcome(tables, plots.teacher_figure(run.history, curriculum))
+
+
+@dataclass(frozen=True)
+class ParityStudents:
+    """What the experiments with students share: the teacher, the student and its optimizer.
+
+    Student seed s learns from teacher seed s, so that the spread over seeds is that of the whole experiment.
+    """
+
+    teacher: ParityTeacher = field(default_factory=ParityTeacher)
+    width: int = 100  # the student's hidden units
+    lr: float = 0.1  # SGD
+    decay: str = "constant"  # or "cosine"
+    warmup: float = 0.0  # fraction of all updates
+    steps: int = 60_000  # the student's updates, at most
+    eval_every: int = 250  # updates between evaluations
+    interval: int = 500  # R of progressive distillation, in updates
+    first: int = 2000  # T of (2,T), in updates
+    temperature: float = 1e-4  # τ, on the teacher's logits
+    threshold: float = 0.95  # accuracy that counts as having learned
+
+    def distill(self, trajectory: Trajectory, schedule, **options) -> Distill:
+        """Return the supervision by this teacher under a schedule, at the recipe's temperature unless given."""
+        return Distill(trajectory, schedule, **({"temperature": self.temperature} | options))
+
+    def two_shot(self, trajectory: Trajectory, first_checkpoint: int) -> Distill:
+        """Return (2,T)-progressive supervision: C₁ for `first` updates, then the final checkpoint."""
+        return self.distill(trajectory, n_shot([first_checkpoint, FINAL], each=self.first))
+
+    def compare(self, methods, *, seeds: list[int], **options) -> Comparison:
+        """Return the comparison of students under these supervisions; options go to `train`."""
+        return compare(
+            lambda seeds: MLP(self.teacher.d, width=self.width, seed=seeds),
+            self.teacher.task(),
+            methods,
+            seeds=seeds,
+            batch_size=self.teacher.batch_size,
+            optimizer=SGD(lr=self.lr, decay=self.decay, warmup=self.warmup),
+            eval_every=self.eval_every,
+            eval_examples=self.teacher.eval_examples,
+            # a cosine schedule is a promise about all updates, so it runs to its end
+            **({"steps": self.steps, "until": 0.99 if self.decay == "constant" else None} | options),
+        )
+
+
+@dataclass(frozen=True)
+class ParityProgressive(ParityStudents):
+    """E1, the students: cross-entropy, one-shot, progressive and (2,T) distillation with C₁ at the spike."""
+
+    def methods(self, teachers: Trajectory, peaks: dict[int, int]) -> dict:
+        """Return the four supervisions by the paper's names; `peaks` is C₁ by seed."""
+        return {
+            "cross-entropy": Labels(),
+            "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
+            "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval)),
+            "(2,T)": lambda seed: self.two_shot(teachers.of(seed), peaks[seed]),
+        }
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers, find their spikes, and compare the four supervisions."""
+        options = {"resume": resume, "progress": progress}
+        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        curriculum = self.teacher.curriculum(teachers.trajectory, progress=progress)
+        methods = self.methods(teachers.trajectory, peak_steps(curriculum))
+        compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
+        found = results(compared.history, threshold=self.threshold)
+        history = pd.concat([compared.history, teachers.history.assign(method="teacher")], ignore_index=True)
+        tables = {"results": spread(found), "by_seed": found, "history": history, "curriculum": curriculum}
+        return Outcome(tables, plots.accuracy_figure(history))
+
+
+@dataclass(frozen=True)
+class ParityWhichCheckpoint(ParityStudents):
+    """E1, (2,T) by its first checkpoint: which of the teacher's checkpoints help?"""
+
+    steps: int = 12_000
+    checkpoints: int = 24  # how many first checkpoints to try, evenly spaced over the teacher's run
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers and, for every candidate C₁ of each, a student by (2,T)."""
+        options = {"resume": resume, "progress": progress}
+        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        curriculum = self.teacher.curriculum(teachers.trajectory, progress=progress)
+        histories = [
+            self.by_checkpoint(teachers.trajectory.of(seed), out=out / f"students-seed{seed}", **options)
+            for seed in teachers.trajectory.seeds
+        ]
+        history = pd.concat(histories, ignore_index=True)
+        found = results(history.rename(columns={"checkpoint": "method"}), threshold=self.threshold)
+        found = found.rename(columns={"method": "checkpoint"})
+        figure = plots.which_checkpoint_figure(found, teachers.history, curriculum, budget=self.steps)
+        tables = {"results": found, "history": history, "teacher_history": teachers.history, "curriculum": curriculum}
+        return Outcome(tables, figure)
+
+    def by_checkpoint(self, teacher: Trajectory, **options) -> pd.DataFrame:
+        """Return the history of the students of one teacher, side by side, with a leading column `checkpoint`."""
+        saved = [step for step in teacher.steps if 0 < step < teacher.final]
+        stride = max(1, len(saved) // self.checkpoints)
+        methods = {str(step): self.two_shot(teacher, step) for step in saved[stride - 1 :: stride]}
+        compared = self.compare(methods, seeds=teacher.seeds, until=None, **options)
+        return compared.history.rename(columns={"method": "checkpoint"}).astype({"checkpoint": int})
+
+
+@dataclass(frozen=True)
+class ParityTemperature(ParityStudents):
+    """E1 by temperature: one-shot and progressive distillation from soft to hard teachers."""
+
+    temperatures: tuple[float, ...] = (0.0, 1e-4, 0.1, 1.0, 4.0)
+
+    def methods(self, teachers: Trajectory) -> dict:
+        """Return one-shot and progressive supervision at every temperature."""
+
+        def method(schedule, temperature):
+            return lambda seed: self.distill(teachers.of(seed), schedule, temperature=temperature)
+
+        return {
+            f"{name}, τ = {temperature:g}": method(schedule, temperature)
+            for name, schedule in (("one-shot", one_shot()), ("progressive", progressive(self.interval)))
+            for temperature in self.temperatures
+        }
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers and, for every temperature, students by one-shot and progressive distillation."""
+        options = {"resume": resume, "progress": progress}
+        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        methods = self.methods(teachers.trajectory)
+        compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
+        found = results(compared.history, threshold=self.threshold)
+        tables = {"results": spread(found), "by_seed": found, "history": compared.history}
+        return Outcome(tables, plots.steps_figure(found, budget=self.steps))
+
+
+@dataclass(frozen=True)
+class ParitySampleComplexity:
+    """Section 3 of the paper in numbers: samples until the support stands out, with labels and with a teacher."""
+
+    k: int = 4  # size of the support, even
+    dims: tuple[int, ...] = (15, 21, 31, 43, 63)  # odd numbers of coordinates
+    max_samples: int = 2**28  # give up after so many
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Count the samples and fit the slopes. Minutes at most, so there is nothing to resume."""
+        history = theory.sample_complexity(
+            list(self.dims), k=self.k, seeds=range(seeds), max_samples=self.max_samples, progress=progress
+        )
+        rows = []
+        for supervision, found in history.groupby("supervision", sort=False):
+            medians = found.groupby("d")["samples"].median().dropna()
+            slope = theory.fit_slope(medians.index.to_numpy(), medians.to_numpy())
+            rows.append({"supervision": supervision, "exponent": slope.exponent, "stderr": slope.stderr})
+        return Outcome({"results": pd.DataFrame(rows), "history": history}, plots.samples_figure(history))
+
+
+def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean correlation inside and outside the support at each step: index step; inside, outside, ratio."""
+    means = curriculum.groupby(["step", "inside"])["value"].mean().unstack()
+    levels = pd.DataFrame({"inside": means[True], "outside": means[False]})
+    return levels.assign(ratio=levels["inside"] / levels["outside"])
+
+
+def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
+    """Return `peak_step` for every seed of a curriculum."""
+    return {int(seed): peak_step(of_seed) for seed, of_seed in curriculum.groupby("seed")}
+
+
+def peak_step(curriculum: pd.DataFrame) -> int:
+    """Return the step at which in-support correlations stand out most, by the difference of means; never step 0."""
+    levels = correlation_levels(curriculum[curriculum["step"] > 0])
+    return int((levels["inside"] - levels["outside"]).idxmax())
+
+
+_SMOKE = {"d": 10, "k": 3, "width": 64, "steps": 600, "save_every": 50, "eval_examples": 512, "probe_examples": 1024}
+_SMOKE_TEACHER = ParityTeacher(**_SMOKE)
+_PAPER_TEACHER = ParityTeacher(
+    d=100, width=50_000, lr=5e-3, batch_size=1, steps=20_000_000, save_every=100_000, probe_examples=16_384
+)
+
+
+def _students(kind: type[ParityStudents], **laptop) -> dict[str, ParityStudents]:
+    """Return one experiment with students at the three scales."""
+    return {
+        "smoke": kind(
+            _SMOKE_TEACHER, steps=600, width=32, eval_every=50, interval=100, first=100, **_if_has(kind, checkpoints=3)
+        ),
+        "laptop": kind(**laptop),
+        "paper": kind(
+            _PAPER_TEACHER,
+            lr=1e-2,
+            decay="cosine",
+            warmup=0.06,
+            steps=20_000_000,
+            eval_every=100_000,
+            interval=100_000,
+            first=1_000_000,
+        ),
+    }
+
+
+def _if_has(kind: type, **settings) -> dict:
+    """Return the settings that this recipe has."""
+    names = {f.name for f in fields(kind)}
+    return {name: value for name, value in settings.items() if name in names}
+
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "parity-sample-complexity": {
+        "smoke": ParitySampleComplexity(k=2, dims=(9, 15, 21)),
+        "laptop": ParitySampleComplexity(),
+        "paper": ParitySampleComplexity(dims=(15, 21, 31, 43, 63, 91), max_samples=2**32),
+    },
+    "parity-teacher": {"smoke": _SMOKE_TEACHER, "laptop": ParityTeacher(), "paper": _PAPER_TEACHER},
+    "parity-progressive": _students(ParityProgressive),
+    "parity-which-checkpoint": _students(ParityWhichCheckpoint),
+    "parity-temperature": _students(ParityTemperature),
+}
+
+
+def recipe(name: str, scale: str = "laptop") -> Recipe:
+    """Return the recipe of this name at this scale. Raises ValueError, naming what there is, for any other."""
+    if name not in RECIPES:
+        raise ValueError(f"no recipe called {name!r}; there are {', '.join(RECIPES)}")
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}")
+    return RECIPES[name][scale]
