@@ -38,13 +38,8 @@ def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "metho
     Runs that stopped early because they had learned keep their last value to the end of the longest.
     """
     ax = ax or plt.gca()
-    ends = range(0, history["step"].max() + 1, max(1, int(history["step"].drop_duplicates().sort_values().diff().min())))
-    filled = (
-        history.pivot_table(index="step", columns=[hue, "seed"], values="accuracy", sort=False)
-        .reindex(sorted({*history["step"], *ends}))
-        .ffill()
-    )
-    long = filled.melt(ignore_index=False, value_name="accuracy").reset_index()
+    wide = history.pivot_table(index="step", columns=[hue, "seed"], values="accuracy", sort=False).sort_index()
+    long = wide.ffill().melt(ignore_index=False, value_name="accuracy").reset_index()
     methods = list(dict.fromkeys(history[hue]))
     sns.lineplot(
         long,
@@ -97,7 +92,7 @@ def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None
 
 
 def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
-    """Plot the steps to the threshold of a `results` table, one dot per seed; hollow at the budget if never reached."""
+    """Plot the steps to the threshold of a `results` table, a dot per seed; hollow at the budget if never reached."""
     ax = ax or plt.gca()
     methods = list(dict.fromkeys(found["method"]))
     shades = colours(methods)
@@ -118,7 +113,8 @@ def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = No
 def teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
     """Draw, for each teacher seed, the accuracy above the degree-1 correlations."""
     seeds = list(dict.fromkeys(history["seed"]))
-    figure, axes = plt.subplots(2, len(seeds), figsize=(4.2 * len(seeds), 5.5), sharex=True, sharey="row", squeeze=False)
+    size = (4.2 * len(seeds), 5.5)
+    figure, axes = plt.subplots(2, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False)
     for column, seed in enumerate(seeds):
         accuracy(history[history["seed"] == seed].assign(method="teacher"), ax=axes[0, column])
         axes[0, column].set(title=f"seed {seed}", xlabel="")
@@ -141,8 +137,9 @@ def which_checkpoint_figure(
 ) -> Figure:
     """Draw, for each seed, the student's steps to learn by C₁ above the teacher's accuracy and correlations."""
     seeds = list(dict.fromkeys(found["seed"]))
+    size, heights = (4.2 * len(seeds), 7), [1.4, 1, 1]
     figure, axes = plt.subplots(
-        3, len(seeds), figsize=(4.2 * len(seeds), 7), sharex=True, sharey="row", squeeze=False, height_ratios=[1.4, 1, 1]
+        3, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False, height_ratios=heights
     )
     for column, seed in enumerate(seeds):
         ax = axes[0, column]
@@ -177,9 +174,8 @@ def steps_figure(found: pd.DataFrame, *, budget: int) -> Figure:
 def samples_figure(history: pd.DataFrame) -> Figure:
     """Draw samples to separate the support against d on logarithmic axes, one line per supervision."""
     figure, ax = plt.subplots(figsize=(6, 4))
-    sns.lineplot(
-        history.dropna(), x="d", y="samples", hue="supervision", estimator="median", errorbar=("pi", 100), marker="o", ax=ax
-    )
+    band = {"estimator": "median", "errorbar": ("pi", 100)}
+    sns.lineplot(history.dropna(), x="d", y="samples", hue="supervision", marker="o", ax=ax, **band)
     ax.set(xscale="log", yscale="log", xlabel="coordinates d", ylabel="samples until the support stands out")
     ax.legend(title=None, frame_on=False)
     return figure

@@ -56,9 +56,9 @@ class ParityTeacher:
     lr: float = 0.2  # SGD, constant
     batch_size: int = 32  # examples per update
     steps: int = 12_000  # updates
-    save_every: int = 50  # updates between checkpoints
+    save_every: int = 100  # updates between checkpoints
     eval_examples: int = 4096  # held-out examples
-    probe_examples: int = 32_768  # examples for the correlations
+    probe_examples: int = 16_384  # examples for the correlations
 
     def task(self) -> SparseParity:
         """Return the task."""
@@ -279,7 +279,7 @@ def peak_step(curriculum: pd.DataFrame) -> int:
 _SMOKE = {"d": 10, "k": 3, "width": 64, "steps": 600, "save_every": 50, "eval_examples": 512, "probe_examples": 1024}
 _SMOKE_TEACHER = ParityTeacher(**_SMOKE)
 _PAPER_TEACHER = ParityTeacher(
-    d=100, width=50_000, lr=5e-3, batch_size=1, steps=20_000_000, save_every=100_000, probe_examples=16_384
+    d=100, width=50_000, lr=5e-3, batch_size=1, steps=20_000_000, save_every=100_000
 )
 
 

@@ -1,0 +1,110 @@
+"""Checkers for the exercises of lesson 2, training the teacher (notebooks/02_teacher_training.py).
+
+Expected answers are worked out here with plain numpy, apart from `pdtutor.probes`, so that one can catch the other.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .core import Case, check
+
+INPUTS = np.array([[1, 1, -1], [-1, 1, 1], [1, -1, 1], [-1, -1, -1], [1, 1, 1]])
+PROBABILITIES = np.array([0.9, 0.2, 0.6, 0.1, 0.8])
+
+
+def monomial_correlation(function: Callable) -> None:
+    """Check `function(p, x, subset)`: p (n,) predictions, x (n, d) signs, a list of coordinates → |E[χ_A(x) p]|."""
+    subset = [0, 2]
+    chi = INPUTS[:, 0] * INPUTS[:, 2]
+    mean = np.mean(chi * PROBABILITIES)
+    mistakes = {
+        "the absolute value is missing: over many networks the signs would cancel.": mean,
+        "this is the sum over the examples; an expectation divides it by their number.": abs(np.sum(chi * PROBABILITIES)),
+        "the coordinates of a monomial are multiplied, not added.": abs(
+            np.mean(INPUTS[:, subset].sum(axis=1) * PROBABILITIES)
+        ),
+        "stay on the probability scale: p₀ − p₁ doubles every value.": 2 * abs(mean),
+        "this is Pearson's correlation; the probe doesn't divide by standard deviations.": abs(
+            np.corrcoef(chi, PROBABILITIES)[0, 1]
+        ),
+    }
+    check(
+        "monomial_correlation",
+        function,
+        [
+            Case({"p": PROBABILITIES, "x": INPUTS, "subset": subset}, abs(mean), mistakes),
+            Case({"p": PROBABILITIES, "x": INPUTS, "subset": [1]}, abs(np.mean(INPUTS[:, 1] * PROBABILITIES))),
+        ],
+        hint="χ_A(x) is the product of the chosen columns, shape (n,); multiply by p, average, take the absolute value.",
+        success="this is what pdtutor.monomial_correlations measures.",
+    )
+
+
+def noise_floor(function: Callable) -> None:
+    """Check `function(p)`: predictions (n,) → the standard deviation of the estimate of a correlation that is 0."""
+    confident = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0])
+    spread = np.std(PROBABILITIES)
+    mistakes = {
+        "this is the spread of the predictions; the mean of n of them varies √n times less.": spread,
+        "variances shrink by n, standard deviations by √n.": spread / len(PROBABILITIES),
+        "this is the variance of the mean; take its square root.": spread**2 / len(PROBABILITIES),
+        "0.5/√n holds for predictions of 0 and 1 only; use the spread of p.": 0.5 / np.sqrt(len(PROBABILITIES)),
+    }
+    check(
+        "noise_floor",
+        function,
+        [
+            Case({"p": PROBABILITIES}, spread / np.sqrt(len(PROBABILITIES)), mistakes),
+            Case({"p": confident}, 0.5 / np.sqrt(8)),
+        ],
+        hint="χ_A(x) is a fair ±1, independent of p when the correlation is 0: what is the spread of a mean of n terms?",
+        success="measurements below about twice this size are indistinguishable from 0.",
+        tolerance=0.13,  # np.std with ddof=1 is as good an answer
+    )
+
+
+def transition_step(function: Callable) -> None:
+    """Check `function(steps, accuracy, threshold)` → the first step from which accuracy stays ≥ threshold."""
+    steps = np.arange(0, 800, 100)
+    accuracy = np.array([0.5, 0.49, 0.62, 0.51, 0.7, 0.8, 0.97, 1.0])
+    mistakes = {
+        "accuracy fell below the threshold again after this step: it was luck, not learning.": 200,
+        "this is the position in the array; return the step that stands there.": 4,
+        "this is the last step below the threshold; the next one is asked for.": 300,
+        "≥ the threshold, and not only the largest values, counts.": 700,
+    }
+    check(
+        "transition_step",
+        function,
+        [
+            Case({"steps": steps, "accuracy": accuracy, "threshold": 0.6}, 400, mistakes),
+            Case({"steps": steps, "accuracy": accuracy, "threshold": 0.4}, 0),
+            Case({"steps": steps, "accuracy": accuracy, "threshold": 0.97}, 600),
+        ],
+        hint="find the last evaluation below the threshold; the one after it is the answer (or the first, if there is none).",
+        success="a plateau's end, robust to lucky evaluations.",
+    )
+
+
+def peak_step(function: Callable) -> None:
+    """Check `function(steps, inside, outside)` → the step at which in-support correlations stand out most."""
+    steps = np.array([100, 200, 300, 400, 500])
+    inside = np.array([0.040, 0.010, 0.038, 0.012, 0.001])
+    outside = np.array([0.038, 0.009, 0.004, 0.001, 0.00005])
+    mistakes = {
+        "here everything is large, inside and outside the support: that is noise. Compare the two.": 100,
+        "a ratio explodes where the denominator is noise near 0: use the difference.": 500,
+        "this is the position in the array; return the step that stands there.": 2,
+    }
+    check(
+        "peak_step",
+        function,
+        [
+            Case({"steps": steps, "inside": inside, "outside": outside}, 300, mistakes),
+            Case({"steps": steps, "inside": inside[::-1], "outside": outside[::-1]}, 300),
+            Case({"steps": steps, "inside": outside + [0, 0, 0, 0.1, 0], "outside": outside}, 400),
+        ],
+        hint="np.argmax of inside − outside gives a position; steps[...] of it is the answer.",
+        success="this is C₁, the checkpoint that lesson 3 teaches with.",
+    )
