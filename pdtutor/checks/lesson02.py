@@ -10,7 +10,7 @@ import numpy as np
 from .core import Case, check
 
 INPUTS = np.array([[1, 1, -1], [-1, 1, 1], [1, -1, 1], [-1, -1, -1], [1, 1, 1]])
-PROBABILITIES = np.array([0.9, 0.2, 0.6, 0.1, 0.8])
+PROBABILITIES = np.array([0.9, 0.2, 0.1, 0.1, 0.8])
 
 
 def monomial_correlation(function: Callable) -> None:
@@ -20,7 +20,7 @@ def monomial_correlation(function: Callable) -> None:
     mean = np.mean(chi * PROBABILITIES)
     mistakes = {
         "the absolute value is missing: over many networks the signs would cancel.": mean,
-        "this is the sum over the examples; an expectation divides it by their number.": abs(np.sum(chi * PROBABILITIES)),
+        "this is the sum over the examples; an expectation divides it by their number.": len(chi) * abs(mean),
         "the coordinates of a monomial are multiplied, not added.": abs(
             np.mean(INPUTS[:, subset].sum(axis=1) * PROBABILITIES)
         ),
@@ -36,7 +36,7 @@ def monomial_correlation(function: Callable) -> None:
             Case({"p": PROBABILITIES, "x": INPUTS, "subset": subset}, abs(mean), mistakes),
             Case({"p": PROBABILITIES, "x": INPUTS, "subset": [1]}, abs(np.mean(INPUTS[:, 1] * PROBABILITIES))),
         ],
-        hint="χ_A(x) is the product of the chosen columns, shape (n,); multiply by p, average, take the absolute value.",
+        hint="χ_A(x) is the product of the chosen columns, (n,); multiply by p, average, take the absolute value.",
         success="this is what pdtutor.monomial_correlations measures.",
     )
 
@@ -58,7 +58,7 @@ def noise_floor(function: Callable) -> None:
             Case({"p": PROBABILITIES}, spread / np.sqrt(len(PROBABILITIES)), mistakes),
             Case({"p": confident}, 0.5 / np.sqrt(8)),
         ],
-        hint="χ_A(x) is a fair ±1, independent of p when the correlation is 0: what is the spread of a mean of n terms?",
+        hint="χ_A(x) is a fair ±1; if it is independent of p, what is the spread of the mean of n terms χ_A(x)·p?",
         success="measurements below about twice this size are indistinguishable from 0.",
         tolerance=0.13,  # np.std with ddof=1 is as good an answer
     )
@@ -82,7 +82,7 @@ def transition_step(function: Callable) -> None:
             Case({"steps": steps, "accuracy": accuracy, "threshold": 0.4}, 0),
             Case({"steps": steps, "accuracy": accuracy, "threshold": 0.97}, 600),
         ],
-        hint="find the last evaluation below the threshold; the one after it is the answer (or the first, if there is none).",
+        hint="find the last evaluation below the threshold; the one after it is the answer, or the very first.",
         success="a plateau's end, robust to lucky evaluations.",
     )
 
@@ -103,7 +103,7 @@ def peak_step(function: Callable) -> None:
         [
             Case({"steps": steps, "inside": inside, "outside": outside}, 300, mistakes),
             Case({"steps": steps, "inside": inside[::-1], "outside": outside[::-1]}, 300),
-            Case({"steps": steps, "inside": outside + [0, 0, 0, 0.1, 0], "outside": outside}, 400),
+            Case({"steps": steps, "inside": outside + np.array([0, 0, 0, 0.1, 0]), "outside": outside}, 400),
         ],
         hint="np.argmax of inside − outside gives a position; steps[...] of it is the answer.",
         success="this is C₁, the checkpoint that lesson 3 teaches with.",
