@@ -17,6 +17,7 @@ METHOD_COLOURS = {
     "progressive": _COLOURS[0],
     "(2,T)": _COLOURS[2],
 }
+METHOD_DASHES = {"cross-entropy": (1, 1.5), "teacher": (4, 2)}  # one-shot may lie exactly on cross-entropy
 INSIDE, OUTSIDE = _COLOURS[3], _COLOURS[7]
 
 
@@ -47,13 +48,17 @@ def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "metho
         y="accuracy",
         hue=hue,
         hue_order=methods,
+        style=hue,
+        style_order=methods,
+        dashes={method: METHOD_DASHES.get(method, "") for method in methods},
         palette=colours(methods),
         estimator="median",
         errorbar=("pi", 100),
+        err_kws={"alpha": 0.15, "linewidth": 0},
         ax=ax,
     )
     ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(0.45, 1.02))
-    ax.get_legend().set(title=None, frame_on=False) if ax.get_legend() else None
+    ax.legend(title=None, frameon=False)
     return ax
 
 
@@ -69,12 +74,13 @@ def correlations(curriculum: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         hue_order=["inside the support", "outside"],
         palette=[INSIDE, OUTSIDE],
         errorbar=("pi", 100),
+        err_kws={"alpha": 0.2, "linewidth": 0},
         ax=ax,
     )
     floor = curriculum.groupby("step")["noise_floor"].mean()
     ax.plot(floor.index, floor, color="black", linestyle=":", linewidth=1, label="noise floor (1 s.d.)")
     ax.set(xlabel="step (optimizer updates)", ylabel="|correlation| with p(y = 1 | x)", ylim=(0, None))
-    ax.legend(title=None, frame_on=False)
+    ax.legend(title=None, frameon=False)
     return ax
 
 
@@ -87,7 +93,7 @@ def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None
         y = [*table["teacher_step"], table["teacher_step"].iloc[-1]]
         ax.step(x, y, where="post", label=name, color=shades[name], linewidth=2)
     ax.set(xlabel="student step", ylabel="teacher checkpoint (step)", ylim=(0, None))
-    ax.legend(frame_on=False)
+    ax.legend(frameon=False)
     return ax
 
 
@@ -158,7 +164,7 @@ def which_checkpoint_figure(
         axes[2, column].set(xlabel="teacher's step: the checkpoint C₁")
         if column:
             axes[2, column].get_legend().remove()
-    axes[0, 0].legend(frame_on=False)
+    axes[0, 0].legend(frameon=False)
     figure.align_ylabels()
     figure.tight_layout()
     return figure
@@ -177,5 +183,5 @@ def samples_figure(history: pd.DataFrame) -> Figure:
     band = {"estimator": "median", "errorbar": ("pi", 100)}
     sns.lineplot(history.dropna(), x="d", y="samples", hue="supervision", marker="o", ax=ax, **band)
     ax.set(xscale="log", yscale="log", xlabel="coordinates d", ylabel="samples until the support stands out")
-    ax.legend(title=None, frame_on=False)
+    ax.legend(title=None, frameon=False)
     return figure

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
+import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -33,11 +34,12 @@ class Outcome:
     figure: Figure
 
     def save(self, folder: Path) -> None:
-        """Write every table as CSV and the figure as PNG into the folder."""
+        """Write every table as CSV and the figure as PNG into the folder, and close the figure."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in self.tables.items():
             table.to_csv(folder / f"{name}.csv", index=False)
         self.figure.savefig(folder / "figure.png", dpi=150, bbox_inches="tight")
+        plt.close(self.figure)
 
 
 class Recipe(Protocol):

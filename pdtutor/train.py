@@ -236,6 +236,7 @@ def train(
             step = stop
             if step % eval_every == 0 or step in saved_steps:
                 finished = look(step)
+                bar.total = step if finished else steps
                 bar.set_postfix(accuracy=f"{max(r['accuracy'] for r in history[-copies:]):.3f}")
     model.eval()
     return Run(model, _history_frame(history), trajectory, _teachers_frame(teachers.stages), settings)

@@ -1,0 +1,90 @@
+import dataclasses
+import json
+
+import matplotlib
+import pandas as pd
+import pytest
+
+from pdtutor import recipes
+from pdtutor.cli import main
+
+matplotlib.use("agg")
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_recipe_runs_headless_at_smoke_scale_and_resumes_to_the_same_tables(name, tmp_path, capsys):
+    arguments = ["run", name, "--scale", "smoke", "--seeds", "2", "--out", str(tmp_path)]
+    main(arguments)
+    assert str(tmp_path) in capsys.readouterr().out
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    tables = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
+    assert {"results.csv", "history.csv"} <= set(tables)
+    assert len(pd.read_csv(tmp_path / "results.csv")) >= 2
+    main([*arguments, "--resume"])
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")} == tables
+
+
+def test_scales_change_numbers_never_kinds():
+    for name, scales in recipes.RECIPES.items():
+        assert tuple(scales) == recipes.SCALES
+        assert len({type(recipe) for recipe in scales.values()}) == 1, name
+        assert len({repr(recipe) for recipe in scales.values()}) == 3, name
+        for recipe in scales.values():
+            assert dataclasses.is_dataclass(recipe)
+
+
+def test_the_paper_scale_is_the_papers():
+    recipe = recipes.recipe("parity-progressive", "paper")
+    teacher = recipe.teacher
+    assert (teacher.d, teacher.k, teacher.width, teacher.batch_size, teacher.lr) == (100, 6, 50_000, 1, 5e-3)
+    assert (teacher.steps, teacher.save_every, recipe.width) == (20_000_000, 100_000, 100)
+    assert (recipe.decay, recipe.warmup, recipe.first) == ("cosine", 0.06, 1_000_000)
+
+
+def test_options_override_the_recipe(tmp_path):
+    main(["run", "parity-teacher", "--scale", "smoke", "--seeds", "1", "--steps", "100", "--out", str(tmp_path)])
+    assert json.loads((tmp_path / "teachers" / "run.json").read_text())["settings"]["steps"] == 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seeds", "0"], "seeds must be a whole number of at least 1, got 0"),
+        (["--seeds", "1", "--steps", "0"], "steps must be a whole number of at least 1, got 0"),
+        (["--seeds", "1", "--k", "11"], "k must be at most d"),
+    ],
+)
+def test_bad_options_end_with_one_line(tmp_path, arguments, message):
+    with pytest.raises(SystemExit, match=message):
+        main(["run", "parity-teacher", "--scale", "smoke", "--out", str(tmp_path), *arguments])
+
+
+def test_a_second_run_into_the_same_folder_needs_resume(tmp_path):
+    arguments = ["run", "parity-teacher", "--scale", "smoke", "--seeds", "1", "--steps", "50", "--out", str(tmp_path)]
+    main(arguments)
+    with pytest.raises(SystemExit, match="already holds a trajectory: choose another folder, or resume"):
+        main(arguments)
+    with pytest.raises(SystemExit, match="lr"):
+        main([*arguments, "--lr", "0.3", "--resume"])
+
+
+def test_list_names_every_recipe(capsys):
+    main(["list"])
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in recipes.RECIPES)
+    with pytest.raises(ValueError, match="no recipe called 'nope'; there are parity-sample-complexity"):
+        recipes.recipe("nope")
+    with pytest.raises(ValueError, match="scale must be one of smoke, laptop, paper; got 'huge'"):
+        recipes.recipe("parity-teacher", "huge")
+
+
+def test_the_peak_is_the_largest_difference_of_means_and_never_step_0():
+    curriculum = pd.DataFrame(
+        [
+            {"step": step, "seed": seed, "inside": inside, "value": value}
+            for seed, values in ((0, [(0.9, 0.1), (0.3, 0.2), (0.4, 0.1)]), (1, [(0.9, 0.1), (0.5, 0.1), (0.6, 0.5)]))
+            for step, pair in zip((0, 10, 20), values, strict=True)
+            for inside, value in zip((True, False), pair, strict=True)
+        ]
+    )
+    assert recipes.peak_steps(curriculum) == {0: 20, 1: 10}
