@@ -147,7 +147,7 @@ marks.round(2)
 plateau_share = marks["plateau, share of the time to 99 %"].median()
 print("every teacher ends at accuracy 1.0:", all(accuracy.iloc[-1] > 0.999 for accuracy in accuracy_of.values()))
 print("half of the way to its onset every teacher is still at chance, below 0.55:",
-      all(accuracy[: marks["onset"][seed] // 2].max() < 0.55 for seed, accuracy in accuracy_of.items()))
+      all(accuracy.loc[: marks["onset"][seed] // 2].max() < 0.55 for seed, accuracy in accuracy_of.items()))
 print("median teacher: the plateau takes at least half of the time to 99 %:", bool(plateau_share >= 0.5))
 
 # %% [markdown]
@@ -257,14 +257,21 @@ plt.show()
 means = by_degree.groupby(["moment", "inside", "degree"])["value"].mean().unstack("degree")
 means.reindex(list(moments), level="moment").round(4)
 
+# %% [markdown]
+# Each dot is a monomial of one teacher; the dotted line is the noise floor.
+#
+# - **Half-way along the plateau** inside and outside are alike at every degree. (Low degrees are larger than high ones on both sides. That is what a ReLU network with small weights does; it knows nothing of the support yet.)
+# - **At the peak** everything inside the support stands out. Among degrees 1 to 5 the single coordinates carry the largest values. The label itself, degree 6, has begun to show.
+# - **At the end** there is the label, at 0.5: the network is always right and always sure. All other degrees are at the noise floor.
+#
+# So a checkpoint at the peak holds *the support at degree 1*, in the open. That matters because of lesson 1: the first gradient of a student sees degree 1 at full size and degree 6 hardly at all.
+
 # %%
 print("end: degree 6, the label, is at 0.5 within 0.01:", bool(abs(means.loc[("end", True), 6] - 0.5) < 0.01))
 print("end: every lower degree inside the support is below 0.01:", bool((means.loc[("end", True), [1, 2, 3, 4, 5]] < 0.01).all()))
 peak_inside, peak_outside = means.loc[("peak", True)], means.loc[("peak", False)]
 print("peak: degree 1 stands out at least 5-fold:", bool(peak_inside[1] >= 5 * peak_outside[1]))
-
-# %% [markdown]
-# Each dot is a monomial of one teacher; the dotted line is the noise floor.
+print("peak: degrees 2 to 5 stand out at least 2-fold:", bool((peak_inside >= 2 * peak_outside).loc[2:5].all()))
 
 # %% [markdown]
 # ## 5 What a trajectory is
@@ -316,7 +323,9 @@ fig, ax = plt.subplots(figsize=(9, 3.6))
 for seed, accuracy in accuracy_of.items():
     ax.plot(accuracy.index / marks["99 %"][seed], accuracy, color=sns.color_palette("colorblind")[seed], alpha=0.8,
             label=f"ours, seed {seed}")
-ax.plot(reported["at"] / reported["at"].max(), reported["value"], "k--o", label="paper (width 50 000, d = 100)")
+solved = reported["at"].max()
+ax.plot(reported["at"] / solved, reported["value"], "k--o", label="paper (width 50 000, d = 100)")
+ax.plot([0, reported["at"].min() / solved], [0.5, 0.5], "k--")  # 📄 "0.5 until" its first point
 ax.set(xlim=(0, 1.15), xlabel="step, in units of the step at which the task is solved", ylabel="held-out accuracy")
 ax.legend(frameon=False)
 plt.show()

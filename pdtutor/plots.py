@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 _COLOURS = sns.color_palette("colorblind")
 METHOD_COLOURS = {
@@ -18,6 +19,7 @@ METHOD_COLOURS = {
     "(2,T)": _COLOURS[2],
 }
 METHOD_DASHES = {"cross-entropy": (1, 1.5), "teacher": (4, 2)}  # one-shot may lie exactly on cross-entropy
+STEPS = EngFormatter(sep="")  # 12k, 20M
 INSIDE, OUTSIDE = _COLOURS[3], _COLOURS[7]
 
 
@@ -58,6 +60,7 @@ def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "metho
         ax=ax,
     )
     ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(0.45, 1.02))
+    ax.xaxis.set_major_formatter(STEPS)
     ax.legend(title=None, frameon=False)
     return ax
 
@@ -80,6 +83,7 @@ def correlations(curriculum: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     floor = curriculum.groupby("step")["noise_floor"].mean()
     ax.plot(floor.index, floor, color="black", linestyle=":", linewidth=1, label="noise floor (1 s.d.)")
     ax.set(xlabel="step (optimizer updates)", ylabel="|correlation| with p(y = 1 | x)", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
     ax.legend(title=None, frameon=False)
     return ax
 
@@ -93,6 +97,8 @@ def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None
         y = [*table["teacher_step"], table["teacher_step"].iloc[-1]]
         ax.step(x, y, where="post", label=name, color=shades[name], linewidth=2)
     ax.set(xlabel="student step", ylabel="teacher checkpoint (step)", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.yaxis.set_major_formatter(STEPS)
     ax.legend(frameon=False)
     return ax
 
@@ -156,6 +162,7 @@ def which_checkpoint_figure(
         ax.scatter(of_seed["checkpoint"][reached], steps[reached], color=colour, s=30, label="learned")
         hollow = {"facecolors": "white", "edgecolors": colour}
         ax.scatter(of_seed["checkpoint"][~reached], steps[~reached], s=30, label="not within the budget", **hollow)
+        ax.yaxis.set_major_formatter(STEPS)
         ax.set(title=f"seed {seed}", ylim=(0, budget * 1.1), ylabel="student's steps to learn" if column == 0 else "")
         accuracy(teacher_history[teacher_history["seed"] == seed].assign(method="teacher"), ax=axes[1, column])
         axes[1, column].set(ylabel="teacher's accuracy" if column == 0 else "")

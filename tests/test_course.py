@@ -265,10 +265,10 @@ def test_notebooks_stores_a_clean_run_and_a_second_changes_nothing(clone):
     first = source.with_suffix(".ipynb").read_bytes()
     assert pair.faults(source, root=clone) == []
     command.pair(root=clone)
-    command.notebooks("01_tiny", root=clone)
+    command.notebooks(("01_tiny",), root=clone)
     assert source.with_suffix(".ipynb").read_bytes() == first
     with pytest.raises(ValueError, match="no lesson called"):
-        command.notebooks("09_none", root=clone)
+        command.notebooks(("09_none",), root=clone)
 
 
 def test_a_failing_lesson_keeps_its_stored_outputs(stored, clone):

@@ -39,7 +39,7 @@ def build(*, root: Path = Path(), out: Path = Path("build")) -> None:
     _exit(failures)
 
 
-def notebooks(*lesson: str, root: Path = Path()) -> None:
+def notebooks(lesson: tyro.conf.Positional[tuple[str, ...]] = (), *, root: Path = Path()) -> None:
     """Execute lessons and solutions and store their outputs in the .ipynb of each pair.
 
     Args:
@@ -89,7 +89,7 @@ def main() -> None:
     """Read the command line."""
     commands = {"build": build, "notebooks": notebooks, "pair": pair, "stamp": stamp}
     try:
-        tyro.extras.subcommand_cli_from_dict(commands)
+        tyro.extras.subcommand_cli_from_dict(commands, prog="python -m pdtutor.course")
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
 

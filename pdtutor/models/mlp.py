@@ -47,7 +47,7 @@ class MLP(nn.Module):
             raise ValueError(f"this MLP takes inputs of d = {self.d}, got shape {tuple(inputs.shape)}")
         hidden = inputs.expand(len(self.seeds), -1, -1)  # (copies, batch, d)
         for layer in self.layers[:-1]:
-            hidden = torch.relu(layer(hidden))  # (copies, batch, width)
+            hidden = torch.relu_(layer(hidden))  # (copies, batch, width)
         return self.layers[-1](hidden)  # (copies, batch, classes)
 
     def config(self) -> dict:
