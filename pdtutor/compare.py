@@ -83,7 +83,7 @@ def compare(
     runs, histories, places = [], [], {}
     for group in groups:
         names = [method for method, _ in group]
-        label = ", ".join(dict.fromkeys(names))
+        label = ", ".join(dict.fromkeys(names)) if len(set(names)) <= 4 else f"{len(group)} students"
         run = train(
             student([seed for _, seed in group]),
             task,

@@ -124,7 +124,7 @@ class ParityStudents:
     steps: int = 60_000  # the student's updates, at most
     eval_every: int = 250  # updates between evaluations
     interval: int = 500  # R of progressive distillation, in updates
-    first: int = 2000  # T of (2,T), in updates
+    first: int = 1000  # T of (2,T), in updates
     temperature: float = 1e-4  # τ, on the teacher's logits
     threshold: float = 0.95  # accuracy that counts as having learned
 

@@ -1,0 +1,1 @@
+"""The speeds this project claims, each against a plain baseline: `python -m benchmarks`, or `make bench`."""

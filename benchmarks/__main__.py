@@ -1,0 +1,83 @@
+"""Measure every claimed speed against its plain baseline, print the table, and write it as CSV.
+
+All in one process on one torch thread, the two ways by turns, so that what else the machine does meets both alike; the
+rates are medians over the repeats. Compiling happens in a first call that is not counted.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import torch
+import tyro
+from tqdm.auto import tqdm
+
+from benchmarks.works import Work, works
+
+REPEATS = 5
+COLUMNS = ["work", "baseline_per_s", "ours_per_s", "ratio", "target"]
+
+
+def main(out: Path = Path("build/bench.csv"), seconds: float = 3.0) -> None:
+    """Measure the speeds this project claims; exit with status 1 if one misses its target.
+
+    Args:
+        out: the table, as CSV.
+        seconds: how long one measurement takes; each way of each work gets 5.
+    """
+    if not seconds > 0:
+        sys.exit(f"error: --seconds must be above 0, got {seconds}")
+    torch.set_num_threads(1)
+    rows = works()
+    with tqdm(total=2 * REPEATS * len(rows), unit="measurement") as bar:
+        table = pd.DataFrame([measure(work, seconds, bar) for work in rows], columns=COLUMNS)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(out, index=False, float_format="%.6g")
+    verdicts = [verdict(row.ratio, row.target) for row in table.itertuples()]
+    print(table.assign(verdict=verdicts).to_string(index=False, na_rep="", float_format="{:,.4g}".format))
+    print(f"one torch thread, torch {torch.__version__}, compile time not counted; {out}")
+    sys.exit("MISSED" in verdicts)
+
+
+def measure(work: Work, seconds: float, bar: tqdm) -> tuple:
+    """Return the row of this work, in the order of COLUMNS."""
+    bar.set_description(work.name.split(" (")[0])
+    ways = [(work.baseline, work.baseline_units), (work.ours, work.ours_units)]
+    steps = [updates_in(seconds, run) for run, _ in ways]
+    rates: list[list[float]] = [[], []]
+    for _ in range(REPEATS):
+        for (run, units), n, seen in zip(ways, steps, rates, strict=True):
+            seen.append(n * units / elapsed(run, n))
+            bar.update()
+    baseline, ours = map(statistics.median, rates)
+    return work.name, baseline, ours, ours / baseline, work.target
+
+
+def updates_in(seconds: float, run: Callable[[int], object]) -> int:
+    """Return about how many updates fit into the time, after a first call that compiles and warms up."""
+    run(1)
+    steps = 16
+    while (took := elapsed(run, steps)) < seconds / 4:
+        steps *= 2
+    return max(1, round(steps * seconds / took))
+
+
+def elapsed(run: Callable[[int], object], steps: int) -> float:
+    """Return the seconds that so many updates take."""
+    start = time.perf_counter()
+    run(steps)
+    return time.perf_counter() - start
+
+
+def verdict(ratio: float, target: float | None) -> str:
+    """Return "met" or "MISSED", and nothing where no target is claimed."""
+    if pd.isna(target):
+        return ""
+    return "met" if ratio >= target else "MISSED"
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,116 @@
+"""What is measured: pairs of ways to do one piece of work, the plain one first.
+
+Each way is a function that takes a number of updates and does them from fresh weights. What `train` does once per call
+(two evaluations on 64 examples and the final checkpoint, some hundredths of a second) is part of its time. How well a
+teacher has learned hardly changes what it costs to run, so these are hardly trained.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.plain import ParityBatches, distil, sequential
+from pdtutor import MLP, SGD, Distill, Labels, Run, SparseParity, Trajectory, compare, explicit, one_shot, train
+
+WIDTH, TEACHER_WIDTH, LR, TEMPERATURE = 100, 1000, 0.01, 1e-4
+QUIET = {"eval_examples": 64, "progress": False}
+
+
+@dataclass(frozen=True)
+class Work:
+    """A row of the table: ratio = rate of ours / rate of the baseline.
+
+    Attributes:
+        name: what is done, and in brackets what is counted per second.
+        baseline, ours: do so many updates.
+        baseline_units, ours_units: what one update counts for.
+        target: the ratio that the project claims to reach; None if it claims none.
+    """
+
+    name: str
+    baseline: Callable[[int], object]
+    ours: Callable[[int], object]
+    baseline_units: int
+    ours_units: int
+    target: float | None
+
+
+def works() -> list[Work]:
+    """Return the rows of the table."""
+    return [
+        distillation(d=100, batch_size=1, target=10),
+        distillation(d=30, batch_size=32, target=3),
+        nine_students("autograd", target=3),
+        nine_students("kernel", target=None),
+    ]
+
+
+def distillation(*, d: int, batch_size: int, target: float | None) -> Work:
+    """One student under one teacher: the plain loop against `train` as it comes.
+
+    Same sizes, batch, teacher, loss, optimizer and sampler of examples; a test holds both to the same weights.
+    """
+    task, teacher = SparseParity(d, k=6), teacher_of(d)
+    plain_teacher = sequential(teacher.at(teacher.final))
+
+    def plain(steps: int) -> None:
+        batches = ParityBatches(task, batch_size=batch_size, seed=0)
+        student = sequential(MLP(d, width=WIDTH))
+        distil(student, plain_teacher, batches, steps=steps, lr=LR, temperature=TEMPERATURE)
+
+    def ours(steps: int) -> Run:
+        return train(
+            MLP(d, width=WIDTH),
+            task,
+            steps=steps,
+            batch_size=batch_size,
+            optimizer=SGD(lr=LR),
+            supervision=Distill(teacher, one_shot(), temperature=TEMPERATURE),
+            eval_every=steps,
+            **QUIET,
+        )
+
+    name = f"distil width {WIDTH} from width {TEACHER_WIDTH}, d = {d}, batch {batch_size} (examples/s)"
+    return Work(name, plain, ours, batch_size, batch_size, target)
+
+
+def nine_students(engine: str, *, target: float | None) -> Work:
+    """Three methods × three seeds in one pass, as in the course, against one student with the same engine.
+
+    The one student learns from labels, the cheapest of the three methods; the nine draw three streams of examples and
+    have two checkpoints of a teacher run over each. So 9 / ratio is what nine cost in students of the cheapest kind.
+    """
+    d, batch_size = 30, 32
+    task, teacher = SparseParity(d, k=6), teacher_of(d)
+    one = {"labels": Labels()}
+    three = one | {
+        "final checkpoint": Distill(teacher, one_shot(), temperature=TEMPERATURE),
+        "earlier checkpoint": Distill(teacher, explicit([(0, teacher.steps[0])]), temperature=TEMPERATURE),
+    }
+
+    def students(methods: dict, seeds: list[int], steps: int) -> None:
+        compare(
+            lambda seeds: MLP(d, width=WIDTH, seed=seeds),
+            task,
+            methods,
+            seeds=seeds,
+            steps=steps,
+            batch_size=batch_size,
+            optimizer=SGD(lr=LR),
+            eval_every=steps,
+            engine=engine,
+            **QUIET,
+        )
+
+    return Work(
+        f"nine students side by side, batch {batch_size}, {engine} (updates/s × students; against one student)",
+        lambda steps: students(one, [0], steps),
+        lambda steps: students(three, [0, 1, 2], steps),
+        1,
+        9,
+        target,
+    )
+
+
+def teacher_of(d: int) -> Trajectory:
+    """Return two checkpoints of a wide teacher."""
+    return train(MLP(d, width=TEACHER_WIDTH, seed=1), SparseParity(d, k=6), steps=2, save_every=1, **QUIET).trajectory

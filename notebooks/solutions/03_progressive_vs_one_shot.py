@@ -1,0 +1,92 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 3 · Progressive versus one-shot: the exercises, solved
+#
+# Four short functions, each checked, from the third lesson (`notebooks/03_progressive_vs_one_shot.py`).
+
+# %% [markdown] tags=["badge"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/solutions/03_progressive_vs_one_shot.ipynb)
+
+# %% tags=["setup"]
+# Set-up: installs pdtutor where it is missing (Colab), beside the torch and numpy already there.
+import importlib
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+
+REPOSITORY = "https://github.com/OWNER/pdtutor"
+if find_spec("pdtutor") is None:
+    if "/OWNER/" in REPOSITORY:
+        raise ImportError("pdtutor has no public address yet: pip install a clone, or run `make stamp` in it")
+    kept = [f"{name}=={version(name)}" for name in ("torch", "numpy") if find_spec(name)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"git+{REPOSITORY}", *kept], check=True)
+    importlib.invalidate_caches()
+
+# %%
+import numpy as np
+
+from pdtutor import checks
+
+# %% [markdown]
+# **Exercise 1.** Subtract each row's largest logit *before* dividing. Then the largest exponent is 0, whatever the temperature, and all others underflow to a harmless 0.
+
+
+# %%
+def teacher_probabilities(logits, temperature):
+    """logits (n, classes), temperature > 0 → probabilities (n, classes)."""
+    powers = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+checks.teacher_probabilities(teacher_probabilities)
+
+
+# %% [markdown]
+# **Exercise 2.** The same trick for the student's log-probabilities: $\log p_S = f - \log\sum e^{f}$ with the largest logit taken out.
+
+
+# %%
+def distillation_loss(student_logits, teacher_probabilities):
+    """(n, classes) twice → −Σ p_T log p_S, averaged over the n examples."""
+    shifted = student_logits - student_logits.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # (n, classes)
+    return -(teacher_probabilities * log_p).sum(axis=1).mean()
+
+
+checks.distillation_loss(distillation_loss)
+
+
+# %% [markdown]
+# **Exercise 3.** One interval ahead of the student, until the checkpoints run out.
+
+
+# %%
+def teacher_step(step, every, final):
+    """student step → the step of the checkpoint that teaches there."""
+    return min(every * (1 + step // every), final)
+
+
+checks.teacher_step(teacher_step)
+
+
+# %% [markdown]
+# **Exercise 4.** Cross-entropy is linear in its target, so mixing losses and mixing targets is the same.
+
+
+# %%
+def mixed_target(label, teacher_probabilities, alpha):
+    """label: a class; teacher_probabilities (classes,); alpha in [0, 1] → q (classes,)."""
+    onehot = np.eye(len(teacher_probabilities))[label]
+    return alpha * onehot + (1 - alpha) * teacher_probabilities
+
+
+checks.mixed_target(mixed_target)

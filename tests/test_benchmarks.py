@@ -1,0 +1,95 @@
+import itertools
+
+import pandas as pd
+import pytest
+import torch
+from torch.utils.data import IterableDataset
+
+from benchmarks import __main__ as bench
+from benchmarks.plain import ParityBatches, distil, sequential
+from benchmarks.works import Work
+from pdtutor import MLP, SGD, Distill, SparseParity, one_shot, train
+from pdtutor.tasks import Stream
+
+TASK = SparseParity(8, 2, support=(1, 5))
+STEPS = 300
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    """The command asks for one torch thread; the tests after it get theirs back."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+class SameExamples(IterableDataset):
+    """The batches that `train` draws for a student of seed 3."""
+
+    def __init__(self, batch_size):
+        self.stream = Stream(TASK, batch_size=batch_size, seeds=[3], purpose="student data")
+
+    def __iter__(self):
+        for step in itertools.count():
+            inputs, labels = self.stream.chunk(step, step + 1)
+            yield inputs[0, 0], labels[0, 0]
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+@pytest.mark.parametrize("temperature", [1e-4, 1.0])
+def test_the_plain_loop_does_the_same_work(batch_size, temperature):
+    """Fed the same examples from the same initial weights, it ends at the same weights."""
+    trajectory = train(MLP(8, width=16, seed=1), TASK, steps=50, optimizer=SGD(lr=0.5), progress=False).trajectory
+    start = sequential(MLP(8, width=12, seed=3))
+    ours = train(
+        MLP(8, width=12, seed=3),
+        TASK,
+        steps=STEPS,
+        batch_size=batch_size,
+        optimizer=SGD(lr=0.05),
+        supervision=Distill(trajectory, one_shot(), temperature=temperature),
+        progress=False,
+    )
+    teacher = sequential(trajectory.at(trajectory.final))
+    student = sequential(MLP(8, width=12, seed=3))
+    plain = distil(student, teacher, SameExamples(batch_size), steps=STEPS, lr=0.05, temperature=temperature)
+    weights, expected, before = (
+        torch.cat([p.detach().flatten() for p in model.parameters()])
+        for model in (sequential(ours.model), plain, start)
+    )
+    torch.testing.assert_close(weights, expected, atol=1e-5, rtol=1e-4)
+    assert (expected - before).abs().max() > 0.05  # they did learn something
+
+
+def test_the_plain_examples_are_fresh_parities():
+    first, second = itertools.islice(ParityBatches(TASK, batch_size=64, seed=0), 2)
+    assert not torch.equal(first[0], second[0])
+    inputs, labels = first
+    assert inputs.shape == (64, 8)
+    assert torch.equal(1 - 2 * labels, inputs[:, [1, 5]].prod(1).long())
+
+
+def test_the_command_writes_every_row(tmp_path, capsys):
+    """At this length the rates mean nothing, so either exit status will do."""
+    path = tmp_path / "deep" / "bench.csv"
+    with pytest.raises(SystemExit) as stopped:
+        bench.main(out=path, seconds=1e-3)
+    table = pd.read_csv(path)
+    assert table.columns.tolist() == ["work", "baseline_per_s", "ours_per_s", "ratio", "target"]
+    assert table["target"].fillna(0).tolist() == [10, 3, 3, 0]
+    assert (table[["baseline_per_s", "ours_per_s", "ratio"]] > 0).all(axis=None)
+    assert bool(stopped.value.code) == ("MISSED" in capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("target", "status", "word"), [(2.0, 0, "met"), (8.0, 1, "MISSED"), (None, 0, "")])
+def test_a_missed_target_is_the_exit_status(tmp_path, monkeypatch, capsys, target, status, word):
+    """Four times the work in the same time is a ratio of 4. A row without a target is never missed."""
+    work = Work("sleep (naps/s)", lambda n: n, lambda n: n, 1, 4, target)
+    monkeypatch.setattr(bench, "works", lambda: [work])
+    monkeypatch.setattr(bench, "elapsed", lambda run, steps: steps / 1000)
+    with pytest.raises(SystemExit) as stopped:
+        bench.main(out=tmp_path / "bench.csv", seconds=0.01)
+    assert stopped.value.code == status
+    assert pd.read_csv(tmp_path / "bench.csv").ratio.tolist() == [4]
+    printed = capsys.readouterr().out
+    assert [w for w in ("met", "MISSED") if w in printed] == [word] * bool(word)
