@@ -18,6 +18,12 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def clear_temporary(folder: Path) -> None:
+    """Remove what a killed process left of files that it hadn't finished."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink()
+
+
 def write_json(path: Path, content: dict) -> None:
     """Write JSON atomically. NaN has no place in JSON and raises ValueError."""
     write_bytes(path, json.dumps(content, indent=1, allow_nan=False).encode())

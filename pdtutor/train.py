@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from pdtutor.engines import autograd_updates, choose_engine, kernel_updates
 from pdtutor.evaluate import evaluate, held_out
-from pdtutor.files import read_json, write_bytes, write_json
+from pdtutor.files import clear_temporary, read_json, write_bytes, write_json
 from pdtutor.optim import SGD, AdamW
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import Stream
@@ -162,6 +162,8 @@ def train(
 
     state = optimizer.start(model.parameters())
     saved = _saved_state(Path(out), settings) if resume and out is not None else None
+    if resume and out is not None:
+        clear_temporary(Path(out))
     if saved is None:
         step, finished, history = 0, False, []
         trajectory = _new_trajectory(out, model, task)

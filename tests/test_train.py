@@ -316,7 +316,7 @@ def dying(path, content):
     global count
     count += 1
     if count == kill_at:
-        path.with_name(f".{path.name}.tmp").write_bytes(content[: len(content) // 2])
+        path.with_name(f".{path.name}.1.tmp").write_bytes(content[: len(content) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, content)
 import pdtutor.trajectory, pdtutor.train
@@ -340,6 +340,7 @@ train(MLP(8, width=4), SparseParity(8, 2), steps=60, save_every=20, out=out, res
         resumed = train(MLP(8, width=4), task, out=out, **settings)
         assert torch.equal(weights(resumed.model), weights(whole.model))
         assert resumed.history.equals(whole.history)
+        assert not list(out.glob(".*"))
 
 
 # Bad input -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,47 @@
+"""What the README says is true: its code runs, its numbers are those of data/runs, its paths exist."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_its_ten_lines_run(capsys):
+    [block] = re.findall(r"```python\n(.*?)```", README, flags=re.S)
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
+    assert "progressive" in capsys.readouterr().out
+
+
+def test_its_table_is_the_committed_result():
+    committed = pd.read_csv(ROOT / "data/runs/parity-progressive/results.csv").set_index("method")
+    row = r"^\| (cross-entropy|one-shot|progressive|\(2,T\)).*? \| (\d+) \| (\d+) \| (\d+) \|$"
+    rows = re.findall(row, README, flags=re.M)
+    assert [row[0] for row in rows] == committed.index.tolist()
+    for method, *numbers in rows:
+        assert list(map(int, numbers)) == committed.loc[method, ["median", "fastest", "slowest"]].tolist()
+
+
+def test_the_map_names_what_there_is_and_nothing_else():
+    block = README.split("```\nnotebooks/")[1].split("```")[0]
+    named = {name.rstrip("/,") for name in re.findall(r"^  ([a-z_]+(?:\.py|/).*?)  ", block, flags=re.M)}
+    named = {part for names in named for part in re.split(r", ", names)}
+    there = {p.name for p in (ROOT / "pdtutor").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    assert named == there - {"__init__.py"}
+
+
+def test_its_links_lead_somewhere():
+    for target in re.findall(r"\]\(((?!https?:)[^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
+    names = {re.match(r"[A-Za-z0-9_-]+", d).group() for d in wanted} - {"pdtutor"}
+    table = README.split("## Why these dependencies")[1].split("##")[0]
+    reasons = {n for row in re.findall(r"^\| (.+?) \|", table, flags=re.M) for n in re.findall(r"[a-z]+", row)}
+    assert names <= reasons
