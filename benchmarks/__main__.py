@@ -26,7 +26,7 @@ def main(out: Path = Path("build/bench.csv"), seconds: float = 3.0) -> None:
 
     Args:
         out: the table, as CSV.
-        seconds: how long one measurement takes; each way of each work gets 5.
+        seconds: how long one training takes in a measurement; each way of each work gets 5 measurements.
     """
     if not seconds > 0:
         sys.exit(f"error: --seconds must be above 0, got {seconds}")
@@ -46,7 +46,7 @@ def measure(work: Work, seconds: float, bar: tqdm) -> tuple:
     """Return the row of this work, in the order of COLUMNS."""
     bar.set_description(work.name.split(" (")[0])
     ways = [(work.baseline, work.baseline_units), (work.ours, work.ours_units)]
-    steps = [updates_in(seconds, run) for run, _ in ways]
+    steps = [updates_in(seconds * work.baseline_trainings, work.baseline), updates_in(seconds, work.ours)]
     rates: list[list[float]] = [[], []]
     for _ in range(REPEATS):
         for (run, units), n, seen in zip(ways, steps, rates, strict=True):

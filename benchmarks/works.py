@@ -37,6 +37,8 @@ class Work:
         baseline, ours: do so many updates.
         baseline_units, ours_units: what one update counts for.
         target: the ratio that the project claims to reach; None if it claims none.
+        baseline_trainings: how many runs the baseline makes one after the other. It is timed for that many times as
+            long, so that what a run costs once weighs the same on both sides.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Work:
     baseline_units: int
     ours_units: int
     target: float | None
+    baseline_trainings: int = 1
 
 
 def works() -> list[Work]:
@@ -89,10 +92,9 @@ def distillation(*, d: int, batch_size: int, target: float | None) -> Work:
 def nine_students(engine: str, *, target: float | None) -> Work:
     """Three methods × three seeds by one call of `compare`: one student after the other, or all nine in one pass.
 
-    Same engine, methods and teacher on both sides. One after the other takes one student of each method, since seeds cost
-    the same. So 9 / ratio is what nine side by side cost in single students. The methods are labels and two
-    checkpoints of a teacher, each of which runs over all three seeds' examples: nothing is shared that the course
-    would not share.
+    Same engine, methods and teacher on both sides. One after the other takes one student of each method, since seeds
+    cost the same. So 9 / ratio is what nine side by side cost in single students. The methods are labels and two
+    checkpoints of a teacher, both of which run over all three seeds' examples, as one-shot and progressive do.
     """
     d, batch_size = 30, 32
     task, teacher = SparseParity(d, k=6), teacher_of(d)
@@ -124,6 +126,7 @@ def nine_students(engine: str, *, target: float | None) -> Work:
         len(methods),
         3 * len(methods),
         target,
+        baseline_trainings=len(methods),
     )
 
 

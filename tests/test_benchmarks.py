@@ -16,9 +16,10 @@ STEPS = 300
 
 
 @pytest.fixture(autouse=True)
-def _threads():
-    """The command asks for one torch thread; the tests after it get theirs back."""
+def _one_thread():
+    """As in the command: at these sizes more threads only wait for each other. Later tests get theirs back."""
     threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
