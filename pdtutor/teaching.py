@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pdtutor.losses import divergence, soft_targets, teacher_log_probabilities
-from pdtutor.schedule import Anneal, OnPlateau
+from pdtutor.schedule import OnPlateau
 from pdtutor.supervision import Distill, Labels, value_at
 from pdtutor.tasks import IGNORED
 
@@ -52,7 +52,8 @@ class Teachers:
         self.stages = [
             [] if isinstance(s, Labels) else s.schedule.stages(s.trajectory.steps, steps) for s in supervision
         ]
-        self._models: dict = {}
+        self._digests = [None if isinstance(s, Labels) else s.trajectory.digest for s in supervision]
+        self._models: dict = {}  # (digest, step) → the checkpoints in force
 
     def in_force(self, step: int) -> list[int | None]:
         """Return, per copy, the teacher step that supervises this student step; None for labels."""
@@ -85,58 +86,68 @@ class Teachers:
             index: (copies,), which of the distinct streams each copy reads.
             start: the student step of the first update.
             classes: number of classes.
+
+        Raises ValueError if a teacher predicts another number of classes.
         """
-        updates = labels.shape[1]
-        counts = (labels != IGNORED).flatten(2).sum(2)  # (distinct, updates)
-        weights = (labels != IGNORED) / counts.view(*counts.shape, *[1] * (labels.dim() - 2))
+        labels = labels[index]  # (copies, updates, batch, …)
+        scored = labels != IGNORED
+        per_update = labels.dim() - 2  # axes over which an update's mean runs
+        weights = scored / scored.flatten(2).sum(2).view(*labels.shape[:2], *[1] * per_update)
+        soft = soft_targets(labels, None, 1.0, classes=classes)  # right for labels; the taught are overwritten below
+        constant = torch.zeros(labels.shape[:2], device=labels.device)
+        others = []
+        logits = self._logits(inputs, index, start, classes)
+        # all copies with the same top_k and divergence at once: a few large operations instead of many small ones
+        groups: dict[tuple, list[int]] = {}
+        for copy in logits:
+            groups.setdefault((self.supervision[copy].top_k, self.supervision[copy].divergence), []).append(copy)
+        for (top_k, kind), group in groups.items():
+            temperature, alpha = (
+                self._over(setting, group, start, labels) for setting in ("temperature", "alpha")
+            )  # (group, updates, 1, …)
+            log_p = teacher_log_probabilities(torch.stack([logits[c] for c in group]), temperature, top_k=top_k)
+            share = (1 - alpha.squeeze(-1)) * weights[group]  # of D(teacher, student) in the loss
+            if kind == "forward_kl":
+                soft[group] = soft_targets(labels[group], log_p, alpha, classes=classes)
+                p = log_p.exp()
+                constant[group] = (torch.xlogy(p, p).sum(-1) * share).flatten(2).sum(2)
+            else:
+                soft[group] = soft_targets(labels[group], None, alpha, classes=classes)
+                others += [(copy, kind, log_p[i], share[i]) for i, copy in enumerate(group)]
+        return Targets(soft * weights.unsqueeze(-1), constant, others)
+
+    def _logits(self, inputs: Tensor, index: Tensor, start: int, classes: int) -> dict[int, Tensor]:
+        """Return the teacher's logits (updates, batch, …, classes) of every copy that has a teacher."""
         in_force = self.in_force(start)
         self._load(in_force, inputs.device)
-        logits: dict = {}
-        soft, constant, others = [], [], []
-        for copy, supervision in enumerate(self.supervision):
-            row = int(index[copy])
-            weight = weights[row]
-            if isinstance(supervision, Labels):
-                log_p, alpha = None, 1.0
-                constant.append(torch.zeros(updates, device=inputs.device))
-            else:
-                key = (supervision.trajectory.digest, in_force[copy])
-                if (key, row) not in logits:
-                    flat = self._models[key](inputs[row].flatten(0, 1).unsqueeze(0))[0]
-                    logits[key, row] = flat.unflatten(0, inputs.shape[1:3])  # (updates, batch, …, classes)
-                teacher_logits = logits[key, row]
-                if teacher_logits.shape[-1] != classes:
-                    raise ValueError(
-                        f"the teacher predicts {teacher_logits.shape[-1]} classes, the student {classes}"
-                    )
-                temperature, alpha = (
-                    self._over(s, start, updates, teacher_logits) for s in (supervision.temperature, supervision.alpha)
-                )
-                log_p = teacher_log_probabilities(teacher_logits, temperature, top_k=supervision.top_k)
-                if supervision.divergence == "forward_kl":
-                    entropy = -torch.xlogy(log_p.exp(), log_p.exp()).sum(-1)
-                    constant.append(-((1 - alpha).squeeze(-1) * entropy * weight).flatten(1).sum(1))
-                else:
-                    others.append((copy, supervision.divergence, log_p, (1 - alpha).squeeze(-1) * weight))
-                    constant.append(torch.zeros(updates, device=inputs.device))
-                    log_p = None
-            soft.append(soft_targets(labels[row], log_p, alpha, classes=classes) * weight.unsqueeze(-1))
-        return Targets(torch.stack(soft), torch.stack(constant), others)
+        found: dict[tuple, Tensor] = {}  # by teacher and stream: copies that share both share one forward pass
+        logits = {}
+        for copy, step in enumerate(in_force):
+            if step is None:
+                continue
+            key, row = (self._digests[copy], step), int(index[copy])
+            if (key, row) not in found:
+                flat = self._models[key](inputs[row].flatten(0, 1).unsqueeze(0))[0]
+                if flat.shape[-1] != classes:
+                    raise ValueError(f"the teacher predicts {flat.shape[-1]} classes, the student {classes}")
+                found[key, row] = flat.unflatten(0, inputs.shape[1:3])
+            logits[copy] = found[key, row]
+        return logits
 
     def _load(self, in_force: Sequence[int | None], device: torch.device) -> None:
         """Hold exactly the checkpoints now in force in memory."""
         wanted = {
-            (s.trajectory.digest, step): (s.trajectory, step)
-            for s, step in zip(self.supervision, in_force, strict=True)
-            if isinstance(s, Distill)
+            (self._digests[copy], step): self.supervision[copy].trajectory
+            for copy, step in enumerate(in_force)
+            if step is not None
         }
         self._models = {
-            key: self._models[key] if key in self._models else trajectory.at(step).to(device)
-            for key, (trajectory, step) in wanted.items()
+            key: self._models[key] if key in self._models else trajectory.at(key[1]).to(device)
+            for key, trajectory in wanted.items()
         }
 
-    @staticmethod
-    def _over(setting: float | Anneal, start: int, updates: int, like: Tensor) -> Tensor:
-        """Return a setting's value at each update, shaped to multiply (updates, batch, …, classes)."""
-        values = [value_at(setting, step) for step in range(start, start + updates)]
-        return torch.tensor(values, device=like.device).view(-1, *[1] * (like.dim() - 1))
+    def _over(self, setting: str, group: Sequence[int], start: int, labels: Tensor) -> Tensor:
+        """Return a setting of some copies at each update, shaped to multiply (group, updates, batch, …, classes)."""
+        steps = range(start, start + labels.shape[1])
+        values = [[value_at(getattr(self.supervision[copy], setting), step) for step in steps] for copy in group]
+        return torch.tensor(values, device=labels.device).view(len(group), len(steps), *[1] * (labels.dim() - 1))
