@@ -8,12 +8,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator
 
 _COLOURS = sns.color_palette("colorblind")
 METHOD_COLOURS = {
-    "teacher": (0.25, 0.25, 0.25),
-    "cross-entropy": _COLOURS[7],
+    "teacher": (0.45, 0.45, 0.45),
+    "cross-entropy": (0.0, 0.0, 0.0),
     "one-shot": _COLOURS[1],
     "progressive": _COLOURS[0],
     "(2,T)": _COLOURS[2],
@@ -30,9 +30,10 @@ def style() -> None:
 
 
 def colours(methods: list[str]) -> dict:
-    """Return one colour per method; methods without a colour of their own share out the rest of the palette."""
+    """Return one colour per method: its own, that of the method before ", τ", or one of the rest of the palette."""
     spare = iter(c for c in _COLOURS * 4 if c not in METHOD_COLOURS.values())
-    return {method: METHOD_COLOURS[method] if method in METHOD_COLOURS else next(spare) for method in methods}
+    own = {method: METHOD_COLOURS.get(method.split(", τ")[0]) for method in methods}
+    return {method: colour or next(spare) for method, colour in own.items()}
 
 
 def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "method") -> Axes:
@@ -43,7 +44,7 @@ def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "metho
     ax = ax or plt.gca()
     wide = history.pivot_table(index="step", columns=[hue, "seed"], values="accuracy", sort=False).sort_index()
     long = wide.ffill().melt(ignore_index=False, value_name="accuracy").reset_index()
-    methods = list(dict.fromkeys(history[hue]))
+    methods = sorted(dict.fromkeys(history[hue]), key=lambda method: method in METHOD_DASHES)  # dashed ones on top
     sns.lineplot(
         long,
         x="step",
@@ -117,6 +118,9 @@ def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = No
         ax.scatter(steps[~reached], offsets[~reached], facecolors="none", edgecolors=shades[method], s=50, zorder=3)
     ax.set(xscale="log", xlabel="steps to the threshold (hollow: not within the budget)", yticks=range(len(methods)))
     ax.set_yticklabels(methods)
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    ax.xaxis.set_minor_formatter(STEPS)
     ax.invert_yaxis()
     ax.grid(axis="x", which="both", alpha=0.3)
     return ax
@@ -133,6 +137,7 @@ def teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
         correlations(curriculum[curriculum["seed"] == seed], ax=axes[1, column])
         for ax in axes[:, column][: 2 if column else 0]:
             ax.get_legend().remove()
+    axes[1, 0].set_ylim(0, 1.05 * curriculum["value"].max())
     figure.tight_layout()
     return figure
 
@@ -168,10 +173,11 @@ def which_checkpoint_figure(
         axes[1, column].set(ylabel="teacher's accuracy" if column == 0 else "")
         axes[1, column].get_legend().remove()
         correlations(curriculum[curriculum["seed"] == seed], ax=axes[2, column])
-        axes[2, column].set(xlabel="teacher's step: the checkpoint C₁")
+        axes[2, column].set(xlabel="teacher's step: the checkpoint C₁", ylabel="|correlation|" if column == 0 else "")
         if column:
             axes[2, column].get_legend().remove()
     axes[0, 0].legend(frameon=False)
+    axes[2, 0].set_ylim(0, 1.05 * curriculum["value"].max())
     figure.align_ylabels()
     figure.tight_layout()
     return figure
