@@ -9,10 +9,11 @@ from pdtutor.compare import Comparison, compare
 from pdtutor.models import MLP
 from pdtutor.optim import SGD, AdamW
 from pdtutor.probes import monomial_correlations, over
+from pdtutor.run import Run
 from pdtutor.schedule import FINAL, Anneal, explicit, n_shot, on_plateau, one_shot, progressive
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import SparseParity
-from pdtutor.train import Run, train
+from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
 __all__ = [

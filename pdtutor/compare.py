@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 from torch import nn
 
+from pdtutor.run import Run
 from pdtutor.supervision import Distill, Labels
-from pdtutor.train import Run, train
+from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
 Supervision = Labels | Distill

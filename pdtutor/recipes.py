@@ -17,10 +17,11 @@ from pdtutor.compare import Comparison, compare, results, spread
 from pdtutor.models import MLP
 from pdtutor.optim import SGD
 from pdtutor.probes import monomial_correlations, over
+from pdtutor.run import Run
 from pdtutor.schedule import FINAL, n_shot, one_shot, progressive
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import SparseParity
-from pdtutor.train import Run, train
+from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
 SCALES = ("smoke", "laptop", "paper")

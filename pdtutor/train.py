@@ -1,4 +1,4 @@
-"""The one training loop, and the run that it leaves.
+"""The one training loop.
 
 A teacher is nothing special: it is a run whose trajectory was kept.
 """
@@ -6,60 +6,24 @@ A teacher is nothing special: it is a run whose trajectory was kept.
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
 import torch
-from safetensors.torch import load, save
 from torch import nn
 from tqdm.auto import tqdm
 
 from pdtutor.engines import autograd_updates, choose_engine, kernel_updates
 from pdtutor.evaluate import evaluate, held_out
-from pdtutor.files import clear_temporary, read_json, write_bytes, write_json
 from pdtutor.optim import SGD, AdamW
+from pdtutor.run import Run, history_frame, load_state, new_trajectory, save_state, saved_state, teachers_frame
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import Stream
 from pdtutor.teaching import Teachers
-from pdtutor.trajectory import Trajectory, load_weights
+from pdtutor.trajectory import Trajectory
 from pdtutor.validate import number, one_of, whole
 
 SAVE_SECONDS = 30  # between checkpoints, the state for a resume is written at an evaluation after this long
-
-
-@dataclass
-class Run:
-    """What training leaves.
-
-    Attributes:
-        model: the trained model.
-        history: one row per evaluation and copy: copy, seed, step (optimizer updates), examples (updates × batch),
-            loss (held-out cross-entropy), accuracy (held-out), train_loss (mean objective over the updates since the
-            row before), teacher_step (the checkpoint that supervised the latest of them; <NA> for labels).
-        trajectory: the checkpoints.
-        teachers: which checkpoint took over when: copy, student_step (first update), teacher_step.
-        settings: what a resume must agree with.
-    """
-
-    model: nn.Module
-    history: pd.DataFrame
-    trajectory: Trajectory
-    teachers: pd.DataFrame
-    settings: dict
-
-    @classmethod
-    def open(cls, path: str | Path) -> "Run":
-        """Open a run that was trained with out=path. Raises ValueError if it isn't one or has no checkpoint yet."""
-        trajectory = Trajectory(path)
-        state = read_json(trajectory.path / "run.json")
-        return cls(
-            trajectory.at(trajectory.final),
-            _history_frame(state["history"]),
-            trajectory,
-            _teachers_frame(state["stages"]),
-            state["settings"],
-        )
 
 
 def train(
@@ -161,17 +125,15 @@ def train(
     )
 
     state = optimizer.start(model.parameters())
-    saved = _saved_state(Path(out), settings) if resume and out is not None else None
-    if resume and out is not None:
-        clear_temporary(Path(out))
+    saved = saved_state(Path(out), settings) if resume and out is not None else None
     if saved is None:
         step, finished, history = 0, False, []
-        trajectory = _new_trajectory(out, model, task)
+        trajectory = new_trajectory(out, model, task, resume=resume)
     else:
         step, finished, history = saved["step"], saved["finished"], saved["history"]
         teachers.stages = [[tuple(stage) for stage in stages] for stages in saved["stages"]]
         trajectory = Trajectory(out)
-        tensors = _load_resume(Path(out), saved, model)
+        tensors = load_state(Path(out), saved, model)
         state.tensors = {name: tensors[name].to(device) for name in state.tensors}
 
     stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data")
@@ -205,7 +167,7 @@ def train(
         if due:
             trajectory.save(step, model)
         if due or time.monotonic() - last_saved > SAVE_SECONDS:
-            _save_state(
+            save_state(
                 trajectory.path, settings, model, state, step=step, over=over, history=history, stages=teachers.stages
             )
             last_saved = time.monotonic()
@@ -241,7 +203,7 @@ def train(
                 bar.total = step if finished else steps
                 bar.set_postfix(accuracy=f"{max(r['accuracy'] for r in history[-copies:]):.3f}")
     model.eval()
-    return Run(model, _history_frame(history), trajectory, _teachers_frame(teachers.stages), settings)
+    return Run(model, history_frame(history), trajectory, teachers_frame(teachers.stages), settings)
 
 
 def _per_copy(name: str, value, copies: int) -> list:
@@ -261,62 +223,3 @@ def _require_finite(losses: torch.Tensor, step: int, path: str | Path | None) ->
             f"the loss of copy {int(bad[0, 1])} stopped being finite at step {step + int(bad[0, 0])}: "
             f"a smaller learning rate may help{kept}"
         )
-
-
-def _new_trajectory(out: str | Path | None, model: nn.Module, task) -> Trajectory:
-    """Return a new trajectory in `out`; one that died before its first state was saved is started afresh."""
-    if out is not None and not (Path(out) / "run.json").exists():
-        (Path(out) / "trajectory.json").unlink(missing_ok=True)
-    return Trajectory.create(out, model, task)
-
-
-def _save_state(path: Path, settings: dict, model, state, *, step: int, over: bool, history, stages) -> None:
-    """Write what a resume needs. The tensors go first, under a name of their own step; run.json then points to them,
-    so that a kill between the two leaves the earlier pair in force."""
-    name = f"resume_{step:09d}.safetensors"
-    weights = {f"model.{key}": tensor for key, tensor in model.state_dict().items()}
-    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in (weights | state.tensors).items()}
-    write_bytes(path / name, save(tensors))
-    content = {"settings": settings, "step": step, "finished": over, "tensors": name}
-    write_json(path / "run.json", content | {"history": history, "stages": stages})
-    for earlier in path.glob("resume_*.safetensors"):
-        if earlier.name != name:
-            earlier.unlink()
-
-
-def _saved_state(path: Path, settings: dict) -> dict | None:
-    """Return the saved state in path, None if there is none. Raises ValueError if its settings differ."""
-    if not (path / "run.json").exists():
-        return None
-    saved = read_json(path / "run.json")
-    theirs = saved["settings"]
-    different = [
-        f"{key} was {theirs.get(key)!r}, now {settings.get(key)!r}"
-        for key in sorted(theirs.keys() | settings.keys())
-        if theirs.get(key) != settings.get(key)
-    ]
-    if different:
-        raise ValueError(f"{path} holds a run with other settings, so it can't be resumed: {'; '.join(different)}")
-    return saved
-
-
-def _load_resume(path: Path, saved: dict, model: nn.Module) -> dict[str, torch.Tensor]:
-    """Load the saved weights into the model and return the optimizer's tensors."""
-    file = path / saved["tensors"]
-    try:
-        tensors = load(file.read_bytes())
-    except Exception as error:
-        raise ValueError(f"{file}, the state to resume from, is not readable ({error})") from error
-    weights = {key.removeprefix("model."): t for key, t in tensors.items() if key.startswith("model.")}
-    load_weights(model, save(weights), file)
-    return {key: t for key, t in tensors.items() if not key.startswith("model.")}
-
-
-def _history_frame(rows: list[dict]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows)
-    return frame.astype({"teacher_step": "Int64", "train_loss": float})
-
-
-def _teachers_frame(stages: list) -> pd.DataFrame:
-    rows = [(copy, *stage) for copy, of_copy in enumerate(stages) for stage in of_copy]
-    return pd.DataFrame(rows, columns=["copy", "student_step", "teacher_step"])

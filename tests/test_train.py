@@ -295,6 +295,15 @@ def test_resume_with_other_settings_is_refused(teacher, tmp_path, change, messag
         train(MLP(8, width=12, seed=3), TASK, **settings)
 
 
+def test_resume_touches_no_trajectory_that_is_not_its_own(tmp_path):
+    other = Trajectory.create(tmp_path / "run", MLP(8, width=4), TASK)
+    other.save(30, MLP(8, width=4))
+    for resume in (False, True):
+        with pytest.raises(ValueError, match="already holds a trajectory"):
+            train(MLP(8, width=4), TASK, steps=30, out=tmp_path / "run", resume=resume, **QUIET)
+    assert Trajectory(tmp_path / "run").steps == (30,)
+
+
 def test_a_truncated_resume_file_is_named(tmp_path):
     settings = {"steps": 30, "out": tmp_path / "run", **QUIET}
     train(MLP(8, width=4), TASK, **settings)
@@ -319,8 +328,8 @@ def dying(path, content):
         path.with_name(f".{path.name}.1.tmp").write_bytes(content[: len(content) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, content)
-import pdtutor.trajectory, pdtutor.train
-for module in (pdtutor.files, pdtutor.trajectory, pdtutor.train):
+import pdtutor.trajectory, pdtutor.run
+for module in (pdtutor.files, pdtutor.trajectory, pdtutor.run):
     module.write_bytes = dying
 train(MLP(8, width=4), SparseParity(8, 2), steps=60, save_every=20, out=out, resume=True, progress=False,
       eval_examples=50, engine="autograd")
