@@ -59,10 +59,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from pdtutor import checks, theory
+from pdtutor import checks, plots, theory
 
-sns.set_theme(style="whitegrid", palette="colorblind", font_scale=1.0)
-IN, OUT = sns.color_palette("colorblind")[1], sns.color_palette("colorblind")[0]  # in-support, off-support
+plots.style()
+IN, OUT = plots.INSIDE, plots.OUTSIDE  # the colours of the support and of all else, in every lesson
 
 # %% [markdown]
 # ## 1 The problem
@@ -303,7 +303,7 @@ mean_shares.round(2)
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
 for ax, (k, group) in zip(axes, mean_shares.groupby("k"), strict=True):
     parts = group.droplevel("k")[["degree 1, in support", "degree 1, elsewhere", "the rest"]]
-    parts.plot.bar(stacked=True, ax=ax, color=[IN, OUT, "0.75"], width=0.8, legend=False, rot=0)
+    parts.plot.bar(stacked=True, ax=ax, color=[IN, OUT, "0.9"], width=0.8, legend=False, rot=0)
     ax.set(title=f"k = {k}", xlabel="dimension d", ylabel="share of the teacher's energy")
     ax.grid(axis="x", visible=False)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="lower center", ncol=3, frameon=False)

@@ -184,9 +184,8 @@ methods = {
 students = recipe.compare(methods, seeds=seeds, save_every=500)
 
 # %%
-fig, ax = plt.subplots(figsize=(10, 4))
-plots.accuracy(students.history, ax=ax)
-ax.set(title="Median and range of three seeds")
+fig = plots.accuracy_figure(students.history)
+fig.axes[0].set(title="Median and range of three seeds")
 plt.show()
 
 # %% tags=["nbval-ignore-output"]

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import matplotlib
 import tyro
 
+from pdtutor import plots
 from pdtutor.recipes import RECIPES, SCALES
 from pdtutor.validate import whole
 
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
             resume: go on where an earlier call with the same settings stopped.
         """
         matplotlib.use("agg")
+        plots.style()
         outcome = recipe.run(seeds=whole("seeds", seeds), out=out, resume=resume)
         outcome.save(out)
         print(outcome.tables["results"].to_string(index=False))

@@ -146,6 +146,7 @@ def accuracy_figure(history: pd.DataFrame) -> Figure:
     """Draw the accuracies by method."""
     figure, ax = plt.subplots(figsize=(9, 4))
     accuracy(history, ax=ax)
+    sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
     return figure
 
 
