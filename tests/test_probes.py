@@ -32,6 +32,12 @@ def test_the_correlation_with_a_known_monomial_is_its_coefficient_and_with_other
         assert hit.noise_floor == pytest.approx(0.2 / 20_000**0.5, rel=0.02)
 
 
+def test_a_correlation_is_a_size_without_a_sign():
+    probe = monomial_correlations(TASK, examples=1000)
+    assert probe(Known([(4,)], -0.2)).value.min() >= 0
+    assert probe(Known([(4,)], -0.2)).value.max() == pytest.approx(0.2, abs=0.03)
+
+
 def test_all_in_support_monomials_are_measured_against_sets_that_miss_the_support():
     table = monomial_correlations(TASK, degree=2, examples=100, off_support=5)(MLP(9, width=4))
     inside = table[table.inside]
