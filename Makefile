@@ -19,7 +19,7 @@ test: .venv/.installed-test  ## lint, unit tests, pairs in step, stored outputs 
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pdtutor.course pair
-	$(BIN)/python -m pytest --nbval --nbval-current-env notebooks
+	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env notebooks
 
 lab: .venv/.installed-course  ## open JupyterLab on the lessons
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
 from pdtutor.engines import autograd_updates, choose_engine, kernel_updates
 from pdtutor.evaluate import evaluate, held_out
 from pdtutor.optim import SGD, AdamW
+from pdtutor.progress import progress_bar
 from pdtutor.run import Run, history_frame, load_state, new_trajectory, save_state, saved_state, teachers_frame
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import Stream
@@ -173,7 +173,7 @@ def train(
             last_saved = time.monotonic()
         return over
 
-    bar = tqdm(total=steps, initial=step, desc=description, unit="update", disable=not progress, delay=1)
+    bar = progress_bar(total=steps, initial=step, desc=description, unit="update", show=progress)
     with bar:
         if saved is None:
             finished = look(0)
@@ -201,7 +201,7 @@ def train(
             if step % eval_every == 0 or step in saved_steps:
                 finished = look(step)
                 bar.total = step if finished else steps
-                bar.set_postfix(accuracy=f"{max(r['accuracy'] for r in history[-copies:]):.3f}")
+                bar.set_postfix(accuracy=f"{max(r['accuracy'] for r in history[-copies:]):.3f}", refresh=False)
     model.eval()
     return Run(model, history_frame(history), trajectory, teachers_frame(teachers.stages), settings)
 

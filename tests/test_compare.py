@@ -41,6 +41,13 @@ def test_side_by_side_by_method_and_alone_give_the_same_students(methods, tmp_pa
     assert end.groupby("seed").loss.nunique().eq(2).all()
 
 
+def test_all_see_a_student_s_examples_even_those_taught_by_labels_alone():
+    compared = compare(student, TASK, {"labels": Labels()}, seeds=[3], steps=20, **QUIET)
+    same, other = (train(student([3]), TASK, steps=20, role=role, **QUIET) for role in ("student", "teacher"))
+    assert compared.history.loss.tolist() == same.history.loss.tolist()
+    assert compared.history.loss.iloc[-1] != other.history.loss.iloc[-1]
+
+
 def test_each_student_s_own_trajectory_can_be_had(methods):
     compared = compare(student, TASK, methods, seeds=[0, 4], steps=20, save_every=10, **QUIET)
     trajectory = compared.trajectory("one-shot", 4)

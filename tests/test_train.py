@@ -26,6 +26,7 @@ from pdtutor import (
 )
 from pdtutor.evaluate import evaluate, held_out
 from pdtutor.seeds import generator
+from pdtutor.tasks import Stream
 
 TASK = SparseParity(8, 2, support=(1, 5))
 QUIET = {"progress": False, "eval_examples": 200}
@@ -176,11 +177,14 @@ def test_history_counts_updates_and_examples_and_scores_held_out_examples():
 
 
 def test_teacher_student_and_evaluation_never_share_examples():
-    drawn = {
-        purpose: TASK.sample(generator(0, purpose, *index), 64)[0].tobytes()
-        for purpose, index in (("teacher data", [0]), ("student data", [0]), ("evaluation", []), ("probe", []))
-    }
-    assert len(set(drawn.values())) == 4
+    task = SparseParity(40, 2)  # 2^40 inputs: equal ones are no accident
+    streams = [
+        Stream(task, batch_size=512, seeds=[0], purpose=f"{role} data").chunk(start, start + 4)[0].reshape(-1, 40)
+        for role in ("teacher", "student")
+        for start in (0, 8)
+    ]
+    examples = torch.cat([*streams, held_out(task, 2048)[0]])
+    assert len(examples.unique(dim=0)) == len(examples) == 5 * 2048
 
 
 def test_a_temporary_trajectory_outlives_its_run():

@@ -143,8 +143,14 @@ def test_a_full_disk_leaves_the_earlier_checkpoints_readable(trajectory, monkeyp
 def test_a_write_that_dies_half_way_leaves_the_earlier_file_and_no_litter(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_bytes(path, b"earlier")
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
-        write_bytes(path, b"later")
-    assert path.read_bytes() == b"earlier"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for moment in ("os.fsync", "pathlib.Path.replace"):  # while it is written, and before it takes the earlier's place
+        with monkeypatch.context() as patch:
+            patch.setattr(moment, fail)
+            with pytest.raises(OSError, match="No space"):
+                write_bytes(path, b"later")
+        assert path.read_bytes() == b"earlier"
+        assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 from torch import nn
-from tqdm.auto import tqdm
 
+from pdtutor.progress import progress_bar
 from pdtutor.trajectory import Trajectory
 
 
@@ -26,7 +26,7 @@ def over(
     if not chosen:
         raise ValueError(f"there is nothing to probe: the trajectory in {trajectory.path} is empty")
     tables = []
-    for step in tqdm(chosen, desc="probing", unit="checkpoint", disable=not progress, delay=1):
+    for step in progress_bar(chosen, desc="probing", unit="checkpoint", show=progress):
         table = probe(trajectory.at(step))
         table.insert(0, "step", step)
         table.insert(1, "seed", [trajectory.seeds[copy] for copy in table["copy"]])

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
+
+from pdtutor.progress import progress_bar
 
 from .algorithm import stage_one_teacher
 from .fourier import as_subset, check_degree, check_dimension
@@ -139,7 +140,7 @@ def sample_complexity(
 
     cells = [(d, kind, seed) for d in dims for kind in supervision for seed in seeds]
     rows = []
-    for d, kind, seed in tqdm(cells, disable=not progress, desc=f"k = {k}"):
+    for d, kind, seed in progress_bar(cells, desc=f"k = {k}", show=progress):
         rng = np.random.default_rng([seed, d, SUPERVISIONS.index(kind)])
         support = rng.choice(d, size=k, replace=False)
         signs = rng.choice([-1, 1], size=d)
