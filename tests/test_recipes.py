@@ -79,10 +79,11 @@ def test_list_names_every_recipe(capsys):
 
 
 def test_the_peak_is_the_largest_difference_of_means_and_never_step_0():
+    pairs = [[(0.9, 0.1), (0.04, 0.001), (0.4, 0.1)], [(0.9, 0.1), (0.5, 0.1), (0.6, 0.5)]]
     curriculum = pd.DataFrame(
         [
             {"step": step, "seed": seed, "inside": inside, "value": value}
-            for seed, values in ((0, [(0.9, 0.1), (0.3, 0.2), (0.4, 0.1)]), (1, [(0.9, 0.1), (0.5, 0.1), (0.6, 0.5)]))
+            for seed, values in enumerate(pairs)
             for step, pair in zip((0, 10, 20), values, strict=True)
             for inside, value in zip((True, False), pair, strict=True)
         ]

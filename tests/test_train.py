@@ -42,10 +42,10 @@ def weights(model):
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-def plain_student(teacher_of, *, steps, batch, lr, temperature, alpha=0.0, seed=3):
+def plain_student(teacher_of, *, steps, batch, lr, temperature, alpha=0.0, seed=3, kind=torch.optim.SGD, **settings):
     """Distillation as one would first write it: one example stream, a teacher forward at every step, torch.optim."""
     model = MLP(8, width=12, seed=seed)
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+    optimizer = kind(model.parameters(), lr=lr, **settings)
     block = 4096 // batch
     for step in range(steps):
         if step % block == 0:
@@ -88,6 +88,29 @@ def test_progressive_distillation_is_the_plain_loop(teacher, engine, batch_size,
     assert student.teachers.values.tolist() == [[0, 0, 40], [0, 40, 80], [0, 80, 120]]
     in_force = student.history.set_index("step").teacher_step
     assert [in_force[s] for s in (0, 20, 40, 42, 80, 82, 100)] == [40, 40, 40, 80, 80, 120, 120]
+
+
+def test_adamw_is_the_plain_loop_across_evaluations_and_switches(teacher):
+    student = train(
+        MLP(8, width=12, seed=3),
+        TASK,
+        steps=60,
+        batch_size=8,
+        optimizer=AdamW(lr=1e-2, weight_decay=0.1),
+        supervision=Distill(teacher.trajectory, progressive(40), temperature=1.0),
+        eval_every=7,
+        **QUIET,
+    )
+    expected = plain_student(
+        lambda step: teacher.trajectory.at(40 * (1 + step // 40)),
+        steps=60,
+        batch=8,
+        lr=1e-2,
+        temperature=1.0,
+        kind=torch.optim.AdamW,
+        weight_decay=0.1,
+    )
+    torch.testing.assert_close(weights(student.model), weights(expected), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 32])
