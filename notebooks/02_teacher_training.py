@@ -357,7 +357,7 @@ claims.add(
     holds=bool(plateau_share >= 0.5),
 )
 claims.add(
-    "at the transition each in-support coordinate correlates with the prediction, at least 5 times more than others",
+    "at the transition in-support coordinates correlate with the prediction, on average at least 5 times more than others",
     paper="≈ 0.095 inside, ≈ 0.014 outside before, ≈ 0.002 outside after",
     measured=f"{at_peak['inside'].mean():.3f} inside, {at_peak['outside'].mean():.4f} outside, median ratio {ratio:.1f}",
     seeds=3,
