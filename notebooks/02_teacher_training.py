@@ -58,14 +58,14 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from pdtutor import MLP, SGD, Trajectory, checks, monomial_correlations, over, plots, recipes, train
+from pdtutor import MLP, SGD, Trajectory, checks, monomial_correlations, over, plots, probes, recipes, train
 
 plots.style()
 
 # %% [markdown]
 # ## 1 Three teachers
 #
-# All numbers of this lesson stand in a *recipe* (`pdtutor/recipes.py`). The command line runs the same one: `pdtutor run parity-teacher --out my-folder`.
+# All numbers of this lesson stand in a *recipe* (`pdtutor/recipes/`). The command line runs the same one: `pdtutor run parity-teacher --out my-folder`.
 
 # %%
 recipe = recipes.recipe("parity-teacher", "laptop")
@@ -200,10 +200,10 @@ plt.show()
 # The spike isn't one clean bump. It flickers from checkpoint to checkpoint, in step with the accuracy, while SGD at this learning rate shakes the network. So we take as its peak the checkpoint with the largest difference of means, $\text{inside} - \text{outside}$.
 
 # %%
-peaks = recipes.peak_steps(curriculum)  # seed → step
+peaks = probes.peak_steps(curriculum)  # seed → step
 rows = []
 for seed, of_seed in curriculum.groupby("seed"):
-    levels = recipes.correlation_levels(of_seed)  # index step; inside, outside, ratio
+    levels = probes.correlation_levels(of_seed)  # index step; inside, outside, ratio
     peak, accuracy = peaks[seed], accuracy_of[seed]
     rows.append({"seed": seed, "peak at step": peak, "accuracy there": accuracy[peak], **levels.loc[peak],
                  "inside, end": levels.inside.iloc[-1], "outside, end": levels.outside.iloc[-1]})

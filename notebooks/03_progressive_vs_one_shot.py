@@ -72,6 +72,7 @@ from pdtutor import (
     one_shot,
     over,
     plots,
+    probes,
     progressive,
     recipes,
 )
@@ -97,7 +98,7 @@ seeds = [0, 1, 2]
 teacher_run = recipe.teacher.train(seeds=seeds)
 teachers = teacher_run.trajectory
 curriculum = recipe.teacher.curriculum(teachers)
-peaks = recipes.peak_steps(curriculum)  # seed → step
+peaks = probes.peak_steps(curriculum)  # seed → step
 accuracies = teacher_run.history.set_index(["seed", "step"])["accuracy"]  # of the teachers
 
 # %% tags=["nbval-ignore-output"]

@@ -31,8 +31,8 @@ def test_its_table_is_the_committed_result():
 
 def test_the_map_names_what_there_is_and_nothing_else():
     block = README.split("```\nnotebooks/")[1].split("```")[0]
-    named = {name.rstrip("/,") for name in re.findall(r"^  ([a-z_]+(?:\.py|/).*?)  ", block, flags=re.M)}
-    named = {part for names in named for part in re.split(r", ", names)}
+    named = re.findall(r"^  ([a-z_]+(?:\.py|/).*?)  ", block, flags=re.M)
+    named = {part.rstrip("/") for names in named for part in names.split(", ")}
     there = {p.name for p in (ROOT / "pdtutor").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
     assert named == there - {"__init__.py"}
 

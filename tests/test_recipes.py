@@ -5,7 +5,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from pdtutor import recipes
+from pdtutor import probes, recipes
 from pdtutor.cli import main
 
 matplotlib.use("agg")
@@ -88,4 +88,4 @@ def test_the_peak_is_the_largest_difference_of_means_and_never_step_0():
             for inside, value in zip((True, False), pair, strict=True)
         ]
     )
-    assert recipes.peak_steps(curriculum) == {0: 20, 1: 10}
+    assert probes.peak_steps(curriculum) == {0: 20, 1: 10}

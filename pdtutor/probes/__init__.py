@@ -1,6 +1,6 @@
 """What a model has learned: each probe asks one question; over a trajectory, its answers are a curriculum."""
 
-from pdtutor.probes.monomials import monomial_correlations
+from pdtutor.probes.monomials import correlation_levels, monomial_correlations, peak_step, peak_steps
 from pdtutor.probes.over import over
 
-__all__ = ["monomial_correlations", "over"]
+__all__ = ["correlation_levels", "monomial_correlations", "over", "peak_step", "peak_steps"]

@@ -71,3 +71,21 @@ def monomial_correlations(
         )
 
     return probe
+
+
+def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean correlation inside and outside the support at each step: index step; inside, outside, ratio."""
+    means = curriculum.groupby(["step", "inside"])["value"].mean().unstack()
+    levels = pd.DataFrame({"inside": means[True], "outside": means[False]})
+    return levels.assign(ratio=levels["inside"] / levels["outside"])
+
+
+def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
+    """Return `peak_step` for every seed of a curriculum."""
+    return {int(seed): peak_step(of_seed) for seed, of_seed in curriculum.groupby("seed")}
+
+
+def peak_step(curriculum: pd.DataFrame) -> int:
+    """Return the step at which in-support correlations stand out most, by the difference of means; never step 0."""
+    levels = correlation_levels(curriculum[curriculum["step"] > 0])
+    return int((levels["inside"] - levels["outside"]).idxmax())

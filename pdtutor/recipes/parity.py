@@ -1,52 +1,22 @@
-"""Every experiment by name, at three scales: smoke (seconds), laptop (minutes on 2 CPU cores) and paper.
+"""MLPs on sparse parity: the paper's experiment E1, and section 3 in numbers."""
 
-A recipe is a frozen dataclass. Changing the scale changes numbers, never code paths.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Protocol
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from pdtutor import plots, theory
 from pdtutor.compare import Comparison, compare, results, spread
 from pdtutor.models import MLP
 from pdtutor.optim import SGD
-from pdtutor.probes import monomial_correlations, over
+from pdtutor.probes import correlation_levels, monomial_correlations, over, peak_step, peak_steps
+from pdtutor.recipes.outcome import Outcome
 from pdtutor.run import Run
 from pdtutor.schedule import FINAL, n_shot, one_shot, progressive
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import SparseParity
 from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
-
-SCALES = ("smoke", "laptop", "paper")
-
-
-@dataclass
-class Outcome:
-    """What a recipe finds: tables by name ("history", "results", …), of which `results` is the one to read first."""
-
-    tables: Mapping[str, pd.DataFrame]
-    figure: Figure
-
-    def save(self, folder: Path) -> None:
-        """Write every table as CSV and the figure as PNG into the folder, and close the figure."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, table in self.tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
-        self.figure.savefig(folder / "figure.png", dpi=150, bbox_inches="tight")
-        plt.close(self.figure)
-
-
-class Recipe(Protocol):
-    """What the command line asks of a recipe."""
-
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome: ...
 
 
 @dataclass(frozen=True)
@@ -261,24 +231,6 @@ class ParitySampleComplexity:
         return Outcome({"results": pd.DataFrame(rows), "history": history}, plots.samples_figure(history))
 
 
-def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean correlation inside and outside the support at each step: index step; inside, outside, ratio."""
-    means = curriculum.groupby(["step", "inside"])["value"].mean().unstack()
-    levels = pd.DataFrame({"inside": means[True], "outside": means[False]})
-    return levels.assign(ratio=levels["inside"] / levels["outside"])
-
-
-def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
-    """Return `peak_step` for every seed of a curriculum."""
-    return {int(seed): peak_step(of_seed) for seed, of_seed in curriculum.groupby("seed")}
-
-
-def peak_step(curriculum: pd.DataFrame) -> int:
-    """Return the step at which in-support correlations stand out most, by the difference of means; never step 0."""
-    levels = correlation_levels(curriculum[curriculum["step"] > 0])
-    return int((levels["inside"] - levels["outside"]).idxmax())
-
-
 _SMOKE = {"d": 10, "k": 3, "width": 64, "steps": 600, "save_every": 50, "eval_examples": 512, "probe_examples": 1024}
 _SMOKE_TEACHER = ParityTeacher(**_SMOKE)
 _PAPER_TEACHER = ParityTeacher(
@@ -312,7 +264,7 @@ def _if_has(kind: type, **settings) -> dict:
     return {name: value for name, value in settings.items() if name in names}
 
 
-RECIPES: dict[str, dict[str, Recipe]] = {
+RECIPES = {
     "parity-sample-complexity": {
         "smoke": ParitySampleComplexity(k=2, dims=(9, 15, 21)),
         "laptop": ParitySampleComplexity(),
@@ -323,12 +275,3 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "parity-which-checkpoint": _students(ParityWhichCheckpoint),
     "parity-temperature": _students(ParityTemperature),
 }
-
-
-def recipe(name: str, scale: str = "laptop") -> Recipe:
-    """Return the recipe of this name at this scale. Raises ValueError, naming what there is, for any other."""
-    if name not in RECIPES:
-        raise ValueError(f"no recipe called {name!r}; there are {', '.join(RECIPES)}")
-    if scale not in SCALES:
-        raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}")
-    return RECIPES[name][scale]

@@ -1,0 +1,22 @@
+"""Every experiment by name, at three scales: smoke (seconds), laptop (minutes on 2 CPU cores) and paper.
+
+A recipe is a frozen dataclass. Changing the scale changes numbers, never code paths.
+"""
+
+from pdtutor.recipes import parity
+from pdtutor.recipes.outcome import Outcome, Recipe
+
+__all__ = ["RECIPES", "SCALES", "Outcome", "Recipe", "recipe"]
+
+SCALES = ("smoke", "laptop", "paper")
+
+RECIPES: dict[str, dict[str, Recipe]] = {**parity.RECIPES}
+
+
+def recipe(name: str, scale: str = "laptop") -> Recipe:
+    """Return the recipe of this name at this scale. Raises ValueError, naming what there is, for any other."""
+    if name not in RECIPES:
+        raise ValueError(f"no recipe called {name!r}; there are {', '.join(RECIPES)}")
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {scale!r}")
+    return RECIPES[name][scale]

@@ -1,0 +1,32 @@
+"""What every recipe offers and what it leaves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+
+@dataclass
+class Outcome:
+    """What a recipe finds: tables by name ("history", "results", …), of which `results` is the one to read first."""
+
+    tables: Mapping[str, pd.DataFrame]
+    figure: Figure
+
+    def save(self, folder: Path) -> None:
+        """Write every table as CSV and the figure as PNG into the folder, and close the figure."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, table in self.tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        self.figure.savefig(folder / "figure.png", dpi=150, bbox_inches="tight")
+        plt.close(self.figure)
+
+
+class Recipe(Protocol):
+    """What the command line asks of a recipe."""
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome: ...
