@@ -48,7 +48,8 @@ def monomial_correlations(
             drawn[tuple(sorted(int(i) for i in rng.choice(outside, size=degree, replace=False)))] = None
         outside_sets = list(drawn)
     sets = inside_sets + outside_sets
-    monomials = torch.from_numpy(np.stack([inputs[:, list(a)].prod(axis=1) for a in sets]))  # (sets, examples)
+    signs = task.signs(inputs)  # (examples, d)
+    monomials = torch.from_numpy(np.stack([signs[:, list(a)].prod(axis=1) for a in sets]))  # (sets, examples)
     examples_seen = torch.from_numpy(inputs)
 
     def probe(model: nn.Module) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pdtutor.seeds import generator
-from pdtutor.validate import whole
+from pdtutor.validate import one_of, whole
 
 
 @dataclass(frozen=True)
@@ -19,19 +19,23 @@ class SparseParity:
         k: size of the support, 1 ≤ k ≤ d.
         support: the k distinct coordinates in S, each in [0, d); drawn without replacement from `seed` if not given.
         seed: seed of that draw; it plays no part in the examples.
+        encoding: "signs", x itself, or "tokens", the bits as ids for a Transformer: 0 where x = +1, 1 where x = −1.
 
-    Raises ValueError for k < 1, k > d, and a support that repeats, leaves the range or has the wrong size.
+    Raises ValueError for k < 1, k > d, a support that repeats, leaves the range or has the wrong size, and another
+    encoding.
     """
 
     d: int
     k: int
     support: tuple[int, ...] | None = None
     seed: int = 0
+    encoding: str = "signs"
 
     classes = 2
 
     def __post_init__(self) -> None:
         d, k = whole("d", self.d), whole("k", self.k)
+        one_of("encoding", self.encoding, ("signs", "tokens"))
         if k > d:
             raise ValueError(f"k must be at most d: a parity of {k} coordinates does not fit in d = {d}")
         support = self.support
@@ -47,11 +51,17 @@ class SparseParity:
         object.__setattr__(self, "support", support)
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n fresh examples: inputs (n, d) float32 of ±1, labels (n,) int64 of 0 and 1."""
+        """Return n fresh examples: inputs (n, d), float32 of ±1 or int64 of 0 and 1; labels (n,) int64 of 0 and 1."""
         bits = np.unpackbits(rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8), axis=1, count=self.d)
         labels = np.bitwise_xor.reduce(bits[:, self.support], axis=1)
-        return 1 - 2 * bits.astype(np.float32), labels.astype(np.int64)  # bit 0 ↔ +1, bit 1 ↔ −1
+        inputs = bits.astype(np.int64) if self.encoding == "tokens" else 1 - 2 * bits.astype(np.float32)
+        return inputs, labels.astype(np.int64)  # bit 0 ↔ +1, bit 1 ↔ −1
+
+    def signs(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the ±1 (…, d) float32 that these inputs (…, d) stand for."""
+        return 1 - 2 * inputs.astype(np.float32) if self.encoding == "tokens" else inputs
 
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_task` rebuilds this task."""
-        return {"class": "SparseParity", "d": self.d, "k": self.k, "support": list(self.support)}
+        support = list(self.support)
+        return {"class": "SparseParity", "d": self.d, "k": self.k, "support": support, "encoding": self.encoding}
