@@ -4,11 +4,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import pandas as pd
+from torch import nn
 
 from pdtutor import plots, theory
 from pdtutor.compare import Comparison, compare, results, spread
 from pdtutor.models import MLP
-from pdtutor.optim import SGD
+from pdtutor.optim import SGD, AdamW
 from pdtutor.probes import correlation_levels, monomial_correlations, over, peak_step, peak_steps
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.run import Run
@@ -37,14 +38,22 @@ class ParityTeacher:
         """Return the task."""
         return SparseParity(self.d, self.k)
 
+    def model(self, *, width: int, seeds: list[int]) -> nn.Module:
+        """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind."""
+        return MLP(self.d, width=width, seed=seeds)
+
+    def optimizer(self, **settings) -> SGD | AdamW:
+        """Return the optimizer, the teacher's and the students' alike but for its settings."""
+        return SGD(**settings)
+
     def train(self, *, seeds: list[int], **options) -> Run:
         """Return the run of one teacher per seed, side by side; options go to `train`."""
         return train(
-            MLP(self.d, width=self.width, seed=seeds),
+            self.model(width=self.width, seeds=seeds),
             self.task(),
             steps=self.steps,
             batch_size=self.batch_size,
-            optimizer=SGD(lr=self.lr),
+            optimizer=self.optimizer(lr=self.lr),
             eval_every=self.save_every,
             eval_examples=self.eval_examples,
             save_every=self.save_every,
@@ -110,12 +119,12 @@ class ParityStudents:
     def compare(self, methods, *, seeds: list[int], **options) -> Comparison:
         """Return the comparison of students under these supervisions; options go to `train`."""
         return compare(
-            lambda seeds: MLP(self.teacher.d, width=self.width, seed=seeds),
+            lambda seeds: self.teacher.model(width=self.width, seeds=seeds),
             self.teacher.task(),
             methods,
             seeds=seeds,
             batch_size=self.teacher.batch_size,
-            optimizer=SGD(lr=self.lr, decay=self.decay, warmup=self.warmup),
+            optimizer=self.teacher.optimizer(lr=self.lr, decay=self.decay, warmup=self.warmup),
             eval_every=self.eval_every,
             eval_examples=self.teacher.eval_examples,
             # a cosine schedule is a promise about all updates, so it runs to its end
