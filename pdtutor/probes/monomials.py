@@ -1,13 +1,13 @@
 """Monomial correlations: which products of coordinates a model's prediction leans on (paper section 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from math import comb
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pdtutor.evaluate import logits_of
 from pdtutor.seeds import generator
@@ -40,13 +40,7 @@ def monomial_correlations(
     rng = generator(seed, "probe")
     inputs, _ = task.sample(rng, examples)
     inside_sets = list(combinations(task.support, degree))
-    if comb(len(outside), degree) <= off_support:
-        outside_sets = list(combinations(outside, degree))
-    else:
-        drawn: dict[tuple[int, ...], None] = {}  # a dict keeps the order of the draws, a set would not
-        while len(drawn) < off_support:
-            drawn[tuple(sorted(int(i) for i in rng.choice(outside, size=degree, replace=False)))] = None
-        outside_sets = list(drawn)
+    outside_sets = random_sets(outside, degree, off_support, rng)
     sets = inside_sets + outside_sets
     signs = task.signs(inputs)  # (examples, d)
     monomials = torch.from_numpy(np.stack([signs[:, list(a)].prod(axis=1) for a in sets]))  # (sets, examples)
@@ -55,9 +49,7 @@ def monomial_correlations(
     def probe(model: nn.Module) -> pd.DataFrame:
         device = next(model.parameters()).device
         p = logits_of(model, examples_seen.to(device)).softmax(-1)[..., 1].cpu()  # (copies, examples)
-        centred = p - p.mean(1, keepdim=True)  # E[χ_A] = 0, so this removes noise and no signal
-        values = (centred @ monomials.T / examples).abs()  # (copies, sets)
-        floors = p.std(1) / examples**0.5  # (copies,)
+        values, floors = correlate(p, monomials)
         return pd.DataFrame(
             {
                 "copy": copy,
@@ -72,6 +64,23 @@ def monomial_correlations(
         )
 
     return probe
+
+
+def random_sets(pool: Sequence[int], size: int, most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
+    """Return all sets of this size from the pool, or, if there are more than `most`, that many random ones."""
+    if comb(len(pool), size) <= most:
+        return list(combinations(pool, size))
+    drawn: dict[tuple[int, ...], None] = {}  # a dict keeps the order of the draws, a set would not
+    while len(drawn) < most:
+        drawn[tuple(sorted(int(i) for i in rng.choice(pool, size=size, replace=False)))] = None
+    return list(drawn)
+
+
+def correlate(p: Tensor, monomials: Tensor) -> tuple[Tensor, Tensor]:
+    """Return |E[χ_A·p]|, (copies, sets), and its noise floor, (copies,): p (copies, n), monomials (sets, n)."""
+    n = p.shape[1]
+    centred = p - p.mean(1, keepdim=True)  # E[χ_A] = 0, so this removes noise and no signal
+    return (centred @ monomials.T / n).abs(), p.std(1) / n**0.5
 
 
 def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:

@@ -4,15 +4,16 @@ A task is anything with `classes`, `sample(generator, n) -> (inputs, labels)` as
 equal to `IGNORED` are not predicted and count in no loss and no accuracy.
 """
 
+from pdtutor.tasks.hierarchical import HierarchicalParity
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.tasks.stream import IGNORED, Stream
 
-TASKS = {"SparseParity": SparseParity}
+TASKS = {"HierarchicalParity": HierarchicalParity, "SparseParity": SparseParity}
 
-__all__ = ["IGNORED", "TASKS", "SparseParity", "Stream", "build_task"]
+__all__ = ["IGNORED", "TASKS", "HierarchicalParity", "SparseParity", "Stream", "build_task"]
 
 
-def build_task(config: dict) -> SparseParity:
+def build_task(config: dict) -> HierarchicalParity | SparseParity:
     """Return the task that `config`, as written by a task's `config()`, describes. Raises ValueError if unknown."""
     arguments = dict(config)
     name = arguments.pop("class", None)

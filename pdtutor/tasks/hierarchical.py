@@ -1,0 +1,90 @@
+"""Hierarchical parity: a binary tree whose every internal node asks a sparse parity of its own (paper, appendix)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdtutor.seeds import generator
+from pdtutor.validate import whole
+
+
+@dataclass(frozen=True)
+class HierarchicalParity:
+    """2^depth labels, the leaves of a binary tree: node v sends x left if χ_v(x) = ∏_{i∈S_v} x_i is +1, else right.
+
+    The paper's label is the leaf whose path has the largest sum of signed parities, χ_v where the path goes left at v
+    and −χ_v where it goes right. That is the leaf which x is sent to: on its path every term is +1, so the sum is
+    `depth`, and every other path leaves it at some node, where its term is −1.
+
+    Nodes are numbered level by level from the root, 0; those below v are 2v + 1 (left) and 2v + 2 (right). The label
+    is the path from the root read as a binary number, left = 0 and right = 1. With depth 1 this is sparse parity.
+
+    Args:
+        d: number of coordinates.
+        k: size of every node's support.
+        depth: levels of internal nodes.
+        supports: the k distinct coordinates of each of the 2^depth − 1 nodes, in their order, no two nodes sharing
+            any; drawn without replacement from `seed` if not given.
+        seed: seed of that draw; it plays no part in the examples.
+
+    Raises ValueError for d, k or depth < 1, too few coordinates for (2^depth − 1)·k in the supports, and supports that
+    overlap, repeat a coordinate, leave the range or have the wrong number or size.
+    """
+
+    d: int
+    k: int
+    depth: int = 3
+    supports: tuple[tuple[int, ...], ...] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        d, k, nodes = whole("d", self.d), whole("k", self.k), 2 ** whole("depth", self.depth) - 1
+        if nodes * k > d:
+            raise ValueError(f"{nodes} nodes of k = {k} coordinates each need d of at least {nodes * k}, got d = {d}")
+        supports = self.supports
+        if supports is None:
+            supports = generator(self.seed, "support").choice(d, size=(nodes, k), replace=False)
+        supports = tuple(tuple(sorted(whole("supports", i, minimum=0) for i in support)) for support in supports)
+        if len(supports) != nodes:
+            raise ValueError(f"supports must name the {nodes} nodes of depth {self.depth}, got {len(supports)}")
+        if any(len(support) != k for support in supports):
+            raise ValueError(f"every node's support must hold k = {k} coordinates, got {supports}")
+        everything = sorted(i for support in supports for i in support)
+        if len(set(everything)) < len(everything):
+            raise ValueError(f"supports must be disjoint and hold distinct coordinates, got {supports}")
+        if everything[-1] >= d:
+            raise ValueError(f"supports must lie in 0…{d - 1}, got {supports}")
+        object.__setattr__(self, "supports", supports)
+
+    @property
+    def classes(self) -> int:
+        """Number of labels."""
+        return 2**self.depth
+
+    def leaves_below(self, node: int) -> tuple[range, range]:
+        """Return the labels below a node's left and right side. Raises ValueError for a node that isn't in the tree."""
+        if whole("node", node, minimum=0) >= self.classes - 1:
+            raise ValueError(f"node must lie in 0…{self.classes - 2}, got {node}")
+        level = node_depth(node)
+        each = self.classes >> level + 1  # leaves on each side
+        first = (node + 1 - 2**level) * 2 * each
+        return range(first, first + each), range(first + each, first + 2 * each)
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return n fresh examples: inputs (n, d) float32 of ±1, labels (n,) int64 of 0…2^depth − 1."""
+        bits = np.unpackbits(rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8), axis=1, count=self.d)
+        turns = np.bitwise_xor.reduce(bits[:, np.array(self.supports)], axis=2)  # (n, nodes), 1 = right
+        node = np.zeros(n, dtype=np.int64)
+        for _ in range(self.depth):
+            node = 2 * node + 1 + turns[np.arange(n), node]
+        return 1 - 2 * bits.astype(np.float32), node - (self.classes - 1)  # bit 0 ↔ +1, bit 1 ↔ −1
+
+    def config(self) -> dict:
+        """Return the JSON-ready description from which `build_task` rebuilds this task."""
+        supports = [list(support) for support in self.supports]
+        return {"class": "HierarchicalParity", "d": self.d, "k": self.k, "depth": self.depth, "supports": supports}
+
+
+def node_depth(node: int) -> int:
+    """Return a node's level in the tree, the root's being 0."""
+    return (node + 1).bit_length() - 1
