@@ -6,7 +6,7 @@ The nouns, in the order in which they meet: a **task** gives batches; `train` fi
 """
 
 from pdtutor.compare import Comparison, compare
-from pdtutor.models import MLP
+from pdtutor.models import MLP, Transformer
 from pdtutor.optim import SGD, AdamW
 from pdtutor.probes import monomial_correlations, over
 from pdtutor.run import Run
@@ -28,6 +28,7 @@ __all__ = [
     "Run",
     "SparseParity",
     "Trajectory",
+    "Transformer",
     "compare",
     "explicit",
     "monomial_correlations",

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from torch import nn
 
 from pdtutor.models.mlp import MLP
+from pdtutor.models.transformer import Transformer
 
-MODELS = {"MLP": MLP}
+MODELS = {"MLP": MLP, "Transformer": Transformer}
 
-__all__ = ["MLP", "MODELS", "build_model", "select_copies"]
+__all__ = ["MLP", "MODELS", "Transformer", "build_model", "select_copies"]
 
 
 def build_model(config: dict) -> nn.Module:

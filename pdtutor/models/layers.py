@@ -1,7 +1,10 @@
-"""The one layer that gives every model its copies."""
+"""The layers that give every model its copies: each parameter has a leading copies dimension.
+
+Each takes one numpy generator per copy for its initial weights. So a copy's weights depend on its own seed alone.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -9,23 +12,72 @@ from torch import Tensor, nn
 
 
 class Linear(nn.Module):
-    """`torch.nn.Linear`, once per copy: weight (copies, out, in), bias (copies, out), torch's default initialisation.
+    """`torch.nn.Linear`, once per copy: weight (copies, out, in), bias (copies, out).
 
     Args:
         generators: one numpy generator per copy; each draws its own weights, then its own biases.
+        std: draw normal weights of this standard deviation and zero biases; torch's default initialisation if not
+            given.
     """
 
-    def __init__(self, in_features: int, out_features: int, generators: Sequence[np.random.Generator]) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        generators: Sequence[np.random.Generator],
+        *,
+        std: float | None = None,
+    ) -> None:
         super().__init__()
         bound = 1 / math.sqrt(in_features)  # what nn.Linear's kaiming_uniform_(a=√5) comes to
-
-        def draw(*shape: int) -> nn.Parameter:
-            drawn = [rng.uniform(-bound, bound, size=shape).astype(np.float32) for rng in generators]
-            return nn.Parameter(torch.from_numpy(np.stack(drawn)))
-
-        self.weight = draw(out_features, in_features)
-        self.bias = draw(out_features)
+        if std is None:
+            self.weight = parameter(generators, lambda rng: rng.uniform(-bound, bound, (out_features, in_features)))
+            self.bias = parameter(generators, lambda rng: rng.uniform(-bound, bound, out_features))
+        else:
+            self.weight = parameter(generators, lambda rng: rng.normal(0, std, (out_features, in_features)))
+            self.bias = parameter(generators, lambda rng: np.zeros(out_features))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Map (copies, n, in) to (copies, n, out)."""
-        return torch.baddbmm(self.bias.unsqueeze(1), inputs, self.weight.transpose(1, 2))
+        """Map (copies, …, in) to (copies, …, out)."""
+        flat = inputs.flatten(1, -2)  # (copies, n, in)
+        mapped = torch.baddbmm(self.bias.unsqueeze(1), flat, self.weight.transpose(1, 2))
+        return mapped if inputs.dim() == 3 else mapped.unflatten(1, inputs.shape[1:-1])
+
+
+class Embedding(nn.Module):
+    """`torch.nn.Embedding`, once per copy: weight (copies, entries, width), normal of standard deviation `std`."""
+
+    def __init__(
+        self, entries: int, width: int, generators: Sequence[np.random.Generator], *, std: float
+    ) -> None:
+        super().__init__()
+        self.weight = parameter(generators, lambda rng: rng.normal(0, std, (entries, width)))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Map ids (copies, …) of 0…entries−1 to (copies, …, width)."""
+        copies, entries, _ = self.weight.shape
+        # One table of all copies' rows, in which copy c starts at c·entries: much faster than advanced indexing.
+        first_rows = torch.arange(copies, device=ids.device).mul_(entries).view(-1, *[1] * (ids.dim() - 1))
+        return nn.functional.embedding(ids + first_rows, self.weight.flatten(0, 1))
+
+
+class LayerNorm(nn.Module):
+    """`torch.nn.LayerNorm` over the last axis, once per copy: weight (copies, width) of 1, bias of 0."""
+
+    def __init__(self, width: int, generators: Sequence[np.random.Generator]) -> None:
+        super().__init__()
+        self.weight = parameter(generators, lambda rng: np.ones(width))
+        self.bias = parameter(generators, lambda rng: np.zeros(width))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map (copies, …, width) to the same shape."""
+        copies, width = self.weight.shape
+        weight, bias = (p.view(copies, *[1] * (inputs.dim() - 2), width) for p in (self.weight, self.bias))
+        return torch.addcmul(bias, nn.functional.layer_norm(inputs, (width,)), weight)
+
+
+def parameter(
+    generators: Sequence[np.random.Generator], draw: Callable[[np.random.Generator], np.ndarray]
+) -> nn.Parameter:
+    """Return a float32 parameter (copies, …), each copy drawn from its own generator."""
+    return nn.Parameter(torch.from_numpy(np.stack([draw(rng).astype(np.float32) for rng in generators])))

@@ -1,0 +1,166 @@
+"""Transformers, encoder (BERT) or causal (GPT-2): the models of the paper's experiments E2 to E5."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+from pdtutor.models.layers import Embedding, LayerNorm, Linear
+from pdtutor.seeds import generator
+from pdtutor.validate import one_of, whole
+
+INITIAL_STD = 0.02  # of all weights, as in GPT-2 and BERT
+
+
+class Transformer(nn.Module):
+    """A pre-norm Transformer with learned positions and a linear read-out, once per seed; width = heads·head_dim.
+
+    Args:
+        vocabulary: number of token ids.
+        max_length: longest sequence of tokens.
+        classes: number of logits.
+        layers: blocks of attention and MLP.
+        heads: attention heads per block.
+        head_dim: width of a head.
+        mlp_ratio: hidden units of a block's MLP, in widths.
+        causal: whether a position sees only itself and what is before it (GPT-2) or the whole sequence (BERT).
+        read_out: "last", logits at the last position alone, or "every" position.
+        seed: seed of the initial weights, or one per copy. Copies with equal seeds start equal.
+
+    Raises ValueError for a size < 1, another read_out, and an empty list of seeds.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        *,
+        max_length: int,
+        classes: int = 2,
+        layers: int = 2,
+        heads: int = 4,
+        head_dim: int = 8,
+        mlp_ratio: int = 4,
+        causal: bool = False,
+        read_out: str = "last",
+        seed: int | Sequence[int] = 0,
+    ) -> None:
+        super().__init__()
+        self.vocabulary, self.max_length = whole("vocabulary", vocabulary), whole("max_length", max_length)
+        self.classes, self.mlp_ratio = whole("classes", classes), whole("mlp_ratio", mlp_ratio)
+        self.heads, self.head_dim = whole("heads", heads), whole("head_dim", head_dim)
+        self.causal, self.read_out = bool(causal), one_of("read_out", read_out, ("last", "every"))
+        self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
+        if not self.seeds:
+            raise ValueError("a Transformer needs at least one seed, got an empty list")
+        generators = [generator(s, "init") for s in self.seeds]
+        width = self.heads * self.head_dim
+        self.tokens = Embedding(self.vocabulary, width, generators, std=INITIAL_STD)
+        self.positions = Embedding(self.max_length, width, generators, std=INITIAL_STD)
+        # Every block adds to the residual stream twice; so scaled, all of them together keep its variance.
+        residual_std = INITIAL_STD / math.sqrt(2 * whole("layers", layers))
+        self.blocks = nn.ModuleList(
+            Block(self.heads, self.head_dim, self.mlp_ratio, self.causal, generators, residual_std=residual_std)
+            for _ in range(layers)
+        )
+        self.norm = LayerNorm(width, generators)
+        self.out = Linear(width, self.classes, generators, std=INITIAL_STD)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Map token ids (copies, batch, length) int64, or (1, batch, length) for all copies alike, to logits.
+
+        Logits are (copies, batch, classes) if read out at the last position, else (copies, batch, length, classes).
+
+        Raises ValueError for other types and shapes, sequences that are empty or longer than max_length, and, where
+        looking costs no wait for an accelerator (on the CPU), ids outside 0…vocabulary−1.
+        """
+        self._require_ids(ids)
+        ids = ids.expand(len(self.seeds), -1, -1)
+        hidden = self.tokens(ids) + self.positions.weight[:, None, : ids.shape[2]]  # (copies, batch, length, width)
+        last = len(self.blocks) - 1
+        for i, block in enumerate(self.blocks):
+            hidden = block(hidden, last_only=self.read_out == "last" and i == last)
+        logits = self.out(self.norm(hidden))  # (copies, batch, length or 1, classes)
+        return logits.squeeze(2) if self.read_out == "last" else logits
+
+    def _require_ids(self, ids: Tensor) -> None:
+        if ids.dtype != torch.int64 or ids.dim() != 3 or ids.shape[0] not in (1, len(self.seeds)):
+            raise ValueError(
+                f"a Transformer takes int64 token ids of shape (copies, batch, length), got {ids.dtype} of shape "
+                f"{tuple(ids.shape)} for {len(self.seeds)} copies"
+            )
+        if not 1 <= ids.shape[2] <= self.max_length:
+            raise ValueError(f"sequences must hold 1…{self.max_length} tokens, got {ids.shape[2]}")
+        if ids.device.type == "cpu" and ids.numel():
+            low, high = (bound.item() for bound in ids.aminmax())
+            if low < 0 or high >= self.vocabulary:
+                raise ValueError(f"token ids must lie in 0…{self.vocabulary - 1}, got {low}…{high}")
+
+    def config(self) -> dict:
+        """Return the JSON-ready description from which `build_model` rebuilds this model."""
+        return {
+            "class": "Transformer",
+            "vocabulary": self.vocabulary,
+            "max_length": self.max_length,
+            "classes": self.classes,
+            "layers": len(self.blocks),
+            "heads": self.heads,
+            "head_dim": self.head_dim,
+            "mlp_ratio": self.mlp_ratio,
+            "causal": self.causal,
+            "read_out": self.read_out,
+            "seed": self.seeds,
+        }
+
+
+class Block(nn.Module):
+    """Attention and an MLP, each on a normalised copy of the residual stream and added to it, once per copy."""
+
+    def __init__(
+        self,
+        heads: int,
+        head_dim: int,
+        mlp_ratio: int,
+        causal: bool,
+        generators: Sequence[np.random.Generator],
+        *,
+        residual_std: float,
+    ) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        width = heads * head_dim
+        self.attention_norm = LayerNorm(width, generators)
+        self.query = Linear(width, width, generators, std=INITIAL_STD)
+        self.key_value = Linear(width, 2 * width, generators, std=INITIAL_STD)
+        self.attention_out = Linear(width, width, generators, std=residual_std)
+        self.mlp_norm = LayerNorm(width, generators)
+        self.mlp_in = Linear(width, mlp_ratio * width, generators, std=INITIAL_STD)
+        self.mlp_out = Linear(mlp_ratio * width, width, generators, std=residual_std)
+
+    def forward(self, hidden: Tensor, *, last_only: bool = False) -> Tensor:
+        """Map the residual stream (copies, batch, length, width) to its next state, or only that of the last position.
+
+        What the other positions would become is work for nothing where only the last is read out.
+        """
+        normed = self.attention_norm(hidden)
+        if last_only:
+            hidden, asking = hidden[:, :, -1:], normed[:, :, -1:]  # (copies, batch, 1, width)
+        else:
+            asking = normed
+        hidden = hidden + self.attention_out(self._attend(asking, normed))
+        return hidden + self.mlp_out(gelu(self.mlp_in(self.mlp_norm(hidden))))
+
+    def _attend(self, asking: Tensor, seen: Tensor) -> Tensor:
+        """Return what positions (copies, batch, asking, width) take from (copies, batch, length, width)."""
+
+        def by_head(tensor: Tensor) -> Tensor:  # (copies, batch, n, width) → (copies·batch, heads, n, head_dim)
+            return tensor.flatten(0, 1).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+        query = by_head(self.query(asking))
+        key, value = (by_head(half) for half in self.key_value(seen).chunk(2, dim=-1))
+        # The last position alone sees everything anyway; torch's causal mask would show it the first key only.
+        causal = self.causal and asking.shape[2] == seen.shape[2]
+        taken = scaled_dot_product_attention(query, key, value, is_causal=causal)
+        return taken.transpose(1, 2).flatten(-2).unflatten(0, asking.shape[:2])
