@@ -5,6 +5,7 @@ The nouns, in the order in which they meet: a **task** gives batches; `train` fi
 **probe** asks one question of a model, and a probe over a trajectory is a curriculum.
 """
 
+from pdtutor.choose import checkpoint_table, choose_checkpoint
 from pdtutor.compare import Comparison, compare
 from pdtutor.models import MLP, Transformer
 from pdtutor.optim import SGD, AdamW
@@ -29,6 +30,8 @@ __all__ = [
     "SparseParity",
     "Trajectory",
     "Transformer",
+    "checkpoint_table",
+    "choose_checkpoint",
     "compare",
     "explicit",
     "monomial_correlations",

@@ -184,6 +184,63 @@ def which_checkpoint_figure(
     return figure
 
 
+def choose_figure(students: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
+    """Draw, for each setting, steps to learn by C₁'s agreement with the final checkpoint, above the rules' regrets.
+
+    Tables are those of the recipe `parity-choose-checkpoint`. A hollow dot is a student that didn't learn within the
+    budget, and below a choice whose students didn't all learn.
+    """
+    settings = list(dict.fromkeys(students["setting"]))
+    size = (3.4 * len(settings) + 1, 6.5)
+    figure, axes = plt.subplots(2, len(settings), figsize=size, squeeze=False, height_ratios=[1.2, 1])
+    for column, setting in enumerate(settings):
+        of_setting = students[students["setting"] == setting]
+        steps_by_agreement(of_setting, ax=axes[0, column])
+        axes[0, column].set(title=setting)
+        regret_by_rule(by_seed[by_seed["setting"] == setting], ax=axes[1, column])
+        if column:
+            axes[0, column].set(ylabel="")
+            axes[1, column].set(yticklabels=[])
+    figure.align_labels()
+    figure.tight_layout()
+    return figure
+
+
+def steps_by_agreement(students: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot each student's steps to learn against its C₁'s agreement with the final checkpoint, a dot per student."""
+    ax = ax or plt.gca()
+    budget, colour = students["budget"].iloc[0], METHOD_COLOURS["(2,T)"]
+    steps, reached = students["steps"].astype(float).fillna(budget), students["reached"].to_numpy()
+    ax.axvline(0.25, color="0.6", linestyle=":", linewidth=1.5, zorder=0)
+    hollow = {"facecolors": "none", "edgecolors": colour, "alpha": 0.5}
+    ax.scatter(students["agreement"][~reached], steps[~reached], s=16, linewidths=0.8, **hollow)
+    ax.scatter(students["agreement"][reached], steps[reached], s=16, color=colour, alpha=0.6, linewidths=0)
+    ax.set(xlabel="agreement of C₁ with the final checkpoint", ylabel="student's steps to learn")
+    ax.set(xlim=(-0.06, 1.06), ylim=(0, 1.08 * budget))
+    ax.yaxis.set_major_formatter(STEPS)
+    return ax
+
+
+def regret_by_rule(by_seed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot the regret of each rule, a dot per teacher; hollow if not all students of its choice learned."""
+    ax = ax or plt.gca()
+    rules = list(dict.fromkeys(by_seed["rule"]))
+    for row, rule in enumerate(rules):
+        of_rule = by_seed[by_seed["rule"] == rule]
+        colour = {"agreement": METHOD_COLOURS["(2,T)"], "one-shot": METHOD_COLOURS["one-shot"]}.get(rule, "0.45")
+        heights = row + np.linspace(-0.2, 0.2, len(of_rule))
+        learned = (of_rule["learned"] == 1).to_numpy()
+        ax.scatter(of_rule["regret"][learned], heights[learned], color=colour, s=40)
+        ax.scatter(of_rule["regret"][~learned], heights[~learned], facecolors="white", edgecolors=colour, s=40)
+    ax.axvline(1, color="0.6", linestyle=":", linewidth=1.5, zorder=0)
+    ax.set(xscale="log", xlabel="steps, as a multiple of the best C₁'s", xlim=(0.85, 9), yticks=range(len(rules)))
+    ax.set_yticklabels(rules)
+    ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+    ax.minorticks_off()
+    ax.invert_yaxis()
+    return ax
+
+
 def steps_figure(found: pd.DataFrame, *, budget: int) -> Figure:
     """Draw `steps_to_threshold` on its own."""
     figure, ax = plt.subplots(figsize=(8, 0.5 * found["method"].nunique() + 1))

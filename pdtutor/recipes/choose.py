@@ -1,0 +1,240 @@
+"""Choosing C₁ of (2,T)-progressive distillation without knowing the support: rules against the best checkpoint."""
+
+from dataclasses import dataclass, field
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pdtutor import plots
+from pdtutor.choose import checkpoint_table, choose_step
+from pdtutor.evaluate import held_out
+from pdtutor.optim import AdamW
+from pdtutor.recipes.outcome import Outcome, Recipe
+from pdtutor.recipes.parity import ParityStudents, ParityTeacher
+from pdtutor.trajectory import Trajectory
+
+RULES = ("agreement", "loss", "steepest", "movement", "correlation")
+INPUT_SEED = 1  # the rules see other held-out inputs than the evaluations
+
+
+@dataclass(frozen=True)
+class AdamTeacher(ParityTeacher):
+    """A teacher that Adam trains, and so its students."""
+
+    def optimizer(self, **settings) -> AdamW:
+        """Return Adam, which is AdamW at its default of no weight decay."""
+        return AdamW(**settings)
+
+
+@dataclass(frozen=True)
+class Setting(ParityStudents):
+    """A teacher, and a student for every candidate C₁ of it."""
+
+    steps: int = 12_000
+    checkpoints: int = 24  # how many first checkpoints to try, evenly spaced over the teacher's run
+    students: int = 2  # students per checkpoint, for luck is part of it
+
+    @property
+    def name(self) -> str:
+        """What a table calls this setting."""
+        kind = type(self.teacher.optimizer(lr=self.lr)).__name__.removesuffix("W")
+        return f"({self.teacher.d},{self.teacher.k}), batch {self.teacher.batch_size}, {kind}"
+
+    def run(self, *, seeds: int, out: Path, **options) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Train the teachers and students and return both.
+
+        The teachers' table has a row per seed and checkpoint: accuracy, loss, agreement, movement, and correlation, by
+        which correlations with single coordinates stand out inside the support (no other column knows of it). The
+        students' has a row per teacher seed, C₁ and student; C₁ = the final checkpoint is one-shot distillation.
+        """
+        run = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        inputs, _ = held_out(self.teacher.task(), self.teacher.eval_examples, seed=INPUT_SEED)
+        scores = checkpoint_table(run.trajectory, inputs, progress=options["progress"])
+        curriculum = self.teacher.curriculum(run.trajectory, progress=options["progress"])
+        means = curriculum.groupby(["seed", "step", "inside"])["value"].mean().unstack()
+        stands_out = (means[True] - means[False]).rename("correlation").reset_index()
+        history = run.history[["seed", "step", "accuracy", "loss"]].merge(scores).merge(stands_out)
+        students = []
+        for seed, of_seed in history.groupby("seed"):
+            steps = self.candidates(run.trajectory, set(choices(of_seed).values()))
+            found = self.sweep(run.trajectory.of(seed), steps, out=out / f"students-seed{seed}", **options)
+            found.insert(0, "seed", seed)
+            students.append(found.merge(of_seed[["step", "agreement"]].rename(columns={"step": "checkpoint"})))
+        students = pd.concat(students, ignore_index=True)
+        return history.assign(setting=self.name), students.assign(setting=self.name, budget=self.steps)
+
+    def candidates(self, teacher: Trajectory, chosen: set[int]) -> list[int]:
+        """Return the first checkpoints to try: evenly spaced ones, what the rules chose, and the final one."""
+        saved = [step for step in teacher.steps if 0 < step < teacher.final]
+        stride = max(1, len(saved) // self.checkpoints)
+        return sorted({*saved[stride - 1 :: stride], *chosen, teacher.final})
+
+    def sweep(self, teacher: Trajectory, steps: list[int], **options) -> pd.DataFrame:
+        """Return one row per first checkpoint and student, all of one teacher and side by side."""
+        compared = self.compare(
+            {str(step): self.two_shot(teacher, step) for step in steps},
+            seeds=list(range(self.students)),
+            until=None,
+            **options,
+        )
+        found = compared.results(threshold=self.threshold).rename(columns={"method": "checkpoint", "seed": "student"})
+        return found.astype({"checkpoint": int}).drop(columns="examples")
+
+
+@dataclass(frozen=True)
+class AdamSetting(Setting):
+    """The same under Adam."""
+
+    teacher: AdamTeacher = field(default_factory=AdamTeacher)
+
+
+@dataclass(frozen=True)
+class ParityChooseCheckpoint:
+    """E1, C₁ chosen without the support: how good is it, where the rule was made and elsewhere?"""
+
+    settings: tuple[Setting, ...] = (Setting(),)  # the first is where the rule's constant was chosen
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train teachers and students of every setting and compare the rules with the best checkpoint."""
+        options = {"resume": resume, "progress": progress}
+        parts = [
+            setting.run(seeds=seeds, out=out / f"setting{i}", **options) for i, setting in enumerate(self.settings)
+        ]
+        history, students = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
+        by_seed = regrets(history, students)
+        tables = {"results": summary(by_seed), "by_seed": by_seed, "students": students, "history": history}
+        return Outcome(tables, plots.choose_figure(students, by_seed))
+
+
+def choices(history: pd.DataFrame) -> dict[str, int]:
+    """Return the step that each rule chooses for one teacher, from a table of `Setting.run`; no entry where it can't.
+
+    Only "correlation" knows the support, and only "loss" knows labels.
+    """
+    trained = history[history["step"] > 0].set_index("step")
+    # held-out loss on its way from a coin's to the final one, as the agreement goes from 0 to 1
+    fallen = (log(2) - trained["loss"]) / (log(2) - trained["loss"].iloc[-1])
+    chosen = {
+        "agreement": _choice(history),
+        "loss": _choice(fallen.rename("agreement").reset_index().assign(seed=0)),
+        "steepest": int(trained["agreement"].diff().idxmax()),
+        "movement": int(trained["movement"].idxmax()),
+        "correlation": int(trained["correlation"].idxmax()),
+    }
+    return {rule: step for rule, step in chosen.items() if step is not None}
+
+
+def _choice(table: pd.DataFrame) -> int | None:
+    """Return what `choose_step` chooses, None if no checkpoint will do."""
+    try:
+        return choose_step(table)
+    except ValueError:
+        return None
+
+
+def regrets(history: pd.DataFrame, students: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per setting, teacher seed and rule: what it chose and how its students did.
+
+    Columns: setting, seed, rule, checkpoint, agreement and accuracy of that checkpoint, learned (share of its
+    students), steps, regret, budget. `steps` is the mean over students, one that never learned counting as the budget;
+    `regret` is its ratio to that of the best checkpoint, and overstates: the best of many noisy means is too good to be
+    true.
+
+    Beside the rules stand the best checkpoint, the one of median steps, and the final one, which is one-shot
+    distillation. A rule that finds no checkpoint leaves its students to one-shot.
+    """
+    capped = students.assign(
+        steps=students["steps"].astype(float).fillna(students["budget"]).clip(upper=students["budget"])
+    )
+    rows = []
+    for (setting, seed), of_teacher in capped.groupby(["setting", "seed"], sort=False):
+        teacher = history[(history["setting"] == setting) & (history["seed"] == seed)]
+        tried = of_teacher.groupby("checkpoint").agg(steps=("steps", "mean"), learned=("reached", "mean"))
+        ranked, final = tried["steps"].sort_values(kind="stable"), int(tried.index.max())
+        chosen = {
+            "best": int(ranked.index[0]),
+            **{rule: choices(teacher).get(rule) for rule in RULES},
+            "median": int(ranked.index[len(ranked) // 2]),
+            "one-shot": final,
+        }
+        at = teacher.set_index("step")
+        for rule, step in chosen.items():
+            taught_by = final if step is None else step
+            rows.append(
+                {
+                    "setting": setting,
+                    "seed": seed,
+                    "rule": rule,
+                    "checkpoint": pd.NA if step is None else step,
+                    "agreement": at["agreement"].get(step, np.nan),
+                    "accuracy": at["accuracy"].get(step, np.nan),
+                    "learned": tried["learned"][taught_by],
+                    "steps": tried["steps"][taught_by],
+                    "regret": tried["steps"][taught_by] / ranked.iloc[0],
+                    "budget": of_teacher["budget"].iloc[0],
+                }
+            )
+    return pd.DataFrame(rows).astype({"checkpoint": "Int64"})
+
+
+def summary(by_seed: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per setting and rule: students that learned (share), steps, regret (median and worst), seeds."""
+    grouped = by_seed.groupby(["setting", "rule"], sort=False)
+    return grouped.agg(
+        learned=("learned", "mean"),
+        steps=("steps", "median"),
+        regret=("regret", "median"),
+        worst_regret=("regret", "max"),
+        seeds=("seed", "size"),
+    ).reset_index()
+
+
+_SMOKE = ParityTeacher(d=10, k=3, width=64, steps=600, save_every=20, eval_examples=512, probe_examples=1024)
+_ADAM = {"d": 30, "k": 5, "width": 500, "lr": 1e-3, "batch_size": 128, "steps": 3000, "save_every": 25}
+_PAPER = ParityTeacher(d=100, width=50_000, lr=5e-3, batch_size=1, steps=20_000_000, save_every=100_000)
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "parity-choose-checkpoint": {
+        "smoke": ParityChooseCheckpoint(
+            (Setting(_SMOKE, steps=600, width=32, eval_every=50, first=100, checkpoints=3, students=1),)
+        ),
+        "laptop": ParityChooseCheckpoint(
+            (
+                Setting(),
+                Setting(ParityTeacher(d=40, k=5, steps=9000), steps=9000, first=750, eval_every=150),
+                Setting(
+                    ParityTeacher(d=20, k=4, width=300, lr=0.05, batch_size=8, steps=4000, save_every=50),
+                    width=50,
+                    lr=0.05,
+                    steps=4000,
+                    first=500,
+                    eval_every=100,
+                ),
+                AdamSetting(AdamTeacher(**_ADAM), width=50, lr=1e-3, steps=3000, first=300, eval_every=50),
+                Setting(
+                    ParityTeacher(d=40, k=4, width=500, lr=0.03, batch_size=1, steps=60_000, save_every=500),
+                    lr=0.02,
+                    steps=60_000,
+                    first=5000,
+                    eval_every=1000,
+                ),
+            )
+        ),
+        "paper": ParityChooseCheckpoint(
+            (
+                Setting(
+                    _PAPER,
+                    lr=1e-2,
+                    decay="cosine",
+                    warmup=0.06,
+                    steps=20_000_000,
+                    eval_every=100_000,
+                    first=1_000_000,
+                    students=1,
+                ),
+            )
+        ),
+    }
+}
