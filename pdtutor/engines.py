@@ -81,6 +81,10 @@ def kernel_updates(model: MLP, inputs: Tensor, index: Tensor, targets: Targets, 
         examples, q = rows[index[copy]].numpy(), targets.soft[copy].contiguous().numpy()
         sgd(*weights, examples, q, rates[:, copy].contiguous().numpy(), losses[copy].numpy())
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(run, range(len(model.seeds))))
+    copies = range(len(model.seeds))
+    if len(copies) == 1:
+        run(0)  # starting a thread would cost as much as hundreds of the smallest updates
+    else:
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(run, copies))
     return losses.T

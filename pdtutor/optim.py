@@ -48,15 +48,13 @@ class _Optimizer:
         if len(base) != copies:
             raise ValueError(f"lr must be one number or one per copy: got {len(base)} for {copies} copies")
         rising = round(self.warmup * steps)
-        factors = []
-        for step in range(start, stop):
-            if step < rising:
-                factors.append((step + 1) / rising)  # the first update already moves
-            elif self.decay == "cosine":
-                factors.append((1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2)
-            else:
-                factors.append(1.0)
-        return torch.tensor(factors).unsqueeze(1) * base
+        step = torch.arange(start, stop, dtype=torch.float64)
+        factors = torch.ones(stop - start, dtype=torch.float64)
+        if self.decay == "cosine":
+            factors = (1 + torch.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
+        if start < rising:
+            factors = torch.where(step < rising, (step + 1) / rising, factors)  # the first update already moves
+        return factors.float().unsqueeze(1) * base
 
 
 @dataclass(frozen=True, kw_only=True)

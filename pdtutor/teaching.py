@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pdtutor.evaluate import logits_of
 from pdtutor.losses import divergence, soft_targets, teacher_log_probabilities
 from pdtutor.schedule import OnPlateau
 from pdtutor.supervision import Distill, Labels, value_at
@@ -127,7 +128,7 @@ class Teachers:
                 continue
             key, row = (self._digests[copy], step), int(index[copy])
             if (key, row) not in found:
-                flat = self._models[key](inputs[row].flatten(0, 1).unsqueeze(0))[0]
+                flat = logits_of(self._models[key], inputs[row].flatten(0, 1))[0]
                 if flat.shape[-1] != classes:
                     raise ValueError(f"the teacher predicts {flat.shape[-1]} classes, the student {classes}")
                 found[key, row] = flat.unflatten(0, inputs.shape[1:3])

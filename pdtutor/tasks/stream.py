@@ -51,7 +51,9 @@ class Stream:
                 for seed in self.distinct
             ]
             inputs, labels = (
-                torch.from_numpy(np.stack(part)).unflatten(1, (self.block, self.batch_size))
+                torch.from_numpy(np.stack(part) if len(part) > 1 else part[0][None]).unflatten(
+                    1, (self.block, self.batch_size)
+                )
                 for part in zip(*drawn, strict=True)
             )
             self._held = number, inputs, labels
