@@ -60,7 +60,7 @@ def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "metho
         err_kws={"alpha": 0.15, "linewidth": 0},
         ax=ax,
     )
-    ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(0.45, 1.02))
+    ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(min(0.45, wide.min(axis=None)), 1.02))
     ax.xaxis.set_major_formatter(STEPS)
     ax.legend(title=None, frameon=False)
     return ax
@@ -86,6 +86,53 @@ def correlations(curriculum: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="step (optimizer updates)", ylabel="|correlation| with p(y = 1 | x)", ylim=(0, None))
     ax.xaxis.set_major_formatter(STEPS)
     ax.legend(title=None, frameon=False)
+    return ax
+
+
+def depth_colours(table: pd.DataFrame) -> dict[int, tuple]:
+    """Return one colour per depth of the tree of hierarchical parity, from dark at the root to light."""
+    return dict(enumerate(sns.color_palette("viridis", table["depth"].max() + 1)))
+
+
+def node_curves(curriculum: pd.DataFrame, *, degree: int, ax: Axes | None = None) -> Axes:
+    """Plot |corr| of one degree against the step, one line per node: the mean over its monomials, coloured by depth.
+
+    Dotted: sets that miss every support, at the deepest nodes, which the fewest examples pass.
+    """
+    ax = ax or plt.gca()
+    of_degree = curriculum[curriculum["degree"] == degree]
+    shades = depth_colours(of_degree)
+    for (depth, _), of_node in of_degree[of_degree["inside"]].groupby(["depth", "node"]):
+        means = of_node.groupby("step")["value"].mean()
+        label = "root" if depth == 0 else f"depth {depth}"
+        seen = ax.get_legend_handles_labels()[1]
+        ax.plot(means.index, means, color=shades[depth], linewidth=1.5, label=None if label in seen else label)
+    deepest = of_degree[~of_degree["inside"] & (of_degree["depth"] == max(shades))].groupby("step")["value"].mean()
+    ax.plot(deepest.index, deepest, color=OUTSIDE, linestyle=":", label="outside")
+    ax.set(xlabel="step (optimizer updates)", ylabel="|correlation|", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.legend(title=None, frameon=False)
+    return ax
+
+
+def node_steps(nodes: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
+    """Plot when each node was learned, a dot per node and seed, by method and depth; hollow at the budget if never."""
+    ax = ax or plt.gca()
+    methods, shades = list(dict.fromkeys(nodes["method"])), depth_colours(nodes)
+    lanes = np.linspace(-0.25, 0.25, len(shades)) if len(shades) > 1 else [0.0]
+    for (method, depth), found in nodes.groupby(["method", "depth"]):
+        steps, never = found["step"].astype(float).fillna(budget), found["step"].isna().to_numpy()
+        offsets = methods.index(method) + lanes[depth] + np.linspace(-0.08, 0.08, len(steps))
+        colour = shades[depth]
+        ax.scatter(steps[~never], offsets[~never], color=colour, s=18, alpha=0.8, linewidths=0)
+        ax.scatter(steps[never], offsets[never], facecolors="none", edgecolors=colour, s=18)
+    for depth, colour in shades.items():
+        ax.scatter([], [], color=colour, s=18, label="root" if depth == 0 else f"depth {depth}")
+    ax.set(xlabel="step at which the node is learned (hollow: never)", yticks=range(len(methods)))
+    ax.set_yticklabels(methods)
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.invert_yaxis()
+    ax.legend(frameon=False)
     return ax
 
 
@@ -191,16 +238,19 @@ def choose_figure(students: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
     budget, and below a choice whose students didn't all learn.
     """
     settings = list(dict.fromkeys(students["setting"]))
-    size = (3.4 * len(settings) + 1, 6.5)
-    figure, axes = plt.subplots(2, len(settings), figsize=size, squeeze=False, height_ratios=[1.2, 1])
+    size = (2.7 * len(settings) + 1.3, 6)
+    figure, axes = plt.subplots(2, len(settings), figsize=size, squeeze=False)
     for column, setting in enumerate(settings):
         of_setting = students[students["setting"] == setting]
         steps_by_agreement(of_setting, ax=axes[0, column])
-        axes[0, column].set(title=setting)
+        axes[0, column].set_title(setting.replace("), ", ")\n"), fontsize=11)
         regret_by_rule(by_seed[by_seed["setting"] == setting], ax=axes[1, column])
         if column:
             axes[0, column].set(ylabel="")
             axes[1, column].set(yticklabels=[])
+    middle = (len(settings) - 1) // 2  # one label for each row is enough
+    for ax in [*axes[:, :middle].flat, *axes[:, middle + 1 :].flat]:
+        ax.set(xlabel="")
     figure.align_labels()
     figure.tight_layout()
     return figure
@@ -215,7 +265,7 @@ def steps_by_agreement(students: pd.DataFrame, *, ax: Axes | None = None) -> Axe
     hollow = {"facecolors": "none", "edgecolors": colour, "alpha": 0.5}
     ax.scatter(students["agreement"][~reached], steps[~reached], s=16, linewidths=0.8, **hollow)
     ax.scatter(students["agreement"][reached], steps[reached], s=16, color=colour, alpha=0.6, linewidths=0)
-    ax.set(xlabel="agreement of C₁ with the final checkpoint", ylabel="student's steps to learn")
+    ax.set(xlabel="C₁'s agreement with the final checkpoint", ylabel="student's steps to learn")
     ax.set(xlim=(-0.06, 1.06), ylim=(0, 1.08 * budget))
     ax.yaxis.set_major_formatter(STEPS)
     return ax
@@ -233,12 +283,66 @@ def regret_by_rule(by_seed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.scatter(of_rule["regret"][learned], heights[learned], color=colour, s=40)
         ax.scatter(of_rule["regret"][~learned], heights[~learned], facecolors="white", edgecolors=colour, s=40)
     ax.axvline(1, color="0.6", linestyle=":", linewidth=1.5, zorder=0)
-    ax.set(xscale="log", xlabel="steps, as a multiple of the best C₁'s", xlim=(0.85, 9), yticks=range(len(rules)))
+    ax.set(xscale="log", xlabel="steps, as a multiple of those of the best C₁", xlim=(0.85, 9), yticks=range(len(rules)))
     ax.set_yticklabels(rules)
     ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
     ax.minorticks_off()
     ax.invert_yaxis()
     return ax
+
+
+def reported(table: pd.DataFrame, methods: Mapping[str, str], *, ax: Axes | None = None) -> Axes:
+    """Plot the paper's accuracies as crosses, in our colours: a table of `reference.paper`, its method → our name."""
+    ax = ax or plt.gca()
+    shades = colours(list(methods.values()))
+    rows = table[(table["quantity"] == "accuracy") & table["at"].notna() & table["method"].isin(methods)]
+    for name, of_method in rows.groupby("method", sort=False):
+        ax.scatter(
+            of_method["at"], of_method["value"], color=shades[methods[name]], marker="X", s=45, edgecolor="white",
+            linewidth=0.6, zorder=4,
+        )  # fmt: skip
+    ax.scatter([], [], color="0.3", marker="X", s=45, label="paper")
+    ax.legend(title=None, frameon=False)
+    return ax
+
+
+def paper_size_figure(
+    history: pd.DataFrame, curriculum: pd.DataFrame, e1: pd.DataFrame, *, peaks: Mapping[int, int]
+) -> Figure:
+    """Draw E1 beside the paper's numbers: accuracies, correlations around the spike (`peaks` by seed), (2,T) by C₁."""
+    figure, axes = plt.subplots(1, 3, figsize=(17, 4.3), width_ratios=[1.3, 1, 1])
+    whole = history[history["method"].isin(["teacher", "cross-entropy", "one-shot", "progressive"])]
+    accuracy(whole[whole["step"] > 0], ax=axes[0])
+    reported(e1, {name: name for name in dict.fromkeys(whole["method"])}, ax=axes[0])
+    axes[0].set(xscale="log", title="the whole run")
+    around = curriculum.assign(step=curriculum["step"] - curriculum["seed"].map(peaks))
+    reach = curriculum["step"].max() / 12
+    correlations(around[around["step"].abs() <= reach], ax=axes[1])
+    axes[1].set(xlabel="teacher's step, counted from its spike", title="what the teacher leans on")
+    two = history[history["method"].str.startswith("(2,T)")]
+    accuracy(two, ax=axes[2])
+    reported(e1, {"(2,1M) C1=10.2M": "(2,T)"}, ax=axes[2])
+    axes[2].set(title="(2,T) by its first checkpoint")
+    figure.tight_layout()
+    return figure
+
+
+def teacher_width_figure(found: pd.DataFrame, *, budget: int) -> Figure:
+    """Draw the teacher's steps to learn by its width, a dot per seed, hollow at the budget if never; line: median."""
+    figure, ax = plt.subplots(figsize=(6, 4))
+    steps = found["steps"].astype(float).fillna(budget)
+    reached = found["reached"].to_numpy()
+    colour = METHOD_COLOURS["progressive"]
+    medians = steps.groupby(found["width"]).median()
+    ax.plot(medians.index, medians, color=colour, linewidth=1.5, alpha=0.6)
+    ax.scatter(found["width"][reached], steps[reached], color=colour, zorder=3)
+    ax.scatter(found["width"][~reached], steps[~reached], facecolors="white", edgecolors=colour, zorder=3)
+    ax.set(xscale="log", yscale="log", xlabel="teacher's hidden units", ylabel="steps to learn")
+    ax.yaxis.set_major_formatter(STEPS)
+    ax.yaxis.set_minor_formatter(STEPS)
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.grid(which="both", alpha=0.3)
+    return figure
 
 
 def steps_figure(found: pd.DataFrame, *, budget: int) -> Figure:
@@ -255,4 +359,41 @@ def samples_figure(history: pd.DataFrame) -> Figure:
     sns.lineplot(history.dropna(), x="d", y="samples", hue="supervision", marker="o", ax=ax, **band)
     ax.set(xscale="log", yscale="log", xlabel="coordinates d", ylabel="samples until the support stands out")
     ax.legend(title=None, frameon=False)
+    return figure
+
+
+def nodes_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
+    """Draw, for each teacher seed, accuracy, and by node of the tree the correlations with its parity and with bits."""
+    seeds = list(dict.fromkeys(history["seed"]))
+    size = (4.2 * len(seeds), 7.5)
+    figure, axes = plt.subplots(3, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False)
+    labels = 2 ** (int(curriculum["depth"].max()) + 1)
+    for column, seed in enumerate(seeds):
+        of_seed = curriculum[curriculum["seed"] == seed]
+        accuracy(history[history["seed"] == seed].assign(method="teacher"), ax=axes[0, column])
+        axes[0, column].set(title=f"seed {seed}", xlabel="", ylim=(0, 1.02))
+        axes[0, column].set_yticks(np.arange(labels + 1) / labels, minor=True)
+        axes[0, column].grid(axis="y", which="minor", alpha=0.4)
+        axes[0, column].get_legend().remove()
+        node_curves(of_seed, degree=of_seed["degree"].max(), ax=axes[1, column]).set(xlabel="")
+        node_curves(of_seed, degree=1, ax=axes[2, column]).get_legend().remove()
+        if column:
+            axes[1, column].get_legend().remove()
+    axes[1, 0].set(ylabel="|corr| with the node's parity", ylim=(0, 0.52))
+    axes[2, 0].set(ylabel="mean |corr| with its coordinates")
+    figure.align_ylabels()
+    figure.tight_layout()
+    return figure
+
+
+def node_steps_figure(history: pd.DataFrame, nodes: pd.DataFrame, *, budget: int) -> Figure:
+    """Draw the accuracies by method above the steps at which each node was learned."""
+    figure, axes = plt.subplots(2, 1, figsize=(9, 7), sharex=True)
+    accuracy(history, ax=axes[0])
+    axes[0].set(xlabel="")
+    node_steps(nodes, budget=budget, ax=axes[1])
+    for ax in axes:
+        sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
+    figure.align_ylabels()
+    figure.tight_layout()
     return figure

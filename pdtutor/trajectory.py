@@ -6,6 +6,7 @@ for every checkpoint its step, file name, size and SHA-256. Nothing is ever unpi
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -141,6 +142,20 @@ class Trajectory:
         if self._copies is not None:
             model = select_copies(model, self._copies)
         return model.eval().requires_grad_(False)
+
+    def extract(self, path: str | Path, steps: Sequence[int]) -> "Trajectory":
+        """Return a new trajectory in the folder `path` with these checkpoints only, seen as this one sees them.
+
+        So a few megabytes can be kept, or passed on, of a run of hundreds. Raises ValueError for a step that was not
+        saved and for a folder that already holds a trajectory.
+        """
+        models = [self.at(step) for step in steps]
+        if not models:
+            raise ValueError(f"no steps were named to be extracted from {self.path}")
+        extracted = Trajectory.create(path, models[0], self.task)
+        for step, model in zip(steps, models, strict=True):
+            extracted.save(step, model)
+        return extracted
 
     def nearest(self, step: int) -> int:
         """Return the saved step closest to `step`, the earlier one on a tie."""

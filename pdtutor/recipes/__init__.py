@@ -3,14 +3,19 @@
 A recipe is a frozen dataclass. Changing the scale changes numbers, never code paths.
 """
 
-from pdtutor.recipes import choose, parity
+from pdtutor.recipes import choose, hierarchical, parity, parity_100_6
 from pdtutor.recipes.outcome import Outcome, Recipe
 
 __all__ = ["RECIPES", "SCALES", "Outcome", "Recipe", "recipe"]
 
 SCALES = ("smoke", "laptop", "paper")
 
-RECIPES: dict[str, dict[str, Recipe]] = {**parity.RECIPES, **choose.RECIPES}
+RECIPES: dict[str, dict[str, Recipe]] = {
+    **parity.RECIPES,
+    **parity_100_6.RECIPES,
+    **choose.RECIPES,
+    **hierarchical.RECIPES,
+}
 
 
 def recipe(name: str, scale: str = "laptop") -> Recipe:

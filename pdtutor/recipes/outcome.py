@@ -21,7 +21,7 @@ class Outcome:
         """Write every table as CSV and the figure as PNG into the folder, and close the figure."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in self.tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
+            table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")  # more digits would be noise
         self.figure.savefig(folder / "figure.png", dpi=150, bbox_inches="tight")
         plt.close(self.figure)
 

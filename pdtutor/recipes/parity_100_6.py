@@ -1,0 +1,126 @@
+"""E1 at the paper's own size, (100,6)-sparse parity at batch 1, and how the teacher's width moves its transition."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from pdtutor import plots
+from pdtutor.compare import results, spread
+from pdtutor.probes import peak_steps
+from pdtutor.recipes.outcome import Outcome
+from pdtutor.recipes.parity import ParityStudents, ParityTeacher
+from pdtutor.reference import paper
+from pdtutor.schedule import one_shot, progressive
+from pdtutor.supervision import Labels
+from pdtutor.train import train
+from pdtutor.trajectory import Trajectory
+
+# Everything but the teacher's width is the paper's; a width of 1000 is what two CPU cores can train in minutes.
+TEACHER = ParityTeacher(d=100, k=6, width=1000, lr=5e-3, batch_size=1, steps=24_000_000, save_every=100_000)
+SMOKE_TEACHER = ParityTeacher(
+    d=10, k=2, width=64, lr=0.02, batch_size=1, steps=6000, save_every=200, eval_examples=512, probe_examples=1024
+)
+
+
+@dataclass(frozen=True)
+class ParityHundred(ParityStudents):
+    """E1 at the paper's size, (100,6) at batch 1: labels, one-shot, progressive, and (2,T) from three checkpoints."""
+
+    teacher: ParityTeacher = field(default_factory=lambda: TEACHER)
+    lr: float = 5e-3
+    steps: int = 24_000_000  # of one-shot and progressive students, at most
+    eval_every: int = 100_000
+    interval: int = 100_000
+    first: int = 1_000_000
+    label_steps: int = 200_000_000  # of students of labels, at most: far beyond the paper's 20 million
+    two_shot_steps: int = 4_000_000  # of (2,T) students, at most
+    early: int = 500_000  # updates before the spike of the C₁ that is too early, as 9.7M before 10.2M in the paper
+    late: int = 600_000  # updates after it of the one that is too late, as 10.8M in the paper
+
+    def two_shot_methods(self, teachers: Trajectory, peaks: dict[int, int]) -> dict:
+        """Return (2,T) with C₁ too early, at the spike and too late; `peaks` is the spike by seed."""
+
+        def method(shift: int):
+            return lambda seed: self.two_shot(teachers.of(seed), teachers.nearest(peaks[seed] + shift))
+
+        return {"(2,T), C₁ early": method(-self.early), "(2,T)": method(0), "(2,T), C₁ late": method(self.late)}
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers, find their spikes, and compare the supervisions, each on a budget of its own."""
+        options = {"resume": resume, "progress": progress}
+        trained = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = trained.trajectory
+        curriculum = self.teacher.curriculum(teachers, progress=progress)
+        peaks = peak_steps(curriculum)
+        distilled = {
+            "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
+            "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval)),
+        }
+        parts = [
+            (self.two_shot_methods(teachers, peaks), self.two_shot_steps, "two-shot"),
+            (distilled, self.steps, "distilled"),
+            ({"cross-entropy": Labels()}, self.label_steps, "labels"),
+        ]
+        histories = [
+            self.compare(methods, seeds=teachers.seeds, steps=steps, out=out / f"students-{part}", **options).history
+            for methods, steps, part in parts
+        ]
+        history = pd.concat(histories, ignore_index=True)
+        found = results(history, threshold=self.threshold)
+        history = pd.concat([history, trained.history.assign(method="teacher")], ignore_index=True)
+        tables = {"results": spread(found), "by_seed": found, "history": history, "curriculum": curriculum}
+        return Outcome(tables, plots.paper_size_figure(history, curriculum, paper("E1"), peaks=peaks))
+
+
+@dataclass(frozen=True)
+class ParityTeacherWidth:
+    """E1, the teacher by its width: how many steps it takes to learn (100,6)-sparse parity at batch 1."""
+
+    teacher: ParityTeacher = field(default_factory=lambda: replace(TEACHER, steps=200_000_000))
+    widths: tuple[int, ...] = (100, 300, 1000, 3000)  # hidden units
+    threshold: float = 0.95  # accuracy that counts as having learned
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train one teacher per width and seed until it has learned."""
+        teacher, histories = self.teacher, []
+        for width in self.widths:
+            run = train(
+                teacher.model(width=width, seeds=list(range(seeds))),
+                teacher.task(),
+                steps=teacher.steps,
+                batch_size=teacher.batch_size,
+                optimizer=teacher.optimizer(lr=teacher.lr),
+                eval_every=teacher.save_every,
+                eval_examples=teacher.eval_examples,
+                until=0.99,
+                out=out / f"teachers-width{width}",
+                resume=resume,
+                progress=progress,
+                description=f"width {width}",
+            )
+            histories.append(run.history.assign(width=width))
+        history = pd.concat(histories, ignore_index=True)
+        found = results(history.assign(method=history["width"]), threshold=self.threshold)
+        found = found.rename(columns={"method": "width"})
+        return Outcome({"results": found, "history": history}, plots.teacher_width_figure(found, budget=teacher.steps))
+
+
+RECIPES = {
+    "parity-100-6": {
+        "smoke": ParityHundred(
+            SMOKE_TEACHER, width=32, lr=0.02, steps=6000, eval_every=200, interval=200, first=400, label_steps=8000,
+            two_shot_steps=2000, early=400, late=600,
+        ),
+        "laptop": ParityHundred(),
+        "paper": ParityHundred(
+            replace(TEACHER, width=50_000, steps=20_000_000),
+            lr=1e-2, decay="cosine", warmup=0.06, steps=20_000_000, label_steps=20_000_000,
+        ),
+    },
+    "parity-teacher-width": {
+        "smoke": ParityTeacherWidth(SMOKE_TEACHER, widths=(16, 64)),
+        "laptop": ParityTeacherWidth(),
+        "paper": ParityTeacherWidth(widths=(100, 300, 1000, 3000, 10_000, 50_000)),
+    },
+}  # fmt: skip
