@@ -1,7 +1,11 @@
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from pdtutor import MLP, SparseParity, monomial_correlations, over, train
+from pdtutor.probes import node_correlations, node_steps
+from pdtutor.tasks import HierarchicalParity
 
 TASK = SparseParity(9, 3, support=(0, 4, 7))
 
@@ -81,3 +85,120 @@ def test_bad_questions_are_refused(arguments, message):
 def test_there_must_be_room_outside_the_support():
     with pytest.raises(ValueError, match="only 1 lie outside"):
         monomial_correlations(SparseParity(4, 3), degree=2)
+
+
+TREE = HierarchicalParity(12, 3, 2, seed=1)
+
+
+class Planted(torch.nn.Module):
+    """Goes left at node v with probability ½ + c_v·χ_v(x), for each copy its own c; labels as in HierarchicalParity."""
+
+    def __init__(self, task, c):
+        super().__init__()
+        self.task, self.c = task, torch.nn.Parameter(torch.tensor(c))  # (copies, nodes)
+
+    def forward(self, inputs):
+        parities = torch.stack([inputs[0][:, list(support)].prod(-1) for support in self.task.supports])  # (nodes, n)
+        left = 0.5 + self.c[:, :, None] * parities  # (copies, nodes, n)
+        leaves = torch.ones(*left.shape[::2], self.task.classes)  # (copies, n, classes)
+        for node in range(len(self.task.supports)):
+            for leaf in self.task.leaves_below(node)[0]:
+                leaves[..., leaf] *= left[:, node]
+            for leaf in self.task.leaves_below(node)[1]:
+                leaves[..., leaf] *= 1 - left[:, node]
+        return leaves.log()
+
+
+def own(table, copy=0):
+    """Return the correlation of each node with its own parity."""
+    return table[(table["copy"] == copy) & table.inside & (table.degree == 3)].sort_values("node").value.to_numpy()
+
+
+def test_each_node_is_measured_by_its_own_decision_on_the_examples_that_pass_it():
+    planted = Planted(TREE, [[0.5, 0.5, 0.5], [0.3, 0.0, 0.0], [0.0, 0.0, -0.2]])
+    table = node_correlations(TREE, degree=(1, 3), examples=20_000)(planted)
+    assert table.columns.tolist() == ["copy", "node", "depth", "degree", "monomial", "inside", "value", "noise_floor"]
+    for copy, known in enumerate(([0.5, 0.5, 0.5], [0.3, 0, 0], [0, 0, 0.2])):
+        assert own(table, copy) == pytest.approx(known, abs=0.005)
+    others = table[(table.degree == 1) | ~table.inside]
+    assert len(others) == 3 * 3 * (3 + 3 + 1)  # copies × nodes × (3 bits inside, 3 outside, their 1 triple)
+    assert (others.value <= 4.5 * others.noise_floor).all()
+    passing = 20_000 / 2 ** table.depth
+    assert table.noise_floor.to_numpy() == pytest.approx(
+        np.array([[0.5, 0.5, 0.5], [0.3, 0, 0], [0, 0, 0.2]])[table["copy"], table.node] / passing**0.5, rel=0.03
+    )
+
+
+def test_single_coordinates_show_only_at_the_node_that_leans_on_them():
+    class Leaning(torch.nn.Module):
+        """Goes right at node 2 more often where one of its coordinates is +1; undecided elsewhere."""
+
+        def __init__(self):
+            super().__init__()
+            self.c = torch.nn.Parameter(torch.tensor(0.3))
+
+        def forward(self, inputs):
+            left = 0.5 - self.c * inputs[..., TREE.supports[2][1]]
+            return torch.stack([torch.full_like(left, 0.5)] * 2 + [left, 1 - left], -1).log()
+
+    table = node_correlations(TREE, degree=1, examples=5000)(Leaning())
+    [hit] = table[table.value > 0.05].to_dict("records")
+    assert (hit["node"], hit["depth"], hit["inside"]) == (2, 1, True)
+    assert hit["monomial"] == str(TREE.supports[2][1])
+    assert hit["value"] == pytest.approx(0.3, abs=0.02)
+
+
+def test_a_model_that_is_sure_of_the_wrong_leaves_is_still_read():
+    class Sure(torch.nn.Module):
+        """Puts everything on the left of the root, yet there decides node 2 rightly, with masses that underflow."""
+
+        def __init__(self):
+            super().__init__()
+            self.c = torch.nn.Parameter(torch.tensor(500.0))
+
+        def forward(self, inputs):
+            parity = inputs[..., list(TREE.supports[2])].prod(-1)
+            return torch.stack([self.c + 0 * parity] * 2 + [-self.c + 9 * parity, -self.c - 9 * parity], -1)
+
+    table = node_correlations(TREE, degree=3, examples=500)(Sure())
+    assert own(table) == pytest.approx([0, 0, 0.5], abs=0.02)
+
+
+def test_a_tree_of_one_node_gives_the_monomial_correlations():
+    tree, parity = HierarchicalParity(9, 3, 1, supports=(TASK.support,)), TASK
+    model = MLP(9, width=5, seed=[0, 1])
+    mine = node_correlations(tree, degree=2, examples=300)(model)
+    theirs = monomial_correlations(parity, degree=2, examples=300)(model)
+    assert mine.monomial.tolist() == theirs.monomial.tolist()
+    assert mine.value.to_numpy() == pytest.approx(theirs.value.to_numpy(), abs=1e-6)
+    assert mine.noise_floor.to_numpy() == pytest.approx(theirs.noise_floor.to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"degree": 0}, "degree must be a whole number of at least 1, got 0"),
+        ({"degree": (1, 4)}, "degree must be at most k = 3, got 4"),
+        ({"degree": ()}, "number of degrees must be a whole number of at least 1, got 0"),
+        ({"examples": 1}, "hardly an example passes node 0: 1 examples are too few"),
+        ({"off_support": 0}, "off_support"),
+    ],
+)
+def test_bad_questions_about_nodes_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        node_correlations(TREE, **arguments)
+    with pytest.raises(ValueError, match="only 2 lie outside"):
+        node_correlations(HierarchicalParity(11, 3, 2), degree=3)
+
+
+def test_a_node_is_learned_at_the_first_step_that_reaches_the_threshold():
+    columns = ["step", "seed", "node", "depth", "degree", "inside", "value"]
+    rows = [
+        *[(step, 0, 0, 0, 3, True, value) for step, value in ((0, 0.1), (10, 0.3), (20, 0.2), (30, 0.4))],
+        *[(step, 0, 1, 1, 3, True, value) for step, value in ((0, 0.1), (10, 0.2))],
+        *[(0, 0, 1, 1, degree, inside, 0.5) for degree, inside in ((1, True), (3, False))],  # not its parity
+    ]
+    found = node_steps(pd.DataFrame(rows, columns=columns))
+    assert found.columns.tolist() == ["seed", "node", "depth", "step"]
+    assert found.step.tolist() == [10, pd.NA]
+    assert node_steps(pd.DataFrame(rows, columns=columns), threshold=0.4).step.tolist() == [30, pd.NA]

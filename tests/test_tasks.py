@@ -1,3 +1,6 @@
+import json
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdtutor.seeds import generator
-from pdtutor.tasks import SparseParity, Stream, build_task
+from pdtutor.tasks import HierarchicalParity, SparseParity, Stream, build_task
 
 
 @given(d=st.integers(1, 40), seed=st.integers(0, 1000), data=st.data())
@@ -82,3 +85,77 @@ def test_streams_share_examples_only_at_equal_seed_and_purpose():
     assert not torch.equal(inputs[0], student[0])
     later, _ = stream.chunk(stream.block, stream.block + 3)
     assert not torch.equal(inputs, later)
+
+
+@pytest.mark.parametrize(("depth", "k"), [(1, 3), (2, 2), (3, 1), (3, 2)])
+def test_the_hierarchical_label_is_the_leaf_with_the_largest_sum_of_signed_parities(depth, k):
+    task = HierarchicalParity(k * (2**depth - 1) + 1, k, depth, seed=3)
+    inputs, labels = task.sample(generator(0, "x"), 400)
+    parities = np.stack([inputs[:, list(support)].prod(1) for support in task.supports], axis=1)  # (n, nodes)
+    sums = []
+    for path in product((0, 1), repeat=depth):  # leaves in order: 0 = left, 1 = right
+        node, total = 0, 0
+        for turn in path:
+            total = total + (parities[:, node] if turn == 0 else -parities[:, node])
+            node = 2 * node + 1 + turn
+        sums.append(total)
+    sums = np.stack(sums, axis=1)  # (n, leaves)
+    assert (labels == sums.argmax(1)).all()
+    assert (np.sort(sums, axis=1)[:, -1] == depth).all()
+    assert (np.sort(sums, axis=1)[:, -2] < depth).all()  # never a tie
+
+
+def test_hierarchical_labels_are_balanced_and_coordinates_uniform():
+    task = HierarchicalParity(15, 2)
+    inputs, labels = task.sample(generator(0, "x"), 40_000)
+    assert (inputs.shape, inputs.dtype, labels.dtype, task.classes) == ((40_000, 15), np.float32, np.int64, 8)
+    assert set(np.unique(inputs)) == {-1.0, 1.0}
+    assert np.abs(np.bincount(labels, minlength=8) / len(labels) - 1 / 8).max() < 5 * (7 / 64 / 40_000) ** 0.5
+    assert np.abs(inputs.mean(0)).max() < 0.025
+
+
+def test_a_tree_of_one_node_is_sparse_parity():
+    tree, parity = HierarchicalParity(9, 3, 1, supports=((1, 4, 8),)), SparseParity(9, 3, support=(1, 4, 8))
+    for mine, theirs in zip(*(task.sample(generator(0, "x"), 100) for task in (tree, parity)), strict=True):
+        assert (mine == theirs).all()
+
+
+def test_leaves_below_a_node_split_those_of_its_parent():
+    task = HierarchicalParity(15, 2)
+    assert task.leaves_below(0) == (range(0, 4), range(4, 8))
+    assert task.leaves_below(2) == (range(4, 6), range(6, 8))
+    assert task.leaves_below(5) == (range(4, 5), range(5, 6))
+    with pytest.raises(ValueError, match="node must lie in 0…6, got 7"):
+        task.leaves_below(7)
+
+
+@given(k=st.integers(1, 3), depth=st.integers(1, 3), spare=st.integers(0, 4), seed=st.integers(0, 1000))
+def test_drawn_supports_are_disjoint_and_rebuilt_from_the_config(k, depth, spare, seed):
+    task = HierarchicalParity(k * (2**depth - 1) + spare, k, depth, seed=seed)
+    coordinates = [i for support in task.supports for i in support]
+    assert len(coordinates) == len(set(coordinates)) == k * (2**depth - 1)
+    assert all(0 <= i < task.d for i in coordinates)
+    rebuilt = build_task(json.loads(json.dumps(task.config())))
+    assert rebuilt.config() == task.config()
+    mine, theirs = (t.sample(generator(1, "x"), 20)[1] for t in (task, rebuilt))
+    assert (mine == theirs).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"d": 13, "k": 2}, "7 nodes of k = 2 coordinates each need d of at least 14, got d = 13"),
+        ({"d": 9, "k": 0}, "k must be a whole number of at least 1, got 0"),
+        ({"d": 9, "k": 1, "depth": 0}, "depth must be a whole number of at least 1, got 0"),
+        ({"d": 9, "k": 1, "depth": 2, "supports": ((0,), (1,))}, "the 3 nodes of depth 2, got 2"),
+        ({"d": 9, "k": 2, "depth": 2, "supports": ((0, 1), (2, 3), (4,))}, "must hold k = 2 coordinates"),
+        ({"d": 9, "k": 2, "depth": 2, "supports": ((0, 1), (2, 3), (4, 0))}, "disjoint"),
+        ({"d": 9, "k": 2, "depth": 2, "supports": ((0, 1), (2, 3), (4, 4))}, "distinct"),
+        ({"d": 9, "k": 1, "depth": 2, "supports": ((0,), (1,), (9,))}, "0…8"),
+        ({"d": 9, "k": 1, "depth": 2, "supports": ((0,), (1,), (-1,))}, "at least 0, got -1"),
+        ({"d": 9, "k": 1, "depth": 2, "seed": -1}, "seed must be an integer of at least 0"),
+    ],
+)
+def test_bad_trees_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        HierarchicalParity(**arguments)

@@ -1,7 +1,15 @@
 """What a model has learned: each probe asks one question; over a trajectory, its answers are a curriculum."""
 
 from pdtutor.probes.monomials import correlation_levels, monomial_correlations, peak_step, peak_steps
-from pdtutor.probes.nodes import node_correlations
+from pdtutor.probes.nodes import node_correlations, node_steps
 from pdtutor.probes.over import over
 
-__all__ = ["correlation_levels", "monomial_correlations", "node_correlations", "over", "peak_step", "peak_steps"]
+__all__ = [
+    "correlation_levels",
+    "monomial_correlations",
+    "node_correlations",
+    "node_steps",
+    "over",
+    "peak_step",
+    "peak_steps",
+]

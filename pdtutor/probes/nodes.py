@@ -1,6 +1,6 @@
 """Node correlations: which decisions of hierarchical parity a model's prediction has made (paper, appendix)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,7 +17,12 @@ from pdtutor.validate import whole
 
 
 def node_correlations(
-    task: HierarchicalParity, *, degree: int = 1, examples: int = 16_384, off_support: int = 32, seed: int = 0
+    task: HierarchicalParity,
+    *,
+    degree: int | Sequence[int] = 1,
+    examples: int = 16_384,
+    off_support: int = 64,
+    seed: int = 0,
 ) -> Callable[[nn.Module], pd.DataFrame]:
     """Return a probe that measures |E_x[χ_A(x)·p(left at v | x)]| at every node v, for monomials with |A| = degree.
 
@@ -28,57 +33,60 @@ def node_correlations(
     value ½, the largest there is. Values are on the probability scale, as in `monomial_correlations`, which this is
     at depth 1; the scale p(left) − p(right) doubles each of them.
 
-    The probe maps a model with inputs (copies, n, d) to a table with columns copy, node, depth, degree, monomial
-    ("3·17"), inside (bool), value and noise_floor: the standard deviation that a correlation of truly 0 would be
-    measured with from the n examples that pass v, which is that of p over √n.
+    Several degrees share one forward pass. The probe maps a model with inputs (copies, n, d) to a table with columns
+    copy, node, depth, degree, monomial ("3·17"), inside (bool), value and noise_floor: the standard deviation that a
+    correlation of truly 0 would be measured with from the n examples that pass v, which is that of p over √n.
 
-    Raises ValueError for degree < 1 or > k, fewer than `degree` coordinates outside all supports, and a node that no
-    example passes.
+    Raises ValueError for no degree, a degree < 1 or > k, fewer coordinates than that outside all supports, and a node
+    that fewer than two examples pass.
     """
-    whole("degree", degree)
+    degrees = list(dict.fromkeys(degree)) if isinstance(degree, Sequence) else [degree]
+    whole("the number of degrees", len(degrees))
     whole("examples", examples)
     whole("off_support", off_support)
-    if degree > task.k:
-        raise ValueError(f"degree must be at most k = {task.k}, got {degree}")
     outside = sorted(set(range(task.d)).difference(*task.supports))
-    if len(outside) < degree:
-        raise ValueError(f"no set of {degree} coordinates misses all supports: only {len(outside)} lie outside them")
+    for size in degrees:
+        if whole("degree", size) > task.k:
+            raise ValueError(f"degree must be at most k = {task.k}, got {size}")
+        if len(outside) < size:
+            raise ValueError(f"no set of {size} coordinates misses all supports: only {len(outside)} lie outside them")
     rng = generator(seed, "probe")
     inputs, labels = task.sample(rng, examples)
-    outside_sets = random_sets(outside, degree, off_support, rng)
-    nodes = []
+    off = [a for size in degrees for a in random_sets(outside, size, off_support, rng)]
+    questions = []
     for node, support in enumerate(task.supports):
         left, right = task.leaves_below(node)
         passing = np.isin(labels, (*left, *right))
-        if not passing.any():
-            raise ValueError(f"no example passes node {node}: {examples} examples are too few")
-        sets = [*combinations(support, degree), *outside_sets]
-        monomials = np.stack([inputs[passing][:, list(a)].prod(axis=1) for a in sets])  # (sets, passing)
-        nodes.append((torch.from_numpy(passing), torch.from_numpy(monomials), sets))
+        if passing.sum() < 2:
+            raise ValueError(f"hardly an example passes node {node}: {examples} examples are too few")
+        own = [a for size in degrees for a in combinations(support, size)]
+        monomials = np.stack([inputs[passing][:, list(a)].prod(axis=1) for a in own + off])  # (sets, passing)
+        asked = [(len(a), "·".join(map(str, a)), i < len(own)) for i, a in enumerate(own + off)]
+        questions.append((torch.from_numpy(passing), torch.from_numpy(monomials), asked))
     examples_seen = torch.from_numpy(inputs)
 
     def probe(model: nn.Module) -> pd.DataFrame:
         device = next(model.parameters()).device
         logits = logits_of(model, examples_seen.to(device)).cpu()  # (copies, examples, classes)
-        tables = []
-        for node, (passing, monomials, sets) in enumerate(nodes):
+        rows = []
+        for node, (passing, monomials, asked) in enumerate(questions):
             p = left_probability(logits[:, passing], *task.leaves_below(node))  # (copies, passing)
-            values, floors = correlate(p, monomials)
-            tables += [
+            values, floors = correlate(p, monomials)  # (copies, sets), (copies,)
+            rows += [
                 {
                     "copy": copy,
                     "node": node,
                     "depth": node_depth(node),
-                    "degree": degree,
-                    "monomial": "·".join(map(str, a)),
-                    "inside": i < len(sets) - len(outside_sets),
+                    "degree": size,
+                    "monomial": name,
+                    "inside": inside,
                     "value": float(values[copy, i]),
                     "noise_floor": float(floors[copy]),
                 }
                 for copy in range(len(p))
-                for i, a in enumerate(sets)
+                for i, (size, name, inside) in enumerate(asked)
             ]
-        return pd.DataFrame(tables)
+        return pd.DataFrame(rows).sort_values("copy", kind="stable", ignore_index=True)
 
     return probe
 
@@ -86,6 +94,17 @@ def node_correlations(
 def left_probability(logits: Tensor, left: range, right: range) -> Tensor:
     """Return p(left | left or right): logits (…, classes) → (…).
 
-    In terms of log masses, so that a model that is sure of other leaves doesn't divide nothing by nothing.
+    In log masses, so that a model that is sure of leaves elsewhere doesn't divide nothing by nothing.
     """
     return (logits[..., left].logsumexp(-1) - logits[..., right].logsumexp(-1)).sigmoid()
+
+
+def node_steps(curriculum: pd.DataFrame, *, threshold: float = 0.25) -> pd.DataFrame:
+    """Return when every node was learned: columns seed, node, depth, step, the last <NA> for nodes that never were.
+
+    Learned is the first step at which the correlation with the node's parity, the monomial of the curriculum's
+    highest degree inside the node's support, reaches the threshold; ¼ is half of what a perfect model has.
+    """
+    own = curriculum[curriculum["inside"] & (curriculum["degree"] == curriculum["degree"].max())]
+    reached = own["step"].where(own["value"] >= threshold)
+    return reached.groupby([own["seed"], own["node"], own["depth"]]).min().astype("Int64").reset_index(name="step")
