@@ -40,7 +40,7 @@ class Setting(ParityStudents):
     def name(self) -> str:
         """What a table calls this setting."""
         kind = type(self.teacher.optimizer(lr=self.lr)).__name__.removesuffix("W")
-        return f"({self.teacher.d},{self.teacher.k}), batch {self.teacher.batch_size}, {kind}"
+        return f"({self.teacher.d},{self.teacher.k}), batch {self.teacher.batch_size}, {kind}, T = {self.first}"
 
     def run(self, *, seeds: int, out: Path, **options) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Train the teachers and students and return both.
@@ -212,7 +212,6 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                     first=500,
                     eval_every=100,
                 ),
-                AdamSetting(AdamTeacher(**_ADAM), width=50, lr=1e-3, steps=3000, first=300, eval_every=50),
                 Setting(
                     ParityTeacher(d=40, k=4, width=500, lr=0.03, batch_size=1, steps=60_000, save_every=500),
                     lr=0.02,
@@ -220,6 +219,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                     first=5000,
                     eval_every=1000,
                 ),
+                AdamSetting(AdamTeacher(**_ADAM), width=50, lr=1e-3, steps=3000, first=300, eval_every=50),
+                AdamSetting(AdamTeacher(**_ADAM), width=50, lr=1e-3, steps=3000, first=900, eval_every=50),
             )
         ),
         "paper": ParityChooseCheckpoint(
