@@ -1,4 +1,7 @@
-"""Two ways to run a stretch of updates: autograd, which is general, and compiled kernels for small MLPs under SGD."""
+"""How to run a stretch of updates: autograd, which is general, or compiled kernels for small MLPs under SGD.
+
+Autograd's updates recorded for a GPU are in `pdtutor.captured`.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,45 +21,57 @@ EXAMPLE_BATCH = 4
 
 
 def choose_engine(engine: str, model: nn.Module, optimizer, batch_size: int, *, linear: bool) -> str:
-    """Return "kernel" or "autograd"; "auto" takes the kernel where it applies and is faster.
+    """Return "kernel", "graph" or "autograd"; "auto" takes the first where it applies and is faster, then the second.
 
     `linear` says whether every copy's loss is linear in its target (labels or forward KL).
-    Raises ValueError if the kernel is asked for where it doesn't apply, with the reason.
+    Raises ValueError if an engine is asked for where it doesn't apply, with the reason.
     """
-    one_of("engine", engine, ("auto", "kernel", "autograd"))
+    one_of("engine", engine, ("auto", "kernel", "graph", "autograd"))
     first = next(model.parameters())
-    reasons = {
-        "the model is not an MLP with one hidden layer": isinstance(model, MLP) and len(model.widths) == 1,
-        "the optimizer is not SGD without momentum and weight decay": isinstance(optimizer, SGD)
-        and not optimizer.momentum
-        and not optimizer.weight_decay,
-        "a divergence other than forward_kl is in use": linear,
-        "the model is not float32 on the CPU": first.device.type == "cpu" and first.dtype == torch.float32,
+    only_linear = {"a divergence other than forward_kl is in use": linear}
+    conditions = {
+        "kernel": {
+            "the model is not an MLP with one hidden layer": isinstance(model, MLP) and len(model.widths) == 1,
+            "the optimizer is not SGD without momentum and weight decay": isinstance(optimizer, SGD)
+            and not optimizer.momentum
+            and not optimizer.weight_decay,
+            "the model is not float32 on the CPU": first.device.type == "cpu" and first.dtype == torch.float32,
+        }
+        | only_linear,
+        "graph": only_linear,
+        "autograd": {},
     }
-    missing = [reason for reason, holds in reasons.items() if not holds]
-    if engine == "kernel" and missing:
-        raise ValueError(f"engine='kernel' doesn't apply here: {missing[0]}")
+    missing = {name: [reason for reason, holds in of.items() if not holds] for name, of in conditions.items()}
     if engine != "auto":
+        if missing[engine]:
+            raise ValueError(f"engine={engine!r} doesn't apply here: {missing[engine][0]}")
         return engine
-    return "kernel" if not missing and batch_size <= KERNEL_BATCH else "autograd"
+    if not missing["kernel"] and batch_size <= KERNEL_BATCH:
+        return "kernel"
+    return "graph" if not missing["graph"] and first.device.type == "cuda" else "autograd"
 
 
 def autograd_updates(
-    model: nn.Module, state: SGDState | AdamWState, inputs: Tensor, targets: Targets, rates: Tensor, start: int
+    model: nn.Module,
+    state: SGDState | AdamWState,
+    inputs: Tensor,
+    targets: Targets,
+    rates: Tensor,
+    corrections: Tensor,
 ) -> Tensor:
     """Run one update per row of rates and return the losses before each, (updates, copies).
 
     Args:
         inputs: (copies, updates, batch, …).
         rates: (updates, copies).
-        start: the step of the first update, counted from 0.
+        corrections: (updates, …), the optimizer's.
     """
     losses = []
     for update in range(len(rates)):
-        model.zero_grad(set_to_none=True)
         loss = targets.loss_of(model(inputs[:, update]), update)  # (copies,)
-        loss.sum().backward()  # no copy's parameters enter another's loss, so each gets its own gradient
-        state.update(rates[update], start + update)
+        # no copy's parameters enter another's loss, so each gets its own gradient
+        gradients = torch.autograd.grad(loss.sum(), state.parameters)
+        state.update(gradients, rates[update], corrections[update])
         losses.append(loss.detach())
     return torch.stack(losses)
 

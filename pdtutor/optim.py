@@ -1,7 +1,8 @@
 """SGD and AdamW with one learning rate per copy, and schedules counted in updates.
 
 torch.optim allows one learning rate per tensor; here a tensor holds all copies of a weight, each of which may have its
-own rate. With equal rates the updates are torch.optim's (a test holds them together).
+own rate. With equal rates the updates are torch.optim's (a test holds them together). Whatever changes from one update
+to the next comes in as a tensor, so that updates can be recorded once and replayed (see `pdtutor.captured`).
 """
 
 import math
@@ -56,6 +57,10 @@ class _Optimizer:
             factors = torch.where(step < rising, (step + 1) / rising, factors)  # the first update already moves
         return factors.float().unsqueeze(1) * base
 
+    def corrections(self, start: int, stop: int) -> Tensor:
+        """Return what else depends on the step in updates start … stop−1: (updates, any number) float32."""
+        return torch.empty(stop - start, 0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SGD(_Optimizer):
@@ -88,6 +93,12 @@ class AdamW(_Optimizer):
             number("betas", beta, minimum=0, maximum=1)
         number("eps", self.eps, minimum=0)
 
+    def corrections(self, start: int, stop: int) -> Tensor:
+        """Return Adam's bias corrections 1/(1 − β₁^t) and √(1 − β₂^t), t = step + 1: (updates, 2) float32."""
+        t = torch.arange(start + 1, stop + 1, dtype=torch.float64)
+        beta1, beta2 = self.betas
+        return torch.stack([1 / (1 - beta1**t), (1 - beta2**t).sqrt()], dim=1).float()
+
     def start(self, parameters: Iterable[Tensor]) -> "AdamWState":
         """Return the running state for these parameters."""
         return AdamWState(self, list(parameters))
@@ -103,10 +114,9 @@ class SGDState:
             self.tensors = {f"momentum.{i}": torch.zeros_like(p) for i, p in enumerate(parameters)}
 
     @torch.no_grad()
-    def update(self, rates: Tensor, step: int) -> None:
-        """Apply the gradients now in `.grad`; rates (copies,); step counts from 0."""
-        for i, p in enumerate(self.parameters):
-            gradient = p.grad
+    def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
+        """Apply the gradients, one per parameter, at rates (copies,); there are no corrections: (0,)."""
+        for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.optimizer.weight_decay:
                 gradient = gradient.add(p, alpha=self.optimizer.weight_decay)
             if self.optimizer.momentum:
@@ -124,18 +134,18 @@ class AdamWState:
         }
 
     @torch.no_grad()
-    def update(self, rates: Tensor, step: int) -> None:
-        """Apply the gradients now in `.grad`; rates (copies,); step counts from 0."""
+    def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
+        """Apply the gradients, one per parameter, at rates (copies,) with the step's `corrections`: (2,)."""
         beta1, beta2 = self.optimizer.betas
-        unbias1, unbias2 = 1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)
-        for i, p in enumerate(self.parameters):
+        unbias1, unbias2 = corrections
+        for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             rate = _per_copy(rates, p)
-            first = self.tensors[f"first.{i}"].lerp_(p.grad, 1 - beta1)
-            second = self.tensors[f"second.{i}"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+            first = self.tensors[f"first.{i}"].lerp_(gradient, 1 - beta1)
+            second = self.tensors[f"second.{i}"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
             if self.optimizer.weight_decay:
                 p.mul_(1 - rate * self.optimizer.weight_decay)
-            size = second.sqrt().div_(math.sqrt(unbias2)).add_(self.optimizer.eps)
-            p.addcmul_(first / size, rate, value=-1 / unbias1)
+            size = second.sqrt().div_(unbias2).add_(self.optimizer.eps)
+            p.addcmul_((first / size).mul_(unbias1), rate, value=-1)
 
 
 def _per_copy(rates: Tensor, parameter: Tensor) -> Tensor:

@@ -7,11 +7,13 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from pdtutor.captured import CapturedUpdates
 from pdtutor.engines import autograd_updates, choose_engine, kernel_updates
 from pdtutor.evaluate import evaluate, held_out
 from pdtutor.optim import SGD, AdamW
@@ -70,7 +72,8 @@ def train(
         out: folder for the run; a temporary one that lives as long as the trajectory if not given.
         resume: continue the run in `out` from its last saved state; start it if there is none.
         device: where to train; where the model is if not given.
-        engine: "autograd", "kernel" (compiled, for MLPs with one hidden layer under SGD) or "auto".
+        engine: "autograd"; "kernel", compiled, for MLPs with one hidden layer under SGD on the CPU; "graph", autograd's
+            updates in few launches, for a GPU; or "auto", the fastest that applies.
         progress: show a progress bar.
         description: what the bar says.
 
@@ -136,9 +139,11 @@ def train(
         tensors = load_state(Path(out), saved, model)
         state.tensors = {name: tensors[name].to(device) for name in state.tensors}
 
+    run_updates = CapturedUpdates(model, state) if engine == "graph" else partial(autograd_updates, model, state)
     stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data")
     test_inputs, test_labels = (t.to(device) for t in held_out(task, eval_examples))
     pending: list[torch.Tensor] = []  # losses (updates, copies) since the last row of history
+    unchecked: list[torch.Tensor] = []  # those of them that are not yet known to be finite
     last_saved = time.monotonic()
 
     def look(step: int) -> bool:
@@ -188,17 +193,22 @@ def train(
             inputs, labels = (t.to(device) for t in stream.chunk(step, stop))
             targets = teachers.targets(inputs, labels, stream.index, step, task.classes)
             rates = optimizer.rates(step, stop, steps=steps, copies=copies).to(device)
+            corrections = optimizer.corrections(step, stop).to(device)
             if engine == "kernel":
                 losses = kernel_updates(model, inputs, stream.index, targets, rates)
             else:
                 model.train()
-                losses = autograd_updates(model, state, inputs[stream.index], targets, rates, step)
+                losses = run_updates(inputs[stream.index], targets, rates, corrections)
             losses = losses + targets.constant.T
-            _require_finite(losses, step, out)
             pending.append(losses)
+            unchecked.append(losses)
             bar.update(stop - step)
             step = stop
-            if step % eval_every == 0 or step in saved_steps:
+            look_now = step % eval_every == 0 or step in saved_steps
+            if look_now or device.type == "cpu":  # reading a loss waits for an accelerator: not after every stretch
+                _require_finite(torch.cat(unchecked), step, out)
+                unchecked.clear()
+            if look_now:
                 finished = look(step)
                 bar.total = step if finished else steps
                 bar.set_postfix(accuracy=f"{max(r['accuracy'] for r in history[-copies:]):.3f}", refresh=False)
@@ -214,12 +224,12 @@ def _per_copy(name: str, value, copies: int) -> list:
     return values
 
 
-def _require_finite(losses: torch.Tensor, step: int, path: str | Path | None) -> None:
-    """Raise FloatingPointError naming the first update and copy whose loss is not finite."""
+def _require_finite(losses: torch.Tensor, stop: int, path: str | Path | None) -> None:
+    """Raise FloatingPointError naming the first update before `stop` and the copy whose loss is not finite."""
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
         kept = "" if path is None else f"; the checkpoints up to here are in {path}"
         raise FloatingPointError(
-            f"the loss of copy {int(bad[0, 1])} stopped being finite at step {step + int(bad[0, 0])}: "
+            f"the loss of copy {int(bad[0, 1])} stopped being finite at step {stop - len(losses) + int(bad[0, 0])}: "
             f"a smaller learning rate may help{kept}"
         )

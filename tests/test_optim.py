@@ -30,7 +30,8 @@ def test_updates_are_torch_s_own(ours, theirs):
             loss = sum(((p - 0.3) ** 2).sum() * (step + 1) for p in parameters)
             for p, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
                 p.grad = gradient
-        state.update(ours.rates(step, step + 1, steps=20, copies=2)[0], step)
+        rates, corrections = ours.rates(step, step + 1, steps=20, copies=2), ours.corrections(step, step + 1)
+        state.update([p.grad for p in mine], rates[0], corrections[0])
         optimizer.step()
     for p, q in zip(mine, reference, strict=True):
         torch.testing.assert_close(p, q, rtol=1e-5, atol=1e-6)
@@ -39,9 +40,9 @@ def test_updates_are_torch_s_own(ours, theirs):
 @pytest.mark.parametrize("make", [SGD, AdamW])
 def test_each_copy_has_its_own_rate(make):
     p = torch.nn.Parameter(torch.ones(3, 2))
-    p.grad = torch.ones(3, 2)
     optimizer = make(lr=[0.0, 0.1, 0.2])
-    optimizer.start([p]).update(optimizer.rates(0, 1, steps=1, copies=3)[0], 0)
+    rates, corrections = optimizer.rates(0, 1, steps=1, copies=3), optimizer.corrections(0, 1)
+    optimizer.start([p]).update([torch.ones(3, 2)], rates[0], corrections[0])
     torch.testing.assert_close(1 - p.detach()[:, 0], torch.tensor([0.0, 0.1, 0.2]))
 
 
