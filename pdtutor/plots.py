@@ -124,10 +124,10 @@ def node_steps(nodes: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> A
         steps, never = found["step"].astype(float).fillna(budget), found["step"].isna().to_numpy()
         offsets = methods.index(method) + lanes[depth] + np.linspace(-0.08, 0.08, len(steps))
         colour = shades[depth]
-        ax.scatter(steps[~never], offsets[~never], color=colour, s=18, alpha=0.8, linewidths=0)
-        ax.scatter(steps[never], offsets[never], facecolors="none", edgecolors=colour, s=18)
+        ax.scatter(steps[~never], offsets[~never], color=colour, s=24, alpha=0.8, linewidths=0)
+        ax.scatter(steps[never], offsets[never], facecolors="none", edgecolors=colour, s=24)
     for depth, colour in shades.items():
-        ax.scatter([], [], color=colour, s=18, label="root" if depth == 0 else f"depth {depth}")
+        ax.scatter([], [], color=colour, s=24, label="root" if depth == 0 else f"depth {depth}")
     ax.set(xlabel="step at which the node is learned (hollow: never)", yticks=range(len(methods)))
     ax.set_yticklabels(methods)
     ax.xaxis.set_major_formatter(STEPS)
@@ -368,20 +368,21 @@ def nodes_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
     seeds = list(dict.fromkeys(history["seed"]))
     size = (4.2 * len(seeds), 7.5)
     figure, axes = plt.subplots(3, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False)
-    labels = 2 ** (int(curriculum["depth"].max()) + 1)
+    leaves = 2 ** (int(curriculum["depth"].max()) + 1)
+    rows = ["held-out accuracy", "|corr| with the\nnode's own parity", "mean |corr| with\nits coordinates"]
     for column, seed in enumerate(seeds):
         of_seed = curriculum[curriculum["seed"] == seed]
         accuracy(history[history["seed"] == seed].assign(method="teacher"), ax=axes[0, column])
-        axes[0, column].set(title=f"seed {seed}", xlabel="", ylim=(0, 1.02))
-        axes[0, column].set_yticks(np.arange(labels + 1) / labels, minor=True)
-        axes[0, column].grid(axis="y", which="minor", alpha=0.4)
-        axes[0, column].get_legend().remove()
-        node_curves(of_seed, degree=of_seed["degree"].max(), ax=axes[1, column]).set(xlabel="")
-        node_curves(of_seed, degree=1, ax=axes[2, column]).get_legend().remove()
-        if column:
-            axes[1, column].get_legend().remove()
-    axes[1, 0].set(ylabel="|corr| with the node's parity", ylim=(0, 0.52))
-    axes[2, 0].set(ylabel="mean |corr| with its coordinates")
+        axes[0, column].set(title=f"seed {seed}", ylim=(0, 1.02), yticks=np.linspace(0, 1, 5))
+        axes[0, column].set_yticks(np.arange(1, leaves + 1) / leaves, minor=True)  # a leaf at a time
+        axes[0, column].grid(axis="y", which="both", alpha=0.4)
+        node_curves(of_seed, degree=of_seed["degree"].max(), ax=axes[1, column])
+        node_curves(of_seed, degree=1, ax=axes[2, column])
+        for row, ax in enumerate(axes[:, column]):
+            ax.set(ylabel=rows[row] if column == 0 else "", xlabel=ax.get_xlabel() if row == 2 else "")
+            if row != 1 or column:
+                ax.get_legend().remove()
+    axes[1, 0].set_ylim(0, 0.52)
     figure.align_ylabels()
     figure.tight_layout()
     return figure
@@ -395,6 +396,5 @@ def node_steps_figure(history: pd.DataFrame, nodes: pd.DataFrame, *, budget: int
     node_steps(nodes, budget=budget, ax=axes[1])
     for ax in axes:
         sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
-    figure.align_ylabels()
     figure.tight_layout()
     return figure

@@ -78,3 +78,36 @@ def test_correlations_are_the_means_inside_and_outside():
     ax = plots.correlations(curriculum)
     drawn = [np.round(line.get_ydata(), 6).tolist() for line in ax.get_lines() if len(line.get_ydata()) == 2]
     assert drawn == [[0.2, 0.5], [0.01, 0.02], [0.01, 0.01]]
+
+
+def test_nodes_are_drawn_one_line_each_in_the_colour_of_their_depth():
+    rows = [
+        {"step": step, "node": node, "depth": depth, "degree": degree, "inside": inside, "value": value + step / 100}
+        for step in (0, 10)
+        for node, depth in ((0, 0), (1, 1), (2, 1))
+        for degree, inside, value in ((1, True, 0.1), (1, True, 0.3), (1, False, 0.0), (2, True, 0.7))
+    ]
+    ax = plots.node_curves(pd.DataFrame(rows), degree=1)
+    *nodes, outside = ax.get_lines()
+    assert [np.round(line.get_ydata(), 6).tolist() for line in nodes] == [[0.2, 0.3]] * 3
+    assert np.round(outside.get_ydata(), 6).tolist() == [0.0, 0.1]
+    assert nodes[0].get_color() != nodes[1].get_color() == nodes[2].get_color()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["root", "depth 1", "outside"]
+
+
+def test_a_node_that_was_never_learned_is_hollow_at_the_budget():
+    steps = pd.array([40, 60, pd.NA], dtype="Int64")
+    nodes = pd.DataFrame({"method": "(2,T)", "seed": 0, "node": [0, 1, 2], "depth": [0, 1, 1], "step": steps})
+    ax = plots.node_steps(nodes, budget=100)
+    drawn = [dots for dots in ax.collections if len(dots.get_offsets())]
+    filled = sorted(x for dots in drawn if len(dots.get_facecolors()) for x in dots.get_offsets()[:, 0])
+    [hollow] = [dots for dots in drawn if not len(dots.get_facecolors())]
+    assert filled == [40, 60]
+    assert hollow.get_offsets()[:, 0].tolist() == [100]
+
+
+def test_accuracies_below_one_half_are_seen():
+    history = pd.DataFrame(rows("teacher", 0, [0.12, 0.5]))
+    assert plots.accuracy(history).get_ylim()[0] <= 0.12
+    plt.close("all")
+    assert plots.accuracy(HISTORY).get_ylim()[0] == 0.45

@@ -7,6 +7,7 @@ import pytest
 
 from pdtutor import probes, recipes
 from pdtutor.cli import main
+from pdtutor.recipes import hierarchical
 
 matplotlib.use("agg")
 
@@ -39,6 +40,48 @@ def test_the_paper_scale_is_the_papers():
     assert (teacher.d, teacher.k, teacher.width, teacher.batch_size, teacher.lr) == (100, 6, 50_000, 1, 5e-3)
     assert (teacher.steps, teacher.save_every, recipe.width) == (20_000_000, 100_000, 100)
     assert (recipe.decay, recipe.warmup, recipe.first) == ("cosine", 0.06, 1_000_000)
+
+
+def test_hierarchical_parity_has_the_papers_labels_and_subsets():
+    teacher = recipes.recipe("hierarchical-progressive", "paper").teacher
+    assert (teacher.task().classes, teacher.k) == (8, 5)
+    assert recipes.recipe("hierarchical-teacher", "paper") == teacher
+    assert recipes.recipe("hierarchical-progressive").teacher.task().classes == 8
+
+
+def test_a_students_nodes_are_read_beside_its_teachers(tmp_path):
+    recipe = recipes.recipe("hierarchical-progressive", "smoke")
+    tables = recipe.run(seeds=2, out=tmp_path, progress=False).tables
+    methods = ["teacher", "cross-entropy", "one-shot", "progressive", "(2,T)"]
+    nodes = tables["nodes"]
+    expected = [[method, seed, node] for method in methods for seed in (0, 1) for node in range(3)]
+    assert nodes[["method", "seed", "node"]].to_numpy().tolist() == expected
+    history = tables["history"]
+    for (method, seed), of_run in nodes.groupby(["method", "seed"]):
+        accuracy = history[(history["method"] == method) & (history["seed"] == seed)].set_index("step")["accuracy"]
+        assert accuracy.iloc[-1] > 0.95  # so every node was learned, none before the accuracy rose
+        assert of_run["step"].notna().all()
+        assert accuracy[of_run["step"].max()] > 0.4 > accuracy[0]
+    own = tables["curriculum"].query("degree == 2 and inside")
+    first = history[(history["method"] == "(2,T)") & (history["step"] == 50)].set_index("seed")["teacher_step"]
+    single = tables["curriculum"].query("degree == 1")
+    assert first.to_dict() == probes.peak_steps(single)  # C₁ is read from single coordinates alone
+    assert own["monomial"].nunique() == 3
+
+
+def test_a_nodes_spike_is_its_own():
+    curriculum = pd.DataFrame(
+        [
+            {"step": step, "seed": 0, "node": node, "inside": inside, "value": value if inside else 0.01}
+            for node, values in enumerate([(0.9, 0.2, 0.1), (0.9, 0.1, 0.4)])
+            for step, value in zip((0, 10, 20), values, strict=True)
+            for inside in (True, False)
+        ]
+    )
+    found = hierarchical.spikes(curriculum).set_index("node")
+    assert found["peak_step"].to_dict() == {0: 10, 1: 20}
+    assert found["inside_at_peak"].to_dict() == {0: 0.2, 1: 0.4}
+    assert found["outside_at_peak"].to_dict() == {0: 0.01, 1: 0.01}
 
 
 def test_options_override_the_recipe(tmp_path):

@@ -89,7 +89,7 @@ class HierarchicalProgressive(ParityProgressive):
         tables = {
             "results": spread(found),
             "by_seed": found,
-            "nodes": pd.concat(learned, ignore_index=True),
+            "nodes": pd.concat(learned, ignore_index=True)[["method", "seed", "node", "depth", "step"]],
             "history": history,
             "curriculum": curriculum,
         }
@@ -117,7 +117,7 @@ def spikes(curriculum: pd.DataFrame) -> pd.DataFrame:
 
 
 _SMOKE = HierarchicalTeacher(
-    d=12, k=2, depth=2, width=64, lr=0.05, steps=600, save_every=50, eval_examples=512, probe_examples=1024
+    d=12, k=2, depth=2, width=64, lr=0.1, steps=600, save_every=50, eval_examples=512, probe_examples=1024
 )
 # 8 labels and k = 5 are the paper's; sizes, rates and lengths are our guess, taken over from its sparse parity.
 _PAPER = HierarchicalTeacher(
@@ -128,7 +128,7 @@ RECIPES = {
     "hierarchical-teacher": {"smoke": _SMOKE, "laptop": HierarchicalTeacher(), "paper": _PAPER},
     "hierarchical-progressive": {
         "smoke": HierarchicalProgressive(
-            _SMOKE, lr=0.05, steps=600, width=32, eval_every=50, interval=100, first=100, probe_every=100
+            _SMOKE, lr=0.1, steps=600, width=32, eval_every=50, interval=100, first=100, probe_every=100
         ),
         "laptop": HierarchicalProgressive(),
         "paper": HierarchicalProgressive(
