@@ -8,7 +8,7 @@ teacher has learned hardly changes what it costs to run, so these are hardly tra
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.plain import ParityBatches, distil, sequential
+from benchmarks.plain import ParityBatches, distil, fit, sequential
 from pdtutor import (
     MLP,
     SGD,
@@ -53,11 +53,29 @@ class Work:
 def works() -> list[Work]:
     """Return the rows of the table."""
     return [
-        distillation(d=100, batch_size=1, target=10),
+        labels(width=100, target=250),
+        labels(width=1000, target=30),
+        labels(width=50_000, target=4),
+        distillation(d=100, batch_size=1, target=100),
         distillation(d=30, batch_size=32, target=3),
         nine_students("autograd", target=3),
         nine_students("kernel", target=None),
     ]
+
+
+def labels(*, width: int, target: float) -> Work:
+    """One network on (100,6)-sparse parity, the paper's size, batch 1: the plain loop against `train` as it comes."""
+    d, task = 100, SparseParity(100, k=6)
+
+    def plain(steps: int) -> None:
+        fit(sequential(MLP(d, width=width)), ParityBatches(task, batch_size=1, seed=0), steps=steps, lr=LR)
+
+    def ours(steps: int) -> Run:
+        return train(
+            MLP(d, width=width), task, steps=steps, batch_size=1, optimizer=SGD(lr=LR), eval_every=steps, **QUIET
+        )
+
+    return Work(f"train width {width}, d = {d}, batch 1 (examples/s)", plain, ours, 1, 1, target)
 
 
 def distillation(*, d: int, batch_size: int, target: float | None) -> Work:

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from benchmarks import __main__ as bench
-from benchmarks.plain import ParityBatches, distil, sequential
+from benchmarks.plain import ParityBatches, distil, fit, sequential
 from benchmarks.works import Work
 from pdtutor import MLP, SGD, Distill, SparseParity, one_shot, train
 from pdtutor.tasks import Stream
@@ -37,23 +37,27 @@ class SameExamples(IterableDataset):
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])
-@pytest.mark.parametrize("temperature", [1e-4, 1.0])
+@pytest.mark.parametrize("temperature", [None, 1e-4, 1.0], ids=["labels", "cold", "warm"])
 def test_the_plain_loop_does_the_same_work(batch_size, temperature):
     """Fed the same examples from the same initial weights, it ends at the same weights."""
     trajectory = train(MLP(8, width=16, seed=1), TASK, steps=50, optimizer=SGD(lr=0.5), progress=False).trajectory
-    start = sequential(MLP(8, width=12, seed=3))
+    start, student = (sequential(MLP(8, width=12, seed=3)) for _ in range(2))
     ours = train(
         MLP(8, width=12, seed=3),
         TASK,
         steps=STEPS,
         batch_size=batch_size,
         optimizer=SGD(lr=0.05),
-        supervision=Distill(trajectory, one_shot(), temperature=temperature),
+        supervision=None if temperature is None else Distill(trajectory, one_shot(), temperature=temperature),
+        role="student",
         progress=False,
     )
-    teacher = sequential(trajectory.at(trajectory.final))
-    student = sequential(MLP(8, width=12, seed=3))
-    plain = distil(student, teacher, SameExamples(batch_size), steps=STEPS, lr=0.05, temperature=temperature)
+    settings = {"steps": STEPS, "lr": 0.05}
+    if temperature is None:
+        plain = fit(student, SameExamples(batch_size), **settings)
+    else:
+        teacher = sequential(trajectory.at(trajectory.final))
+        plain = distil(student, teacher, SameExamples(batch_size), temperature=temperature, **settings)
     weights, expected, before = (
         torch.cat([p.detach().flatten() for p in model.parameters()])
         for model in (sequential(ours.model), plain, start)
@@ -77,7 +81,7 @@ def test_the_command_writes_every_row(tmp_path, capsys):
         bench.main(out=path, seconds=1e-3)
     table = pd.read_csv(path)
     assert table.columns.tolist() == ["work", "baseline_per_s", "ours_per_s", "ratio", "target"]
-    assert table["target"].fillna(0).tolist() == [10, 3, 3, 0]
+    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0]
     assert (table[["baseline_per_s", "ours_per_s", "ratio"]] > 0).all(axis=None)
     assert bool(stopped.value.code) == ("MISSED" in capsys.readouterr().out)
 

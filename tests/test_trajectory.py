@@ -154,3 +154,16 @@ def test_a_write_that_dies_half_way_leaves_the_earlier_file_and_no_litter(tmp_pa
                 write_bytes(path, b"later")
         assert path.read_bytes() == b"earlier"
         assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_few_checkpoints_of_one_copy_can_be_kept_without_the_rest(trajectory, tmp_path):
+    kept = trajectory.of(5).extract(tmp_path / "kept", [0, 30])
+    assert (kept.steps, kept.seeds, kept.task) == ((0, 30), [5], TASK)
+    assert torch.equal(Trajectory(kept.path).at(30).layers[-1].bias, trajectory.of(5).at(30).layers[-1].bias)
+    with pytest.raises(ValueError, match="has no checkpoint at step 20; the nearest is 10"):
+        trajectory.extract(tmp_path / "other", [0, 20])
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(ValueError, match="no steps were named"):
+        trajectory.extract(tmp_path / "other", [])
+    with pytest.raises(ValueError, match="already holds a trajectory"):
+        trajectory.extract(kept.path, [10])
