@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pdtutor.evaluate import logits_of
 from pdtutor.losses import divergence, soft_targets, teacher_log_probabilities
-from pdtutor.schedule import OnPlateau
+from pdtutor.schedule import Anneal, OnPlateau
 from pdtutor.supervision import Distill, Labels, value_at
 from pdtutor.tasks import IGNORED
 
@@ -148,7 +148,12 @@ class Teachers:
         }
 
     def _over(self, setting: str, group: Sequence[int], start: int, labels: Tensor) -> Tensor:
-        """Return a setting of some copies at each update, shaped to multiply (group, updates, batch, …, classes)."""
-        steps = range(start, start + labels.shape[1])
-        values = [[value_at(getattr(self.supervision[copy], setting), step) for step in steps] for copy in group]
+        """Return a setting of some copies at each update, shaped to multiply (group, updates, batch, …, classes).
+
+        Where none of them changes from update to update, one value stands for all updates.
+        """
+        settings = [getattr(self.supervision[copy], setting) for copy in group]
+        changing = any(isinstance(value, Anneal) for value in settings)
+        steps = range(start, start + (labels.shape[1] if changing else 1))
+        values = [[value_at(value, step) for step in steps] for value in settings]
         return torch.tensor(values, device=labels.device).view(len(group), len(steps), *[1] * (labels.dim() - 1))

@@ -140,7 +140,7 @@ def train(
         state.tensors = {name: tensors[name].to(device) for name in state.tensors}
 
     run_updates = CapturedUpdates(model, state) if engine == "graph" else partial(autograd_updates, model, state)
-    stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data")
+    stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data", device=device)
     test_inputs, test_labels = (t.to(device) for t in held_out(task, eval_examples))
     pending: list[torch.Tensor] = []  # losses (updates, copies) since the last row of history
     unchecked: list[torch.Tensor] = []  # those of them that are not yet known to be finite
@@ -190,7 +190,7 @@ def train(
                 (step // stream.block + 1) * stream.block,
             )
             stop = teachers.next_switch(step, stop)
-            inputs, labels = (t.to(device) for t in stream.chunk(step, stop))
+            inputs, labels = stream.chunk(step, stop)
             targets = teachers.targets(inputs, labels, stream.index, step, task.classes)
             rates = optimizer.rates(step, stop, steps=steps, copies=copies).to(device)
             corrections = optimizer.corrections(step, stop).to(device)

@@ -73,6 +73,42 @@ def test_a_stream_gives_the_same_update_however_it_is_cut():
         again.chunk(3, 5)
 
 
+PACKED = [SparseParity(11, 3), SparseParity(16, 4, encoding="tokens"), HierarchicalParity(27, 2)]
+
+
+@pytest.mark.parametrize("task", PACKED)
+def test_a_tensor_unpacks_to_the_same_examples_as_an_array(task):
+    """Which is what makes the examples equal on every device."""
+    expected = task.sample(generator(0, "x"), 600)
+    packed = torch.from_numpy(task.packed(generator(0, "x"), 600))
+    assert packed.numel() * packed.element_size() == 600 * -(-task.d // 8)
+    for leading in ((600,), (2, 300)):
+        found = task.unpack(packed.unflatten(0, leading))
+        for mine, theirs in zip(found, expected, strict=True):
+            assert torch.equal(mine.flatten(0, len(leading) - 1), torch.from_numpy(theirs))
+            assert mine.dtype == torch.from_numpy(theirs).dtype
+
+
+@pytest.mark.parametrize("task", PACKED)
+def test_a_stream_gives_what_the_task_samples_whatever_the_device(task):
+    class Plain:
+        sample = staticmethod(task.sample)
+
+    settings = {"batch_size": 1024, "seeds": [5, 2, 5], "purpose": "p"}
+    stream = Stream(task, **settings)
+    found = stream.chunk(4, 6)
+    for row, seed in enumerate([5, 2]):
+        expected = task.sample(generator(seed, "p", 1), 4096)
+        for mine, theirs in zip(found, expected, strict=True):
+            assert torch.equal(mine[row].flatten(0, 1), torch.from_numpy(theirs[:2048]))
+    for mine, plain, elsewhere in zip(
+        found, Stream(Plain, **settings).chunk(4, 6), Stream(task, **settings, device="meta").chunk(4, 6), strict=True
+    ):
+        assert torch.equal(mine, plain)
+        assert elsewhere.device.type == "meta"
+        assert (elsewhere.shape, elsewhere.dtype) == (mine.shape, mine.dtype)
+
+
 def test_streams_share_examples_only_at_equal_seed_and_purpose():
     task = SparseParity(20, 2)
     stream = Stream(task, batch_size=8, seeds=[1, 2, 1], purpose="teacher data")

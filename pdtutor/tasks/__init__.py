@@ -2,6 +2,10 @@
 
 A task is anything with `classes`, `sample(generator, n) -> (inputs, labels)` as numpy arrays, and `config()`. Labels
 equal to `IGNORED` are not predicted and count in no loss and no accuracy.
+
+A task may split `sample` into `packed(generator, n)`, a small array, and `unpack(packed)`, which makes the examples,
+whatever the leading dimensions: numpy arrays of an array, tensors of a tensor, on its device. So several streams are
+unpacked at once, and a GPU makes its examples itself.
 """
 
 from pdtutor.tasks.hierarchical import HierarchicalParity

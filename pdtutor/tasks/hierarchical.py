@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pdtutor.seeds import generator
+from pdtutor.tasks.parity import unpack_bits
 from pdtutor.validate import whole
 
 
@@ -72,11 +75,29 @@ class HierarchicalParity:
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Return n fresh examples: inputs (n, d) float32 of ±1, labels (n,) int64 of 0…2^depth − 1."""
-        bits = np.unpackbits(rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8), axis=1, count=self.d)
-        turns = np.bitwise_xor.reduce(bits[:, np.array(self.supports)], axis=2)  # (n, nodes), 1 = right
-        node = np.zeros(n, dtype=np.int64)
+        return self.unpack(self.packed(rng, n))
+
+    def packed(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Return n fresh examples as the bits that their signs stand for: (n, ⌈d/8⌉) uint8, from which `unpack`."""
+        return rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8)
+
+    def unpack(self, packed: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray] | tuple[Tensor, Tensor]:
+        """Return the examples packed in (…, ⌈d/8⌉) bytes, inputs (…, d) and labels (…), as `sample` gives them.
+
+        Tensors give tensors on their device: a GPU is sent bits and makes the examples itself.
+        """
+        if isinstance(packed, Tensor):
+            bits = unpack_bits(packed, self.d)  # (…, d) int64
+            turns = bits[..., torch.tensor(self.supports)].sum(-1) % 2  # (…, nodes), 1 = right
+            node = torch.zeros_like(turns[..., :1])
+            for _ in range(self.depth):
+                node = 2 * node + 1 + turns.gather(-1, node)
+            return 1 - 2 * bits.float(), node.squeeze(-1) - (self.classes - 1)
+        bits = np.unpackbits(packed, axis=-1, count=self.d)
+        turns = np.bitwise_xor.reduce(bits[..., np.array(self.supports)], axis=-1)  # (…, nodes), 1 = right
+        node = np.zeros(turns.shape[:-1], dtype=np.int64)
         for _ in range(self.depth):
-            node = 2 * node + 1 + turns[np.arange(n), node]
+            node = 2 * node + 1 + np.take_along_axis(turns, node[..., None], axis=-1)[..., 0]
         return 1 - 2 * bits.astype(np.float32), node - (self.classes - 1)  # bit 0 ↔ +1, bit 1 ↔ −1
 
     def config(self) -> dict:

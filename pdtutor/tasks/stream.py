@@ -19,10 +19,11 @@ class Stream:
     """The examples of `task` in batches, one independent stream per distinct seed.
 
     Args:
-        task: anything with `sample(generator, n)`.
+        task: anything with `sample(generator, n)`, or with `packed` and `unpack` (see `pdtutor.tasks`).
         batch_size: examples per update.
         seeds: one seed per copy of the model; copies with equal seeds see equal examples.
         purpose: names the stream ("teacher data", "student data"); other purposes give other examples.
+        device: where the examples are wanted; they are the same on every device.
 
     Attributes:
         distinct: the distinct seeds, in order of first appearance.
@@ -30,8 +31,11 @@ class Stream:
         block: updates per block.
     """
 
-    def __init__(self, task, *, batch_size: int, seeds: Sequence[int], purpose: str) -> None:
+    def __init__(
+        self, task, *, batch_size: int, seeds: Sequence[int], purpose: str, device: str | torch.device = "cpu"
+    ) -> None:
         self.task, self.batch_size, self.purpose = task, batch_size, purpose
+        self.device = torch.device(device)
         self.distinct = list(dict.fromkeys(seeds))
         self.index = torch.tensor([self.distinct.index(seed) for seed in seeds])
         self.block = max(1, BLOCK_EXAMPLES // batch_size)
@@ -46,16 +50,26 @@ class Stream:
         if stop - start > self.block - offset:
             raise ValueError(f"updates {start}…{stop} cross a block of {self.block} updates")
         if self._held is None or self._held[0] != number:
-            drawn = [
-                self.task.sample(generator(seed, self.purpose, number), self.block * self.batch_size)
-                for seed in self.distinct
-            ]
-            inputs, labels = (
-                torch.from_numpy(np.stack(part) if len(part) > 1 else part[0][None]).unflatten(
-                    1, (self.block, self.batch_size)
-                )
-                for part in zip(*drawn, strict=True)
-            )
+            inputs, labels = (part.unflatten(1, (self.block, self.batch_size)) for part in self._draw(number))
             self._held = number, inputs, labels
         _, inputs, labels = self._held
         return inputs[:, offset : offset + stop - start], labels[:, offset : offset + stop - start]
+
+    def _draw(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a block on the device: inputs and labels, both (distinct, examples, …)."""
+        generators = [generator(seed, self.purpose, number) for seed in self.distinct]
+        examples = self.block * self.batch_size
+        if not hasattr(self.task, "packed"):
+            drawn = zip(*(self.task.sample(rng, examples) for rng in generators), strict=True)
+            inputs, labels = (torch.from_numpy(_stacked(part)).to(self.device) for part in drawn)
+            return inputs, labels
+        packed = _stacked([self.task.packed(rng, examples) for rng in generators])
+        if self.device.type != "cpu":
+            return self.task.unpack(torch.from_numpy(packed).to(self.device))
+        inputs, labels = self.task.unpack(packed)  # numpy is faster here
+        return torch.from_numpy(inputs), torch.from_numpy(labels)
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the arrays along a new first axis; a single one is not copied."""
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None]
