@@ -1,5 +1,6 @@
 """Labels, one-shot, progressive and (2,T) distillation of the same students, side by side over seeds."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,18 +139,17 @@ def results(history: pd.DataFrame, *, threshold: float = 0.95) -> pd.DataFrame:
 def spread(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row per method of a `results` table: median, fastest and slowest steps, seeds that reached, seeds.
 
-    A seed that never reached the threshold counts as later than any that did, so that a median over mostly such
-    seeds is <NA>.
+    A seed that never reached the threshold counts as later than any that did, so that a median is <NA> where half of
+    the seeds or more never did.
     """
-    never = table["steps"].max() * 2 + 1 if table["reached"].any() else 1
     rows = []
     for method, of_method in table.groupby("method", sort=False):
-        steps = of_method["steps"].fillna(never)
+        steps = of_method["steps"].astype(float).fillna(math.inf)
         middle = {"median": steps.median(), "fastest": steps.min(), "slowest": steps.max()}
         rows.append(
             {
                 "method": method,
-                **{name: pd.NA if value >= never else int(value) for name, value in middle.items()},
+                **{name: pd.NA if value == math.inf else int(value) for name, value in middle.items()},
                 "reached": int(of_method["reached"].sum()),
                 "seeds": len(of_method),
                 "final_accuracy": of_method["final_accuracy"].median(),

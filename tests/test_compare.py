@@ -90,6 +90,8 @@ def test_a_student_that_never_reached_is_later_than_all_that_did(history):
     assert table.loc["slow", ["median", "slowest"]].isna().all()
     never = spread(results(history, threshold=1.1))
     assert never["median"].isna().all()
+    half = results(history[history["seed"] < 2], threshold=0.95)
+    assert spread(half).set_index("method").loc["slow", "median"] is pd.NA  # not a number between 20 and never
 
 
 @pytest.mark.parametrize(("names", "seeds"), [([], [0]), (["labels"], []), (["labels"], [1, 1])])
