@@ -1,7 +1,11 @@
 import pytest
 import torch
+from torch.nn import functional
 
-from pdtutor.models import MLP, build_model, select_copies
+from pdtutor import SparseParity, train
+from pdtutor.models import MLP, Transformer, build_model, select_copies
+from pdtutor.optim import AdamW
+from pdtutor.trajectory import Trajectory
 
 
 def test_each_copy_computes_what_torch_s_own_layers_compute():
@@ -55,3 +59,150 @@ def test_copies_can_be_selected_and_models_rebuilt():
 def test_bad_sizes_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         MLP(**arguments)
+
+
+def transformer(**arguments):
+    """A small one with weights large enough that every part of it matters to the logits."""
+    sizes = {"max_length": 8, "classes": 3, "layers": 2, "heads": 2, "head_dim": 4, "init_std": 0.3, "seed": [0, 1]}
+    model = Transformer(5, **(sizes | arguments))
+    for number, parameter in enumerate(model.parameters()):
+        noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number))
+        parameter.data += 0.1 * noise  # biases and norms too
+    return model
+
+
+def token_ids(*shape):
+    return torch.randint(5, shape, generator=torch.Generator().manual_seed(0))
+
+
+def plain_transformer(model, copy, ids):
+    """The logits (batch, length, classes) of one copy at ids (batch, length), by the book."""
+
+    def linear(layer, x):
+        return functional.linear(x, layer.weight[copy], layer.bias[copy])
+
+    def norm(layer, x):
+        return functional.layer_norm(x, x.shape[-1:], layer.weight[copy], layer.bias[copy])
+
+    length = ids.shape[1]
+    hidden = functional.embedding(ids, model.tokens.weight[copy]) + model.positions.weight[copy, :length]
+    visible = torch.ones(length, length).tril() if model.causal else torch.ones(length, length)
+    for block in model.blocks:
+        x = norm(block.attention_norm, hidden)
+        key_value = linear(block.key_value, x)
+        width = x.shape[-1]
+        q, k, v = (
+            t.unflatten(-1, (model.heads, model.head_dim)).transpose(1, 2)
+            for t in (linear(block.query, x), key_value[..., :width], key_value[..., width:])
+        )  # (batch, heads, length, head_dim)
+        scores = q @ k.transpose(-1, -2) / model.head_dim**0.5
+        weights = scores.masked_fill(visible == 0, -torch.inf).softmax(-1)
+        hidden = hidden + linear(block.attention_out, (weights @ v).transpose(1, 2).flatten(2))
+        inner = functional.gelu(linear(block.mlp_in, norm(block.mlp_norm, hidden)))
+        hidden = hidden + linear(block.mlp_out, inner)
+    return linear(model.out, norm(model.norm, hidden))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_each_copy_of_a_transformer_computes_what_a_plain_one_computes(causal):
+    ids = token_ids(2, 6, 7)  # shorter than max_length
+    every, last = (transformer(causal=causal, read_out=read_out) for read_out in ("every", "last"))
+    assert every(ids).shape == (2, 6, 7, 3)
+    assert last(ids).shape == (2, 6, 3)
+    for copy in range(2):
+        expected = plain_transformer(every, copy, ids[copy])
+        assert expected.std() > 0.3  # there is something to compare
+        torch.testing.assert_close(every(ids)[copy], expected)
+        torch.testing.assert_close(last(ids)[copy], expected[:, -1])
+
+
+@pytest.mark.parametrize("read_out", ["last", "every"])
+def test_a_copy_of_a_transformer_learns_as_it_would_alone(read_out):
+    both, ids = transformer(read_out=read_out), token_ids(1, 6, 8)
+    torch.testing.assert_close(both(ids), both(ids.expand(2, -1, -1)))
+    both(ids).logsumexp(-1).sum().backward()
+    for copy in range(2):
+        alone = select_copies(both, [copy])
+        torch.testing.assert_close(alone(ids)[0], both(ids)[copy])
+        alone(ids).logsumexp(-1).sum().backward()
+        for parameter, shared in zip(alone.parameters(), both.parameters(), strict=True):
+            assert parameter.shape[0] == 1
+            torch.testing.assert_close(parameter.grad[0], shared.grad[copy])
+
+
+def test_a_causal_transformer_sees_only_the_past_and_an_encoder_both_ways():
+    ids = token_ids(2, 1, 8)
+    changed = ids.clone()
+    changed[:, :, 4] = (ids[:, :, 4] + 1) % 5
+    for causal in (True, False):
+        model = transformer(causal=causal, read_out="every")
+        moved = (model(ids) - model(changed)).abs().amax(-1)[:, 0] > 1e-3  # (copies, length)
+        assert moved.tolist() == [[not causal] * 4 + [True] * 4] * 2
+
+
+def test_initial_weights_of_a_transformer_are_gpt_2_s_and_depend_on_the_seed_alone():
+    model = Transformer(50, max_length=40, layers=2, heads=16, seed=[3, 4, 3])
+    alone = Transformer(50, max_length=40, layers=2, heads=16, seed=4)
+    for (name, parameter), (_, of_one) in zip(model.named_parameters(), alone.named_parameters(), strict=True):
+        assert torch.equal(parameter[1], of_one[0])
+        assert torch.equal(parameter[0], parameter[2])
+        if "norm.weight" in name or name.endswith("bias"):
+            assert (parameter == float("norm.weight" in name)).all()
+            continue
+        assert not torch.equal(parameter[0], parameter[1])
+        std = 0.01 if name.endswith(("attention_out.weight", "mlp_out.weight")) else 0.02  # 0.02/√(2·layers)
+        assert parameter.std().item() == pytest.approx(std, rel=0.1), name
+    twice = Transformer(50, max_length=40, layers=2, heads=16, init_std=0.04, seed=4)
+    assert torch.equal(twice.tokens.weight, 2 * alone.tokens.weight)
+
+
+def test_a_transformer_is_saved_and_opened_again(tmp_path):
+    task = SparseParity(6, 2, encoding="tokens")
+    model = Transformer(2, max_length=6, heads=3, head_dim=2, layers=1, causal=True, mlp_ratio=2, seed=[5, 6])
+    before = model.tokens.weight.clone()
+    options = {"optimizer": AdamW(), "out": tmp_path, "eval_examples": 50, "progress": False}
+    run = train(model, task, steps=3, **options)
+    assert not torch.equal(model.tokens.weight, before)
+    opened = Trajectory(tmp_path)
+    assert opened.task == task
+    assert build_model(model.config()).config() == opened.at(3).config() == model.config()
+    ids = torch.randint(2, (1, 9, 6))
+    assert torch.equal(opened.at(3)(ids), run.model(ids))
+    torch.testing.assert_close(opened.of(6).at(3)(ids)[0], run.model(ids)[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"vocabulary": 0}, "vocabulary must be a whole number of at least 1, got 0"),
+        ({"max_length": 0}, "max_length"),
+        ({"classes": 0}, "classes"),
+        ({"layers": 0}, "layers must be a whole number of at least 1, got 0"),
+        ({"heads": 0}, "heads must be a whole number of at least 1, got 0"),
+        ({"head_dim": 0}, "head_dim"),
+        ({"mlp_ratio": 0}, "mlp_ratio"),
+        ({"read_out": "first"}, "read_out must be one of 'last', 'every'; got 'first'"),
+        ({"init_std": -1}, "init_std"),
+        ({"seed": []}, "at least one seed"),
+    ],
+)
+def test_bad_transformers_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Transformer(**({"vocabulary": 2, "max_length": 4} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (torch.zeros(2, 3, 4), "takes int64 token ids .*, got torch.float32 of shape"),
+        (torch.zeros(3, 4, dtype=torch.int64), r"got torch.int64 of shape \(3, 4\)"),
+        (torch.zeros(3, 5, 4, dtype=torch.int64), "for 2 copies"),
+        (torch.zeros(2, 3, 9, dtype=torch.int64), "1…8 tokens, got 9"),
+        (torch.zeros(2, 3, 0, dtype=torch.int64), "1…8 tokens, got 0"),
+        (torch.full((2, 3, 4), 5), "token ids must lie in 0…4, got 5…5"),  # another copy's row, were it let through
+        (torch.full((1, 3, 4), -1), "token ids must lie in 0…4, got -1…-1"),
+    ],
+)
+def test_bad_token_ids_are_refused(ids, message):
+    with pytest.raises(ValueError, match=message):
+        transformer()(ids)

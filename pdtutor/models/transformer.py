@@ -10,9 +10,7 @@ from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from pdtutor.models.layers import Embedding, LayerNorm, Linear
 from pdtutor.seeds import generator
-from pdtutor.validate import one_of, whole
-
-INITIAL_STD = 0.02  # of all weights, as in GPT-2 and BERT
+from pdtutor.validate import number, one_of, whole
 
 
 class Transformer(nn.Module):
@@ -28,9 +26,12 @@ class Transformer(nn.Module):
         mlp_ratio: hidden units of a block's MLP, in widths.
         causal: whether a position sees only itself and what is before it (GPT-2) or the whole sequence (BERT).
         read_out: "last", logits at the last position alone, or "every" position.
+        init_std: standard deviation of the initial weights, 0.02 as in GPT-2 and BERT; those that end a branch of
+            the residual stream are smaller by √(2·layers). Narrow models may need more: it decides whether one
+            32 to 64 wide learns a parity at all.
         seed: seed of the initial weights, or one per copy. Copies with equal seeds start equal.
 
-    Raises ValueError for a size < 1, another read_out, and an empty list of seeds.
+    Raises ValueError for a size < 1, another read_out, init_std < 0, and an empty list of seeds.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Transformer(nn.Module):
         mlp_ratio: int = 4,
         causal: bool = False,
         read_out: str = "last",
+        init_std: float = 0.02,
         seed: int | Sequence[int] = 0,
     ) -> None:
         super().__init__()
@@ -53,20 +55,20 @@ class Transformer(nn.Module):
         self.heads, self.head_dim = whole("heads", heads), whole("head_dim", head_dim)
         self.causal, self.read_out = bool(causal), one_of("read_out", read_out, ("last", "every"))
         self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
+        self.init_std = number("init_std", init_std, minimum=0)
         if not self.seeds:
             raise ValueError("a Transformer needs at least one seed, got an empty list")
         generators = [generator(s, "init") for s in self.seeds]
         width = self.heads * self.head_dim
-        self.tokens = Embedding(self.vocabulary, width, generators, std=INITIAL_STD)
-        self.positions = Embedding(self.max_length, width, generators, std=INITIAL_STD)
+        self.tokens = Embedding(self.vocabulary, width, generators, std=self.init_std)
+        self.positions = Embedding(self.max_length, width, generators, std=self.init_std)
         # Every block adds to the residual stream twice; so scaled, all of them together keep its variance.
-        residual_std = INITIAL_STD / math.sqrt(2 * whole("layers", layers))
+        stds = {"std": self.init_std, "residual_std": self.init_std / math.sqrt(2 * whole("layers", layers))}
         self.blocks = nn.ModuleList(
-            Block(self.heads, self.head_dim, self.mlp_ratio, self.causal, generators, residual_std=residual_std)
-            for _ in range(layers)
+            Block(self.heads, self.head_dim, self.mlp_ratio, self.causal, generators, **stds) for _ in range(layers)
         )
         self.norm = LayerNorm(width, generators)
-        self.out = Linear(width, self.classes, generators, std=INITIAL_STD)
+        self.out = Linear(width, self.classes, generators, std=self.init_std)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Map token ids (copies, batch, length) int64, or (1, batch, length) for all copies alike, to logits.
@@ -111,6 +113,7 @@ class Transformer(nn.Module):
             "mlp_ratio": self.mlp_ratio,
             "causal": self.causal,
             "read_out": self.read_out,
+            "init_std": self.init_std,
             "seed": self.seeds,
         }
 
@@ -126,17 +129,18 @@ class Block(nn.Module):
         causal: bool,
         generators: Sequence[np.random.Generator],
         *,
+        std: float,
         residual_std: float,
     ) -> None:
         super().__init__()
         self.heads, self.causal = heads, causal
         width = heads * head_dim
         self.attention_norm = LayerNorm(width, generators)
-        self.query = Linear(width, width, generators, std=INITIAL_STD)
-        self.key_value = Linear(width, 2 * width, generators, std=INITIAL_STD)
+        self.query = Linear(width, width, generators, std=std)
+        self.key_value = Linear(width, 2 * width, generators, std=std)
         self.attention_out = Linear(width, width, generators, std=residual_std)
         self.mlp_norm = LayerNorm(width, generators)
-        self.mlp_in = Linear(width, mlp_ratio * width, generators, std=INITIAL_STD)
+        self.mlp_in = Linear(width, mlp_ratio * width, generators, std=std)
         self.mlp_out = Linear(mlp_ratio * width, width, generators, std=residual_std)
 
     def forward(self, hidden: Tensor, *, last_only: bool = False) -> Tensor:
