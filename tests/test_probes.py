@@ -36,6 +36,16 @@ def test_the_correlation_with_a_known_monomial_is_its_coefficient_and_with_other
         assert hit.noise_floor == pytest.approx(0.2 / 20_000**0.5, rel=0.02)
 
 
+def test_correlations_are_the_same_whether_a_model_reads_signs_or_tokens():
+    tokens = SparseParity(9, 3, support=TASK.support, encoding="tokens")
+    model = Known([(0, 4), (1, 2)], 0.2)
+    reader = torch.nn.Module()  # reads tokens where `Known` reads signs
+    reader.c, reader.forward = model.c, lambda ids: model(1.0 - 2.0 * ids)
+    for degree in (1, 2):
+        expected = monomial_correlations(TASK, degree=degree, examples=500)(model)
+        assert monomial_correlations(tokens, degree=degree, examples=500)(reader).equals(expected)
+
+
 def test_a_correlation_is_a_size_without_a_sign():
     probe = monomial_correlations(TASK, examples=1000)
     assert probe(Known([(4,)], -0.2)).value.min() >= 0

@@ -29,6 +29,25 @@ def test_labels_are_the_product_of_the_supported_signs():
     assert ((labels == 0) == (product == 1)).all()
 
 
+def test_tokens_are_the_same_examples_as_signs():
+    as_signs, as_tokens = SparseParity(9, 3), SparseParity(9, 3, encoding="tokens")
+    (inputs, labels), (ids, same_labels) = (task.sample(generator(0, "x"), 500) for task in (as_signs, as_tokens))
+    assert ids.dtype == np.int64
+    assert (inputs == np.where(ids == 0, 1, -1)).all()  # +1 ↔ 0, −1 ↔ 1
+    assert (labels == same_labels).all()
+    assert (labels == ids[:, as_tokens.support].sum(axis=1) % 2).all()
+    for task, given_inputs in ((as_signs, inputs), (as_tokens, ids)):
+        assert (task.signs(given_inputs) == inputs).all()
+        assert task.signs(given_inputs).dtype == np.float32
+
+
+def test_examples_do_not_change_between_versions():
+    inputs, labels = SparseParity(9, 3).sample(generator(0, "x"), 4)
+    rows = ["".join("+-"[int(x < 0)] for x in row) for row in inputs]
+    assert rows == ["-++++-++-", "+++-++-++", "++----+-+", "+-++-+++-"]
+    assert labels.tolist() == [1, 1, 0, 0]
+
+
 def test_examples_are_uniform_and_independent():
     inputs, _ = SparseParity(11, 3).sample(generator(0, "x"), 40_000)
     second_moments = inputs.T @ inputs / len(inputs)
@@ -46,6 +65,7 @@ def test_examples_are_uniform_and_independent():
         ({"d": 5, "k": 2, "support": (1, 5)}, "0…4"),
         ({"d": 5, "k": 2, "support": (-1, 2)}, "at least 0, got -1"),
         ({"d": 5, "k": 2, "support": (1, 2, 3)}, "k = 2"),
+        ({"d": 5, "k": 2, "encoding": "bits"}, "encoding must be one of 'signs', 'tokens'; got 'bits'"),
         ({"d": 5, "k": 2, "seed": -1}, "seed must be an integer of at least 0"),
     ],
 )
@@ -57,6 +77,10 @@ def test_bad_parities_are_refused(arguments, message):
 def test_a_task_is_rebuilt_from_its_config():
     task = SparseParity(12, 4, seed=5)
     assert build_task(task.config()).support == task.support
+    tokens = SparseParity(12, 4, encoding="tokens")
+    assert build_task(tokens.config()) == tokens
+    before_tokens = {name: value for name, value in task.config().items() if name != "encoding"}
+    assert build_task(before_tokens).encoding == "signs"
     with pytest.raises(ValueError, match="unknown task 'Nope'"):
         build_task({"class": "Nope"})
 

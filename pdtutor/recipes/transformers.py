@@ -19,6 +19,7 @@ class TransformerTeacher(ParityTeacher):
     head_dim: int = 8  # width of a head, the students' too
     layers: int = 2  # blocks, the students' too
     causal: bool = False  # whether a position sees only what is before it
+    init_std: float = 0.2  # of the initial weights; at GPT-2's 0.02 models this narrow stay at chance
     lr: float = 1e-3  # Adam, constant
     batch_size: int = 64  # examples per update
     steps: int = 2000  # updates
@@ -43,6 +44,7 @@ class TransformerTeacher(ParityTeacher):
             heads=heads,
             head_dim=self.head_dim,
             causal=self.causal,
+            init_std=self.init_std,
             seed=seeds,
         )
 
