@@ -64,7 +64,7 @@ class CapturedUpdates:
         self._graphs.clear()
         self._buffers = [value.new_empty(MOST, *value.shape[1:]) for value in values]
         self._losses = torch.empty_like(self._buffers[2])
-        if self._losses.is_cuda:
+        if recordable(self._losses):
             # Autograd remembers the stream that a parameter was used on: recorded and unrecorded updates share one,
             # and not the default one, which can't be recorded.
             self._stream = torch.cuda.Stream(self._losses.device)
@@ -74,7 +74,7 @@ class CapturedUpdates:
         """Do so many updates on what the buffers hold."""
         if size in self._graphs:
             self._graphs[size].replay()
-        elif not self._losses.is_cuda:
+        elif not recordable(self._losses):
             self._run(size)
         else:
             current = torch.cuda.current_stream(self._losses.device)
@@ -109,3 +109,8 @@ def pieces(updates: int) -> Iterator[int]:
             size //= 2
         yield size
         updates -= size
+
+
+def recordable(tensor: Tensor) -> bool:
+    """Return whether what happens to this tensor can be recorded."""
+    return tensor.is_cuda

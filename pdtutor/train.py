@@ -150,6 +150,7 @@ def train(
         """Evaluate, write down, save what is due; return whether training is over."""
         nonlocal last_saved
         loss, accuracy = evaluate(model, test_inputs, test_labels)
+        _require_finite(loss.unsqueeze(0), step + 1, out)
         train_loss = torch.cat(pending).mean(0).tolist() if pending else [float("nan")] * copies
         pending.clear()
         in_force = teachers.in_force(max(step - 1, 0))

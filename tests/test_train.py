@@ -251,8 +251,9 @@ def test_a_plateau_moves_the_teacher_on(teacher):
 # Resume ---------------------------------------------------------------------------------------------------------
 
 
-def student_settings(teacher, optimizer):
+def student_settings(teacher, optimizer, engine="auto"):
     return {
+        "engine": engine,
         "steps": 120,
         "batch_size": 8,
         "optimizer": optimizer,
@@ -263,12 +264,20 @@ def student_settings(teacher, optimizer):
     }
 
 
-@pytest.mark.parametrize("optimizer", [SGD(lr=0.1), AdamW(lr=1e-2), SGD(lr=0.1, momentum=0.9)])
+@pytest.mark.parametrize(
+    ("optimizer", "engine"),
+    [
+        (SGD(lr=0.1), "kernel"),
+        (AdamW(lr=1e-2), "autograd"),
+        (SGD(lr=0.1, momentum=0.9), "autograd"),
+        (AdamW(lr=1e-2), "graph"),
+    ],
+)
 @pytest.mark.parametrize("killed_at", [0, 35, 70])
 def test_a_run_killed_anywhere_resumes_to_the_same_weights_and_history(
-    teacher, tmp_path, monkeypatch, optimizer, killed_at
+    teacher, tmp_path, monkeypatch, optimizer, engine, killed_at
 ):
-    settings = student_settings(teacher, optimizer)
+    settings = student_settings(teacher, optimizer, engine)
     whole = train(MLP(8, width=12, seed=3), TASK, **settings, out=tmp_path / "whole")
 
     rates = type(optimizer).rates
@@ -382,7 +391,7 @@ train(MLP(8, width=4), SparseParity(8, 2), steps=60, save_every=20, out=out, res
 # Bad input -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["autograd", "kernel"])
+@pytest.mark.parametrize("engine", ["autograd", "kernel", "graph"])
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_a_loss_that_diverges_stops_with_the_step_named(tmp_path, engine, batch_size):
     with pytest.raises(FloatingPointError, match=r"copy 1 stopped being finite at step \d+.*checkpoints up to here"):
@@ -399,6 +408,12 @@ def test_a_loss_that_diverges_stops_with_the_step_named(tmp_path, engine, batch_
         )
     kept = Trajectory(tmp_path / "run")
     assert torch.isfinite(weights(kept.at(kept.final))).all()
+
+
+def test_a_last_update_that_diverges_shows_in_the_held_out_loss(tmp_path):
+    with pytest.raises(FloatingPointError, match="copy 0 stopped being finite at step 1: "):
+        train(MLP(8, width=16), TASK, steps=1, optimizer=SGD(lr=1e30), out=tmp_path / "run", save_at=[0], **QUIET)
+    assert Trajectory(tmp_path / "run").steps == (0,)
 
 
 @pytest.mark.parametrize(
