@@ -238,12 +238,12 @@ def choose_figure(students: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
     budget, and below a choice whose students didn't all learn.
     """
     settings = list(dict.fromkeys(students["setting"]))
-    size = (2.7 * len(settings) + 1.3, 6)
+    size = (2.2 * len(settings) + 1.3, 6)
     figure, axes = plt.subplots(2, len(settings), figsize=size, squeeze=False)
     for column, setting in enumerate(settings):
         of_setting = students[students["setting"] == setting]
         steps_by_agreement(of_setting, ax=axes[0, column])
-        axes[0, column].set_title(setting.replace("), ", ")\n"), fontsize=11)
+        axes[0, column].set_title(setting.replace("), ", ")\n").replace(", T", "\nT"), fontsize=11)
         regret_by_rule(by_seed[by_seed["setting"] == setting], ax=axes[1, column])
         if column:
             axes[0, column].set(ylabel="")
