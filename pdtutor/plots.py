@@ -307,18 +307,18 @@ def reported(table: pd.DataFrame, methods: Mapping[str, str], *, ax: Axes | None
     return ax
 
 
-def paper_size_figure(
-    history: pd.DataFrame, curriculum: pd.DataFrame, e1: pd.DataFrame, *, peaks: Mapping[int, int]
-) -> Figure:
-    """Draw E1 beside the paper's numbers: accuracies, correlations around the spike (`peaks` by seed), (2,T) by C₁."""
+def paper_size_figure(history: pd.DataFrame, spike: pd.DataFrame, e1: pd.DataFrame) -> Figure:
+    """Draw E1 beside the paper's numbers: accuracies, the correlations around the teachers' spikes, and (2,T) by C₁.
+
+    `spike` is a curriculum with a column `from_spike`, the steps since the spike of the same seed.
+    """
     figure, axes = plt.subplots(1, 3, figsize=(17, 4.3), width_ratios=[1.3, 1, 1])
     whole = history[history["method"].isin(["teacher", "cross-entropy", "one-shot", "progressive"])]
     accuracy(whole[whole["step"] > 0], ax=axes[0])
     reported(e1, {name: name for name in dict.fromkeys(whole["method"])}, ax=axes[0])
     axes[0].set(xscale="log", title="the whole run")
-    around = curriculum.assign(step=curriculum["step"] - curriculum["seed"].map(peaks))
-    reach = curriculum["step"].max() / 12
-    correlations(around[around["step"].abs() <= reach], ax=axes[1])
+    axes[0].xaxis.set_major_formatter(STEPS)
+    correlations(spike.assign(step=spike["from_spike"]), ax=axes[1])
     axes[1].set(xlabel="teacher's step, counted from its spike", title="what the teacher leans on")
     two = history[history["method"].str.startswith("(2,T)")]
     accuracy(two, ax=axes[2])
