@@ -136,12 +136,14 @@ class ParityStudents:
 class ParityProgressive(ParityStudents):
     """E1, the students: cross-entropy, one-shot, progressive and (2,T) distillation with C₁ at the spike."""
 
+    speed: float = 1.0  # v of progressive distillation: teacher's updates per update of the student's
+
     def methods(self, teachers: Trajectory, peaks: dict[int, int]) -> dict:
         """Return the four supervisions by the paper's names; `peaks` is C₁ by seed."""
         return {
             "cross-entropy": Labels(),
             "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
-            "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval)),
+            "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval, speed=self.speed)),
             "(2,T)": lambda seed: self.two_shot(teachers.of(seed), peaks[seed]),
         }
 
