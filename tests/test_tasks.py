@@ -199,6 +199,8 @@ def test_drawn_supports_are_disjoint_and_rebuilt_from_the_config(k, depth, spare
     assert rebuilt.config() == task.config()
     mine, theirs = (t.sample(generator(1, "x"), 20)[1] for t in (task, rebuilt))
     assert (mine == theirs).all()
+    chosen = HierarchicalParity(task.d, k, depth, supports=task.supports[::-1])
+    assert build_task(chosen.config()).supports == task.supports[::-1]
 
 
 @pytest.mark.parametrize(
