@@ -4,9 +4,10 @@ A checkpoint helps while the teacher is on its way: before the transition it say
 will learn, after it nothing but that function. So ask each checkpoint how much it already agrees with the final one,
 and take one that has come a part of the way. That needs inputs; it needs neither labels nor the task's support.
 
-The recipe `parity-choose-checkpoint` tries it where it was not made: it holds for other sizes, batches and optimizers.
-It can't help a student that is given too few updates T to learn from C₁, nor a teacher that saved no checkpoint on its
-way (it says so) or is still on its way at the end (a low agreement of the last checkpoints in `checkpoint_table`).
+The recipe `parity-choose-checkpoint` tries it where it was not made: on sparse parity it holds for other sizes,
+batches and optimizers. It can't help a student that is given too few updates T to learn from C₁, nor a teacher that
+saved no checkpoint on its way (it says so) or is still on its way at the end (a low agreement of the last checkpoints
+in `checkpoint_table`).
 """
 
 from collections.abc import Sequence

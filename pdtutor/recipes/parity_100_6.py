@@ -48,6 +48,14 @@ class ParityHundred(ParityStudents):
 
         return {"(2,T), C₁ early": method(-self.early), "(2,T)": method(0), "(2,T), C₁ late": method(self.late)}
 
+    def keep(self, teachers: Trajectory, peaks: dict[int, int], out: Path) -> None:
+        """Extract the checkpoints that (2,T) teaches with, and one from `around` steps before the spike, per seed."""
+        for seed in teachers.seeds:
+            if not (out / f"checkpoints-seed{seed}").exists():
+                shifts = (-self.around, -self.early, 0, self.late)
+                steps = {*(teachers.nearest(peaks[seed] + shift) for shift in shifts), teachers.final}
+                teachers.of(seed).extract(out / f"checkpoints-seed{seed}", sorted(steps))
+
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the supervisions, each on a budget of its own."""
         options = {"resume": resume, "progress": progress}
@@ -55,6 +63,7 @@ class ParityHundred(ParityStudents):
         teachers = trained.trajectory
         curriculum = self.teacher.curriculum(teachers, progress=progress)
         peaks = peak_steps(curriculum)
+        self.keep(teachers, peaks, out)
         distilled = {
             "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
             "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval)),
