@@ -18,7 +18,7 @@ from pdtutor.trajectory import Trajectory
 
 # The paper's numbers but for the width, 1000 instead of 50 000, which two CPU cores can train in minutes, and the
 # teacher's learning rate: at the paper's 5e-3 so narrow a network needs 25 million updates and more.
-TEACHER = ParityTeacher(d=100, k=6, width=1000, lr=1e-2, batch_size=1, steps=20_000_000, save_every=100_000)
+TEACHER = ParityTeacher(d=100, k=6, width=1000, lr=1e-2, batch_size=1, steps=30_000_000, save_every=100_000)
 SMOKE_TEACHER = ParityTeacher(
     d=10, k=2, width=64, lr=0.02, batch_size=1, steps=6000, save_every=200, eval_examples=512, probe_examples=1024
 )
@@ -30,7 +30,7 @@ class ParityHundred(ParityStudents):
 
     teacher: ParityTeacher = field(default_factory=lambda: TEACHER)
     lr: float = 1e-2
-    steps: int = 20_000_000  # of one-shot and progressive students, at most
+    steps: int = 30_000_000  # of one-shot and progressive students, at most
     eval_every: int = 100_000
     interval: int = 100_000
     first: int = 1_000_000
@@ -129,8 +129,8 @@ RECIPES = {
         ),
         "laptop": ParityHundred(),
         "paper": ParityHundred(
-            replace(TEACHER, width=50_000, lr=5e-3), decay="cosine", warmup=0.06, label_steps=20_000_000,
-            two_shot_steps=20_000_000,
+            replace(TEACHER, width=50_000, lr=5e-3, steps=20_000_000), decay="cosine", warmup=0.06, label_steps=20_000_000,
+            steps=20_000_000, two_shot_steps=20_000_000,
         ),
     },
     "parity-teacher-width": {
