@@ -1,0 +1,56 @@
+"""Tables in, axes and figures out. Colours and names of methods are the same in every figure of the course."""
+
+from pdtutor.plots.axes import (
+    accuracy,
+    correlations,
+    node_curves,
+    node_steps,
+    regret_by_rule,
+    reported,
+    staircase,
+    steps_by_agreement,
+    steps_to_threshold,
+)
+from pdtutor.plots.figures import (
+    accuracy_figure,
+    choose_figure,
+    node_steps_figure,
+    nodes_figure,
+    paper_size_figure,
+    samples_figure,
+    steps_figure,
+    teacher_figure,
+    teacher_width_figure,
+    which_checkpoint_figure,
+)
+from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
+
+__all__ = [
+    "INSIDE",
+    "METHOD_COLOURS",
+    "METHOD_DASHES",
+    "OUTSIDE",
+    "STEPS",
+    "accuracy",
+    "accuracy_figure",
+    "choose_figure",
+    "colours",
+    "correlations",
+    "depth_colours",
+    "node_curves",
+    "node_steps",
+    "node_steps_figure",
+    "nodes_figure",
+    "paper_size_figure",
+    "regret_by_rule",
+    "reported",
+    "samples_figure",
+    "staircase",
+    "steps_by_agreement",
+    "steps_figure",
+    "steps_to_threshold",
+    "style",
+    "teacher_figure",
+    "teacher_width_figure",
+    "which_checkpoint_figure",
+]

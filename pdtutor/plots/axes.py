@@ -1,0 +1,195 @@
+"""Tables in, axes out: one drawing each, into the axes that it is given."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
+
+from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours
+
+
+def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "method") -> Axes:
+    """Plot held-out accuracy against the step, one line per method: the median over seeds, the band from min to max.
+
+    Runs that stopped early because they had learned keep their last value to the end of the longest.
+    """
+    ax = ax or plt.gca()
+    wide = history.pivot_table(index="step", columns=[hue, "seed"], values="accuracy", sort=False).sort_index()
+    long = wide.ffill().melt(ignore_index=False, value_name="accuracy").reset_index()
+    methods = sorted(dict.fromkeys(history[hue]), key=lambda method: method in METHOD_DASHES)  # dashed ones on top
+    sns.lineplot(
+        long,
+        x="step",
+        y="accuracy",
+        hue=hue,
+        hue_order=methods,
+        style=hue,
+        style_order=methods,
+        dashes={method: METHOD_DASHES.get(method, "") for method in methods},
+        palette=colours(methods),
+        estimator="median",
+        errorbar=("pi", 100),
+        err_kws={"alpha": 0.15, "linewidth": 0},
+        ax=ax,
+    )
+    ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(min(0.45, wide.min(axis=None)), 1.02))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.legend(title=None, frameon=False)
+    return ax
+
+
+def correlations(curriculum: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot |corr| of monomials inside and outside the support against the step: mean, and band from min to max."""
+    ax = ax or plt.gca()
+    named = curriculum.assign(monomials=np.where(curriculum["inside"], "inside the support", "outside"))
+    sns.lineplot(
+        named,
+        x="step",
+        y="value",
+        hue="monomials",
+        hue_order=["inside the support", "outside"],
+        palette=[INSIDE, OUTSIDE],
+        errorbar=("pi", 100),
+        err_kws={"alpha": 0.2, "linewidth": 0},
+        ax=ax,
+    )
+    floor = curriculum.groupby("step")["noise_floor"].mean()
+    ax.plot(floor.index, floor, color="black", linestyle=":", linewidth=1, label="noise floor (1 s.d.)")
+    ax.set(xlabel="step (optimizer updates)", ylabel="|correlation| with p(y = 1 | x)", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.legend(title=None, frameon=False)
+    return ax
+
+
+def node_curves(curriculum: pd.DataFrame, *, degree: int, ax: Axes | None = None) -> Axes:
+    """Plot |corr| of one degree against the step, one line per node: the mean over its monomials, coloured by depth.
+
+    Dotted: sets that miss every support, at the deepest nodes, which the fewest examples pass.
+    """
+    ax = ax or plt.gca()
+    of_degree = curriculum[curriculum["degree"] == degree]
+    shades = depth_colours(of_degree)
+    for (depth, _), of_node in of_degree[of_degree["inside"]].groupby(["depth", "node"]):
+        means = of_node.groupby("step")["value"].mean()
+        label = "root" if depth == 0 else f"depth {depth}"
+        seen = ax.get_legend_handles_labels()[1]
+        ax.plot(means.index, means, color=shades[depth], linewidth=1.5, label=None if label in seen else label)
+    deepest = of_degree[~of_degree["inside"] & (of_degree["depth"] == max(shades))].groupby("step")["value"].mean()
+    ax.plot(deepest.index, deepest, color=OUTSIDE, linestyle=":", label="outside")
+    ax.set(xlabel="step (optimizer updates)", ylabel="|correlation|", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.legend(title=None, frameon=False)
+    return ax
+
+
+def node_steps(nodes: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
+    """Plot when each node was learned, a dot per node and seed, by method and depth; hollow at the budget if never."""
+    ax = ax or plt.gca()
+    methods, shades = list(dict.fromkeys(nodes["method"])), depth_colours(nodes)
+    lanes = np.linspace(-0.25, 0.25, len(shades)) if len(shades) > 1 else [0.0]
+    for (method, depth), found in nodes.groupby(["method", "depth"]):
+        steps, never = found["step"].astype(float).fillna(budget), found["step"].isna().to_numpy()
+        offsets = methods.index(method) + lanes[depth] + np.linspace(-0.08, 0.08, len(steps))
+        colour = shades[depth]
+        ax.scatter(steps[~never], offsets[~never], color=colour, s=24, alpha=0.8, linewidths=0)
+        ax.scatter(steps[never], offsets[never], facecolors="none", edgecolors=colour, s=24)
+    for depth, colour in shades.items():
+        ax.scatter([], [], color=colour, s=24, label="root" if depth == 0 else f"depth {depth}")
+    ax.set(xlabel="step at which the node is learned (hollow: never)", yticks=range(len(methods)))
+    ax.set_yticklabels(methods)
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.invert_yaxis()
+    ax.legend(frameon=False)
+    return ax
+
+
+def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None = None) -> Axes:
+    """Plot which checkpoint teaches at which student step: schedule name → its `table`."""
+    ax = ax or plt.gca()
+    shades = colours(list(tables))
+    for name, table in tables.items():
+        x = [*table["student_step"], steps]
+        y = [*table["teacher_step"], table["teacher_step"].iloc[-1]]
+        ax.step(x, y, where="post", label=name, color=shades[name], linewidth=2)
+    ax.set(xlabel="student step", ylabel="teacher checkpoint (step)", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.yaxis.set_major_formatter(STEPS)
+    ax.legend(frameon=False)
+    return ax
+
+
+def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
+    """Plot the steps to the threshold of a `results` table, a dot per seed; hollow at the budget if never reached."""
+    ax = ax or plt.gca()
+    methods = list(dict.fromkeys(found["method"]))
+    shades = colours(methods)
+    for row, method in enumerate(methods):
+        of_method = found[found["method"] == method]
+        steps = of_method["steps"].astype(float).fillna(budget)
+        offsets = row + np.linspace(-0.15, 0.15, len(steps))
+        reached = of_method["reached"].to_numpy()
+        ax.scatter(steps[reached], offsets[reached], color=shades[method], s=50, zorder=3)
+        ax.scatter(steps[~reached], offsets[~reached], facecolors="none", edgecolors=shades[method], s=50, zorder=3)
+    ax.set(xscale="log", xlabel="steps to the threshold (hollow: not within the budget)", yticks=range(len(methods)))
+    ax.set_yticklabels(methods)
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    ax.xaxis.set_minor_formatter(STEPS)
+    ax.invert_yaxis()
+    ax.grid(axis="x", which="both", alpha=0.3)
+    return ax
+
+
+def steps_by_agreement(students: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot each student's steps to learn against its C₁'s agreement with the final checkpoint, a dot per student."""
+    ax = ax or plt.gca()
+    budget, colour = students["budget"].iloc[0], METHOD_COLOURS["(2,T)"]
+    steps, reached = students["steps"].astype(float).fillna(budget), students["reached"].to_numpy()
+    ax.axvline(0.25, color="0.6", linestyle=":", linewidth=1.5, zorder=0)
+    hollow = {"facecolors": "none", "edgecolors": colour, "alpha": 0.5}
+    ax.scatter(students["agreement"][~reached], steps[~reached], s=16, linewidths=0.8, **hollow)
+    ax.scatter(students["agreement"][reached], steps[reached], s=16, color=colour, alpha=0.6, linewidths=0)
+    ax.set(xlabel="C₁'s agreement with the final checkpoint", ylabel="student's steps to learn")
+    ax.set(xlim=(-0.06, 1.06), ylim=(0, 1.08 * budget))
+    ax.yaxis.set_major_formatter(STEPS)
+    return ax
+
+
+def regret_by_rule(by_seed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot the regret of each rule, a dot per teacher; hollow if not all students of its choice learned."""
+    ax = ax or plt.gca()
+    rules = list(dict.fromkeys(by_seed["rule"]))
+    for row, rule in enumerate(rules):
+        of_rule = by_seed[by_seed["rule"] == rule]
+        colour = {"agreement": METHOD_COLOURS["(2,T)"], "one-shot": METHOD_COLOURS["one-shot"]}.get(rule, "0.45")
+        heights = row + np.linspace(-0.2, 0.2, len(of_rule))
+        learned = (of_rule["learned"] == 1).to_numpy()
+        ax.scatter(of_rule["regret"][learned], heights[learned], color=colour, s=40)
+        ax.scatter(of_rule["regret"][~learned], heights[~learned], facecolors="white", edgecolors=colour, s=40)
+    ax.axvline(1, color="0.6", linestyle=":", linewidth=1.5, zorder=0)
+    ax.set(xscale="log", xlabel="steps, as a multiple of those of the best C₁", xlim=(0.85, 9))
+    ax.set_yticks(range(len(rules)))
+    ax.set_yticklabels(rules)
+    ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"])
+    ax.minorticks_off()
+    ax.invert_yaxis()
+    return ax
+
+
+def reported(table: pd.DataFrame, methods: Mapping[str, str], *, ax: Axes | None = None) -> Axes:
+    """Plot the paper's accuracies as crosses, in our colours: a table of `reference.paper`, its method → our name."""
+    ax = ax or plt.gca()
+    shades = colours(list(methods.values()))
+    rows = table[(table["quantity"] == "accuracy") & table["at"].notna() & table["method"].isin(methods)]
+    for name, of_method in rows.groupby("method", sort=False):
+        ax.scatter(
+            of_method["at"], of_method["value"], color=shades[methods[name]], marker="X", s=45, edgecolor="white",
+            linewidth=0.6, zorder=4,
+        )  # fmt: skip
+    ax.scatter([], [], color="0.3", marker="X", s=45, label="paper")
+    ax.legend(title=None, frameon=False)
+    return ax
