@@ -80,7 +80,8 @@ def train(
     Raises:
         ValueError: for arguments out of range, a schedule that the teacher's trajectory can't serve, an `out` that
             already holds a run, or a resume with other settings than the saved run's.
-        FloatingPointError: if a loss stops being finite; it names the step. The last checkpoint stays readable.
+        FloatingPointError: if a loss stops being finite; it names the step, on a GPU at the next evaluation. The last
+            checkpoint stays readable.
     """
     copies = len(model.seeds)
     if model.classes != task.classes:

@@ -51,7 +51,7 @@ def teachers():
     }
 
 
-def trained(teachers, model, optimizer, engine, *, steps=110, batch_size=4):
+def trained(teachers, model, optimizer, engine, *, steps=110, batch_size=4, device="cpu"):
     """Labels beside distillation whose teacher changes at 27 and 54, so in the middle of a piece; two evaluations."""
     make, task = MODELS[model]
     return train(
@@ -64,6 +64,7 @@ def trained(teachers, model, optimizer, engine, *, steps=110, batch_size=4):
         eval_every=90,
         eval_examples=50,
         engine=engine,
+        device=device,
         progress=False,
     )
 
@@ -206,6 +207,17 @@ def test_replays_are_autograd_s_updates_bit_for_bit(teachers, fake_cuda, model, 
     assert_same(*(trained(teachers, model, optimizer, engine, steps=60) for engine in ("graph", "autograd")))
     assert fake_cuda.recorded == len(set(steps))
     assert fake_cuda.replayed == len(steps) - len(set(steps))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("model", MODELS)
+def test_replays_are_autograd_s_updates_on_a_gpu(teachers, model, optimizer):
+    runs = [trained(teachers, model, optimizer, engine, device="cuda") for engine in ("graph", "autograd")]
+    for p, q in zip(*(run.model.parameters() for run in runs), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-5, rtol=1e-4)
+    on_cpu = trained(teachers, model, optimizer, "autograd")  # on the same examples, so with about the same loss
+    np.testing.assert_allclose(runs[0].history.train_loss, on_cpu.history.train_loss, atol=1e-2)
 
 
 def test_other_shapes_are_recorded_anew(fake_cuda):
