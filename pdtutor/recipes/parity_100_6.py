@@ -40,51 +40,69 @@ class ParityHundred(ParityStudents):
     late: int = 600_000  # updates after it of the one that is too late, as 10.8M in the paper
     around: int = 2_000_000  # updates before and after the spike whose correlations are drawn and kept
 
-    def two_shot_methods(self, teachers: Trajectory, peaks: dict[int, int]) -> dict:
-        """Return (2,T) with C₁ too early, at the spike and too late; `peaks` is the spike by seed."""
+    def teachers_of_students(self, history: pd.DataFrame) -> dict[int, int]:
+        """Return the teacher's seed by the student's seed: its own, or one that has learned where that has not.
+
+        Raises ValueError if no teacher has learned.
+        """
+        final = history.groupby("seed")["accuracy"].last()
+        learned = [int(seed) for seed in final.index[final >= self.threshold]]
+        if not learned:
+            raise ValueError(f"no teacher has learned within {self.teacher.steps} updates: give them more, or more seeds")
+        seeds = [int(seed) for seed in final.index]
+        return {seed: seed if seed in learned else learned[i % len(learned)] for i, seed in enumerate(seeds)}
+
+    def two_shot_methods(self, teachers: dict[int, Trajectory], peaks: dict[int, int]) -> dict:
+        """Return (2,T) with C₁ too early, at the spike and too late; teachers and spikes by the student's seed."""
 
         def method(shift: int):
-            return lambda seed: self.two_shot(teachers.of(seed), teachers.nearest(peaks[seed] + shift))
+            return lambda seed: self.two_shot(teachers[seed], teachers[seed].nearest(peaks[seed] + shift))
 
         return {"(2,T), C₁ early": method(-self.early), "(2,T)": method(0), "(2,T), C₁ late": method(self.late)}
 
-    def keep(self, teachers: Trajectory, peaks: dict[int, int], out: Path) -> None:
-        """Extract the checkpoints that (2,T) teaches with, and one from `around` steps before the spike, per seed."""
-        for seed in teachers.seeds:
-            if not (out / f"checkpoints-seed{seed}").exists():
-                shifts = (-self.around, -self.early, 0, self.late)
-                steps = {*(teachers.nearest(peaks[seed] + shift) for shift in shifts), teachers.final}
-                teachers.of(seed).extract(out / f"checkpoints-seed{seed}", sorted(steps))
+    def keep(self, teacher: Trajectory, peak: int, folder: Path) -> None:
+        """Extract the checkpoints that (2,T) teaches with, and one from `around` steps before the spike."""
+        if not folder.exists():
+            shifts = (-self.around, -self.early, 0, self.late)
+            teacher.extract(folder, sorted({*(teacher.nearest(peak + shift) for shift in shifts), teacher.final}))
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the supervisions, each on a budget of its own."""
         options = {"resume": resume, "progress": progress}
         trained = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
-        teachers = trained.trajectory
-        curriculum = self.teacher.curriculum(teachers, progress=progress)
-        peaks = peak_steps(curriculum)
-        self.keep(teachers, peaks, out)
+        curriculum = self.teacher.curriculum(trained.trajectory, progress=progress)
+        spikes = peak_steps(curriculum)  # by the teacher's seed
+        taught_by = self.teachers_of_students(trained.history)
+        for seed in dict.fromkeys(taught_by.values()):
+            self.keep(trained.trajectory.of(seed), spikes[seed], out / f"checkpoints-seed{seed}")
+        teachers = {seed: trained.trajectory.of(taught) for seed, taught in taught_by.items()}
+        peaks = {seed: spikes[taught] for seed, taught in taught_by.items()}
         distilled = {
-            "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
-            "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval)),
+            "one-shot": lambda seed: self.distill(teachers[seed], one_shot()),
+            "progressive": lambda seed: self.distill(teachers[seed], progressive(self.interval)),
         }
         parts = [
             (self.two_shot_methods(teachers, peaks), self.two_shot_steps, "two-shot"),
             (distilled, self.steps, "distilled"),
             ({"cross-entropy": Labels()}, self.label_steps, "labels"),
         ]
-        histories = [
-            self.compare(methods, seeds=teachers.seeds, steps=steps, out=out / f"students-{part}", **options).history
-            for methods, steps, part in parts
-        ]
+        histories = [trained.history.assign(method="teacher")]
+        for methods, steps, part in parts:
+            compared = self.compare(methods, seeds=list(teachers), steps=steps, out=out / f"students-{part}", **options)
+            histories.append(compared.history)
         history = pd.concat(histories, ignore_index=True)
         found = results(history, threshold=self.threshold)
-        history = pd.concat([history, trained.history.assign(method="teacher")], ignore_index=True)
-        shift = curriculum["step"] - curriculum["seed"].map(peaks)
+        found["teacher"] = found["seed"].map(taught_by).where(~found["method"].isin(["teacher", "cross-entropy"]))
+        curriculum = curriculum[curriculum["seed"].isin(taught_by.values())]  # a plateau without end has no spike
+        shift = curriculum["step"] - curriculum["seed"].map(spikes)
         spike = curriculum.assign(from_spike=shift)[shift.abs() <= self.around]
         tables = {
-            "results": spread(found), "by_seed": found, "history": history, "spike": spike, "curriculum": curriculum
-        }  # fmt: skip
+            "results": spread(found),
+            "by_seed": found.astype({"teacher": "Int64"}),
+            "history": history,
+            "spike": spike,
+            "curriculum": curriculum,
+        }
         return Outcome(tables, plots.paper_size_figure(history, spike, paper("E1")))
 
 
@@ -129,8 +147,8 @@ RECIPES = {
         ),
         "laptop": ParityHundred(),
         "paper": ParityHundred(
-            replace(TEACHER, width=50_000, lr=5e-3, steps=20_000_000), decay="cosine", warmup=0.06, label_steps=20_000_000,
-            steps=20_000_000, two_shot_steps=20_000_000,
+            replace(TEACHER, width=50_000, lr=5e-3, steps=20_000_000), decay="cosine", warmup=0.06,
+            steps=20_000_000, label_steps=20_000_000, two_shot_steps=20_000_000,
         ),
     },
     "parity-teacher-width": {
