@@ -5,7 +5,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from pdtutor import probes, recipes
+from pdtutor import Trajectory, probes, recipes
 from pdtutor.cli import main
 from pdtutor.recipes import hierarchical
 
@@ -132,3 +132,23 @@ def test_the_peak_is_the_largest_difference_of_means_and_never_step_0():
         ]
     )
     assert probes.peak_steps(curriculum) == {0: 20, 1: 10}
+
+
+def test_a_student_without_a_learned_teacher_of_its_own_gets_another_one():
+    recipe = recipes.recipe("parity-100-6", "smoke")
+    history = pd.DataFrame({"seed": [0, 1, 2, 0, 1, 2], "accuracy": [0.5, 0.5, 0.5, 0.5, 1.0, 0.99]})
+    assert recipe.teachers_of_students(history) == {0: 1, 1: 1, 2: 2}
+    with pytest.raises(ValueError, match="no teacher has learned within 6000 updates"):
+        recipe.teachers_of_students(history[history.accuracy == 0.5])
+
+
+def test_checkpoints_that_a_lesson_needs_are_kept(tmp_path):
+    main(["run", "parity-100-6", "--scale", "smoke", "--seeds", "1", "--out", str(tmp_path)])
+    kept, teachers = Trajectory(tmp_path / "checkpoints-seed0"), Trajectory(tmp_path / "teachers")
+    spike = pd.read_csv(tmp_path / "spike.csv")
+    peak = int((spike["step"] - spike["from_spike"]).iloc[0])
+    recipe = recipes.recipe("parity-100-6", "smoke")
+    shifts = (-recipe.around, -recipe.early, 0, recipe.late)
+    assert set(kept.steps) == {teachers.final, *(teachers.nearest(peak + shift) for shift in shifts)}
+    assert kept.at(kept.final).layers[0].weight.equal(teachers.at(teachers.final).layers[0].weight)
+    assert spike["from_spike"].abs().max() <= recipe.around

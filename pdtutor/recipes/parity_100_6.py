@@ -48,7 +48,7 @@ class ParityHundred(ParityStudents):
         final = history.groupby("seed")["accuracy"].last()
         learned = [int(seed) for seed in final.index[final >= self.threshold]]
         if not learned:
-            raise ValueError(f"no teacher has learned within {self.teacher.steps} updates: they need more, or other seeds")
+            raise ValueError(f"no teacher has learned within {self.teacher.steps} updates: give them more")
         seeds = [int(seed) for seed in final.index]
         return {seed: seed if seed in learned else learned[i % len(learned)] for i, seed in enumerate(seeds)}
 
