@@ -3,8 +3,10 @@
 from .lesson01 import coefficient, degree_one_share, descent_direction, parity_label, samples_to_resolve
 from .lesson02 import monomial_correlation, noise_floor, peak_step, transition_step
 from .lesson03 import distillation_loss, mixed_target, teacher_probabilities, teacher_step
+from .lesson03b import agreement, tokens, tree_label
 
 __all__ = [
+    "agreement",
     "coefficient",
     "degree_one_share",
     "descent_direction",
@@ -17,5 +19,7 @@ __all__ = [
     "samples_to_resolve",
     "teacher_probabilities",
     "teacher_step",
+    "tokens",
     "transition_step",
+    "tree_label",
 ]

@@ -24,15 +24,33 @@ class Case:
     mistakes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check(name: str, function: Any, cases: Sequence[Case], *, hint: str, success: str, tolerance: float = 1e-6) -> None:
+def check(
+    name: str,
+    function: Any,
+    cases: Sequence[Case],
+    *,
+    hint: str,
+    success: str,
+    tolerance: float = 1e-6,
+    dtype: type | None = None,
+) -> None:
     """Print the verdict on `function` for the exercise `name`.
 
-    Numbers agree within `tolerance` relative to the largest expected one. The first case that fails decides.
+    Numbers agree within `tolerance` relative to the largest expected one. The first case that fails decides. With a
+    NumPy `dtype`, the right numbers of another type fail, too.
     """
-    print(_verdict(name, function, cases, hint, success, tolerance))
+    print(_verdict(name, function, cases, hint, success, tolerance, dtype))
 
 
-def _verdict(name: str, function: Any, cases: Sequence[Case], hint: str, success: str, tolerance: float) -> str:
+def _verdict(
+    name: str,
+    function: Any,
+    cases: Sequence[Case],
+    hint: str,
+    success: str,
+    tolerance: float,
+    dtype: type | None,
+) -> str:
     if function is None or function is Ellipsis:
         return _unsolved(name)
     if not callable(function):
@@ -50,6 +68,9 @@ def _verdict(name: str, function: Any, cases: Sequence[Case], hint: str, success
         if problem:
             matching = (text for text, wrong in case.mistakes.items() if not _difference(found, wrong, tolerance))
             return _failure(name, case, problem, next(matching, hint))
+        if dtype is not None and np.asarray(found).dtype != dtype:
+            problem = f"the numbers are right, their type {np.asarray(found).dtype} is not {np.dtype(dtype)}"
+            return _failure(name, case, problem, hint)
     return f"✓ {name}: {success}"
 
 

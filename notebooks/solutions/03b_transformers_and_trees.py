@@ -1,0 +1,82 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 3b · Transformers, a tree of parities, and how to choose a checkpoint: the exercises, solved
+#
+# Three short functions, each checked, from lesson 3b (`notebooks/03b_transformers_and_trees.py`).
+
+# %% [markdown] tags=["badge"]
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/solutions/03b_transformers_and_trees.ipynb)
+
+# %% tags=["setup"]
+# Set-up: installs pdtutor where it is missing (Colab), beside the torch and numpy already there.
+import importlib
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+
+REPOSITORY = "https://github.com/OWNER/pdtutor"
+if find_spec("pdtutor") is None:
+    if "/OWNER/" in REPOSITORY:
+        raise ImportError("pdtutor has no public address yet: pip install a clone, or run `make stamp` in it")
+    kept = [f"{name}=={version(name)}" for name in ("torch", "numpy") if find_spec(name)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
+    subprocess.run([*pip, f"git+{REPOSITORY}", *kept], check=True)
+    importlib.invalidate_caches()
+
+# %%
+import numpy as np
+
+from pdtutor import checks
+
+# %% [markdown]
+# **Exercise 1.** Start at the root and follow the parities down. After `depth` steps the walk stands on a leaf, and the leaves are numbered after the $2^{\text{depth}} - 1$ nodes.
+
+
+# %%
+def tree_label(parities, depth):
+    """parities: ±1 of every node, (2^depth − 1,) → the leaf, 0 … 2^depth − 1."""
+    node = 0
+    for _ in range(depth):
+        node = 2 * node + 1 + (parities[node] < 0)  # left for +1, right for −1
+    return node - (2**depth - 1)
+
+
+checks.tree_label(tree_label)
+
+
+# %% [markdown]
+# **Exercise 2.** One distance twice: from $p$ to the final predictions, and from their mean, which is what a guess gets that never looks at $x$. The ½ in TV cancels.
+
+
+# %%
+def agreement(p, final):
+    """(n, classes) twice → 1 − E TV(p, final) / E TV(mean of final, final)."""
+
+    def distance(q):
+        return np.abs(q - final).sum(axis=1).mean() / 2
+
+    return 1 - distance(p) / distance(final.mean(axis=0))
+
+
+checks.agreement(agreement)
+
+
+# %% [markdown]
+# **Exercise 3.** A sign is $(-1)^{\text{bit}}$, so the bit is $(1 - x)/2$. Ids are integers: they pick rows of the embedding table.
+
+
+# %%
+def tokens(x):
+    """signs (n, d) of ±1 → token ids (n, d) int64: 0 for +1, 1 for −1."""
+    return ((1 - x) / 2).astype(np.int64)
+
+
+checks.tokens(tokens)
