@@ -158,14 +158,17 @@ def test_initial_weights_of_a_transformer_are_gpt_2_s_and_depend_on_the_seed_alo
 
 def test_a_transformer_is_saved_and_opened_again(tmp_path):
     task = SparseParity(6, 2, encoding="tokens")
-    model = Transformer(2, max_length=6, heads=3, head_dim=2, layers=1, causal=True, mlp_ratio=2, seed=[5, 6])
+    sizes = {"vocabulary": 2, "max_length": 6, "classes": 2, "layers": 1, "heads": 3, "head_dim": 2, "mlp_ratio": 2}
+    model = Transformer(**sizes, causal=True, init_std=0.1, seed=[5, 6])
     before = model.tokens.weight.clone()
     options = {"optimizer": AdamW(), "out": tmp_path, "eval_examples": 50, "progress": False}
     run = train(model, task, steps=3, **options)
     assert not torch.equal(model.tokens.weight, before)
     opened = Trajectory(tmp_path)
     assert opened.task == task
-    assert build_model(model.config()).config() == opened.at(3).config() == model.config()
+    kind = {"class": "Transformer", "causal": True, "read_out": "last", "init_std": 0.1, "seed": [5, 6]}
+    assert opened.at(3).config() == model.config() == sizes | kind
+    assert transformer(read_out="every").config()["read_out"] == "every"
     ids = torch.randint(2, (1, 9, 6))
     assert torch.equal(opened.at(3)(ids), run.model(ids))
     torch.testing.assert_close(opened.of(6).at(3)(ids)[0], run.model(ids)[1])
