@@ -13,7 +13,7 @@ from pdtutor.tasks import SparseParity
 class TransformerTeacher(ParityTeacher):
     """E2, the teacher: a Transformer learns sparse parity, and its degree-1 correlations spike at the transition."""
 
-    d: int = 16  # coordinates, which is the length of the sequence
+    d: int = 20  # coordinates, which is the length of the sequence
     k: int = 3  # size of the support
     width: int = 64  # heads × head_dim
     head_dim: int = 8  # width of a head, the students' too
@@ -22,7 +22,7 @@ class TransformerTeacher(ParityTeacher):
     init_std: float = 0.2  # of the initial weights; at GPT-2's 0.02 models this narrow stay at chance
     lr: float = 2e-4  # Adam, constant
     batch_size: int = 64  # examples per update
-    steps: int = 800  # updates
+    steps: int = 1000  # updates
     save_every: int = 50  # updates between checkpoints
     eval_examples: int = 2048  # held-out examples
     probe_examples: int = 8192  # examples for the correlations
@@ -62,7 +62,7 @@ class TransformerProgressive(ParityProgressive):
     teacher: TransformerTeacher = field(default_factory=TransformerTeacher)
     width: int = 16  # the student's heads × head_dim
     lr: float = 1e-3  # Adam
-    steps: int = 2500  # the student's updates, at most
+    steps: int = 3600  # the student's updates, at most
     eval_every: int = 50  # updates between evaluations
     interval: int = 50  # R of progressive distillation, in updates
     speed: float = 0.25  # v: the small student needs longer than the teacher to pass the transition
