@@ -84,6 +84,21 @@ def test_a_nodes_spike_is_its_own():
     assert found["outside_at_peak"].to_dict() == {0: 0.01, 1: 0.01}
 
 
+def test_the_transformers_of_the_paper_scale_are_the_papers():
+    recipe = recipes.recipe("transformer-progressive", "paper")
+    teacher = recipe.teacher
+    assert (teacher.d, teacher.k, teacher.batch_size, teacher.lr, teacher.causal) == (100, 6, 32, 3e-4, True)
+    assert teacher.steps * teacher.batch_size == recipe.steps * teacher.batch_size == 8_000_000
+    assert (recipe.lr, recipe.speed) == (1e-4, 1.0)
+    for width, heads in ((teacher.width, 32), (recipe.width, 4)):
+        model = teacher.model(width=width, seeds=[0])
+        assert (model.heads, model.head_dim, len(model.blocks), model.max_length) == (heads, 8, 2, 100)
+    assert type(teacher.optimizer(lr=1e-4)).__name__ == "AdamW"
+    assert teacher.task().encoding == "tokens"
+    with pytest.raises(ValueError, match="width must be a multiple of head_dim = 8, got 20"):
+        teacher.model(width=20, seeds=[0])
+
+
 def test_options_override_the_recipe(tmp_path):
     main(["run", "parity-teacher", "--scale", "smoke", "--seeds", "1", "--steps", "100", "--out", str(tmp_path)])
     assert json.loads((tmp_path / "teachers" / "run.json").read_text())["settings"]["steps"] == 100
