@@ -9,11 +9,11 @@ from pdtutor.choose import checkpoint_table, choose_checkpoint
 from pdtutor.compare import Comparison, compare
 from pdtutor.models import MLP, Transformer
 from pdtutor.optim import SGD, AdamW
-from pdtutor.probes import monomial_correlations, over
+from pdtutor.probes import monomial_correlations, node_correlations, over
 from pdtutor.run import Run
 from pdtutor.schedule import FINAL, Anneal, explicit, n_shot, on_plateau, one_shot, progressive
 from pdtutor.supervision import Distill, Labels
-from pdtutor.tasks import SparseParity
+from pdtutor.tasks import HierarchicalParity, SparseParity
 from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
@@ -25,6 +25,7 @@ __all__ = [
     "Anneal",
     "Comparison",
     "Distill",
+    "HierarchicalParity",
     "Labels",
     "Run",
     "SparseParity",
@@ -36,6 +37,7 @@ __all__ = [
     "explicit",
     "monomial_correlations",
     "n_shot",
+    "node_correlations",
     "on_plateau",
     "one_shot",
     "over",

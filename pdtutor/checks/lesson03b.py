@@ -38,7 +38,7 @@ def tree_label(function: Callable) -> None:
             Case({"parities": np.array([-1]), "depth": 1}, 1),
         ],
         hint="start at v = 0; depth times, go to 2v + 1 if v's parity is +1, else to 2v + 2; subtract 2^depth − 1.",
-        success="the labels of pdtutor.tasks.HierarchicalParity; a node off the path has no say.",
+        success="the labels of pdtutor.HierarchicalParity; a node off the path has no say.",
     )
 
 
