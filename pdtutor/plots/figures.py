@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pdtutor.plots.axes import (
     accuracy,
@@ -134,10 +135,12 @@ def teacher_width_figure(found: pd.DataFrame, *, budget: int) -> Figure:
     ax.scatter(found["width"][reached], steps[reached], color=colour, zorder=3)
     ax.scatter(found["width"][~reached], steps[~reached], facecolors="white", edgecolors=colour, zorder=3)
     ax.set(xscale="log", yscale="log", xlabel="teacher's hidden units", ylabel="steps to learn")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(STEPS)
-    ax.yaxis.set_minor_formatter(STEPS)
-    ax.xaxis.set_major_formatter(STEPS)
-    ax.grid(which="both", alpha=0.3)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_xticks(medians.index, [STEPS(width) for width in medians.index])
+    ax.minorticks_off()
+    ax.grid(alpha=0.3)
     return figure
 
 
