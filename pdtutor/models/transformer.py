@@ -27,8 +27,8 @@ class Transformer(nn.Module):
         causal: whether a position sees only itself and what is before it (GPT-2) or the whole sequence (BERT).
         read_out: "last", logits at the last position alone, or "every" position.
         init_std: standard deviation of the initial weights, 0.02 as in GPT-2 and BERT; those that end a branch of
-            the residual stream are smaller by √(2·layers). Narrow models may need more: it decides whether one
-            32 to 64 wide learns a parity at all.
+            the residual stream are smaller by √(2·layers). Narrow models may need more: of three 64 wide, on
+            (20,3)-parity in 1200 updates of Adam at 1e-3, none learned at 0.02 or 0.08 and two at 0.16.
         seed: seed of the initial weights, or one per copy. Copies with equal seeds start equal.
 
     Raises ValueError for a size < 1, another read_out, init_std < 0, and an empty list of seeds.
