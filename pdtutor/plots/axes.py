@@ -12,15 +12,19 @@ from matplotlib.ticker import LogLocator
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours
 
 
-def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "method") -> Axes:
+def accuracy(
+    history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "method", by_seed: bool = False
+) -> Axes:
     """Plot held-out accuracy against the step, one line per method: the median over seeds, the band from min to max.
 
-    Runs that stopped early because they had learned keep their last value to the end of the longest.
+    Runs that stopped early because they had learned keep their last value to the end of the longest. With `by_seed` a
+    line per method and seed instead, as far as it went: for few seeds that differ too much for a median.
     """
     ax = ax or plt.gca()
     wide = history.pivot_table(index="step", columns=[hue, "seed"], values="accuracy", sort=False).sort_index()
-    long = wide.ffill().melt(ignore_index=False, value_name="accuracy").reset_index()
+    long = (wide if by_seed else wide.ffill()).melt(ignore_index=False, value_name="accuracy").dropna().reset_index()
     methods = sorted(dict.fromkeys(history[hue]), key=lambda method: method in METHOD_DASHES)  # dashed ones on top
+    band = {"errorbar": ("pi", 100), "err_kws": {"alpha": 0.15, "linewidth": 0}}
     sns.lineplot(
         long,
         x="step",
@@ -31,10 +35,8 @@ def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "metho
         style_order=methods,
         dashes={method: METHOD_DASHES.get(method, "") for method in methods},
         palette=colours(methods),
-        estimator="median",
-        errorbar=("pi", 100),
-        err_kws={"alpha": 0.15, "linewidth": 0},
         ax=ax,
+        **({"estimator": None, "units": "seed", "linewidth": 1.2} if by_seed else {"estimator": "median", **band}),
     )
     ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(min(0.45, wide.min(axis=None)), 1.02))
     ax.xaxis.set_major_formatter(STEPS)

@@ -104,20 +104,21 @@ def choose_figure(students: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
 
 
 def paper_size_figure(history: pd.DataFrame, spike: pd.DataFrame, e1: pd.DataFrame) -> Figure:
-    """Draw E1 beside the paper's numbers: accuracies, the correlations around the teachers' spikes, and (2,T) by C₁.
+    """Draw E1 beside the paper's numbers: accuracies by seed, correlations around the teachers' spikes, (2,T) by C₁.
 
     `spike` is a curriculum with a column `from_spike`, the steps since the spike of the same seed.
     """
     figure, axes = plt.subplots(1, 3, figsize=(17, 4.3), width_ratios=[1.3, 1, 1])
     whole = history[history["method"].isin(["teacher", "cross-entropy", "one-shot", "progressive"])]
-    accuracy(whole[whole["step"] > 0], ax=axes[0])
+    start = whole["step"].max() / 100
+    accuracy(whole[whole["step"] >= start], ax=axes[0], by_seed=True)
     reported(e1, {name: name for name in dict.fromkeys(whole["method"])}, ax=axes[0])
     axes[0].set(xscale="log", title="the whole run")
     axes[0].xaxis.set_major_formatter(STEPS)
     correlations(spike.assign(step=spike["from_spike"]), ax=axes[1])
     axes[1].set(xlabel="teacher's step, counted from its spike", title="what the teacher leans on")
     two = history[history["method"].str.startswith("(2,T)")]
-    accuracy(two, ax=axes[2])
+    accuracy(two, ax=axes[2], by_seed=True)
     reported(e1, {"(2,1M) C1=10.2M": "(2,T)"}, ax=axes[2])
     axes[2].set(title="(2,T) by its first checkpoint")
     figure.tight_layout()
