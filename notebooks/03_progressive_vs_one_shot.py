@@ -427,7 +427,7 @@ print("C₁ early or late: no student learns:", bool(np.isinf(full_steps[["(2,T)
 
 # %%
 kept_teachers = {seed: Trajectory(kept / f"checkpoints-seed{seed}") for seed in seeds}
-moments = ["C₁ early", "C₁ at the spike", "C₁ late"]  # the second, third and fourth checkpoint kept of each teacher
+moments = ["(2,T), C₁ early", "(2,T)", "(2,T), C₁ late"]  # the second, third and fourth checkpoint kept of each teacher
 two_shots = {
     moment: lambda seed, i=i: full.two_shot(kept_teachers[seed], kept_teachers[seed].steps[i])
     for i, moment in enumerate(moments, start=1)
@@ -436,8 +436,8 @@ live = full.compare(two_shots, seeds=seeds, steps=2 * full.first, until=None)
 
 # %%
 fig, ax = plt.subplots(figsize=(9, 3.8))
-plots.accuracy(live.history, ax=ax)
-plots.reported(e1, {"(2,1M) C1=10.2M": "C₁ at the spike"}, ax=ax)
+plots.accuracy(live.history, ax=ax, by_seed=True)
+plots.reported(e1, {"(2,1M) C1=10.2M": "(2,T)"}, ax=ax)
 ax.axvline(full.first, color="0.5", linestyle=":", linewidth=1)
 ax.text(full.first, 0.46, " switch to the final teacher", color="0.4", fontsize=9)
 ax.set(title="(100,6), batch 1: (2,T) with T = 1M by its first checkpoint")
@@ -449,10 +449,10 @@ height, ends = (
     live.history[live.history["step"] == step].pivot(index="method", columns="seed", values="accuracy")
     for step in (full.first, 2 * full.first)
 )
-print("C₁ at the spike: every student has learned by 2M:", bool((ends.loc["C₁ at the spike"] > 0.95).all()))
-print("… and was far from done after a million updates of C₁:", bool((height.loc["C₁ at the spike"] < 0.95).all()))
-print("C₁ early: at chance, every student:", bool((ends.loc["C₁ early"] < 0.55).all()))
-print("C₁ late: at chance, every student:", bool((ends.loc["C₁ late"] < 0.55).all()))
+print("C₁ at the spike: every student has learned by 2M:", bool((ends.loc["(2,T)"] > 0.95).all()))
+print("… and was far from done after a million updates of C₁:", bool((height.loc["(2,T)"] < 0.95).all()))
+print("C₁ early: at chance, every student:", bool((ends.loc["(2,T), C₁ early"] < 0.55).all()))
+print("C₁ late: at chance, every student:", bool((ends.loc["(2,T), C₁ late"] < 0.55).all()))
 
 # %% [markdown]
 # ## 9 What we saw, and what the paper reports
