@@ -55,6 +55,14 @@ def test_after_1000_updates_the_weights_are_the_plain_loops(kernel, batch):
     np.testing.assert_allclose(made["losses"], losses, atol=1e-5)
 
 
+@pytest.mark.parametrize("kernel", [by_example, by_batch])
+def test_a_unit_that_is_not_a_number_shows_in_the_loss(kernel):
+    made = arrays(updates=3, batch=2)
+    made["w1"][5] = np.nan
+    kernel(made)
+    assert np.isnan(made["losses"]).all()
+
+
 def test_each_number_of_inputs_has_its_own_kernel():
     made = arrays(updates=5)
     wider = {name: array.copy() for name, array in made.items()}
@@ -77,6 +85,7 @@ def test_each_number_of_inputs_has_its_own_kernel():
         ("w2", lambda a: a[:, :-1].copy(), ValueError, r"w2 must have shape \(classes, width = 70\), got \(3, 69\)"),
         ("losses", lambda a: a[:-1], ValueError, r"losses must have shape \(updates = 4\), got \(3,\)"),
         ("b1", lambda a: a[None], ValueError, r"b1 must have shape \(width = 70\), got \(1, 70\)"),
+        ("b1", lambda a: a[:, None], ValueError, r"b1 must have shape \(width = 70\), got \(70, 1\)"),
     ],
 )
 def test_what_compiled_code_would_misread_is_refused_before_anything_is_touched(kernel, name, change, error, message):

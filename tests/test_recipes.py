@@ -5,7 +5,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from pdtutor import Trajectory, probes, recipes
+from pdtutor import MLP, Trajectory, probes, recipes, train
 from pdtutor.cli import main
 from pdtutor.recipes import hierarchical
 
@@ -151,10 +151,18 @@ def test_the_peak_is_the_largest_difference_of_means_and_never_step_0():
 
 def test_a_student_without_a_learned_teacher_of_its_own_gets_another_one():
     recipe = recipes.recipe("parity-100-6", "smoke")
-    history = pd.DataFrame({"seed": [0, 1, 2, 0, 1, 2], "accuracy": [0.5, 0.5, 0.5, 0.5, 1.0, 0.99]})
-    assert recipe.teachers_of_students(history) == {0: 1, 1: 1, 2: 2}
+    history = pd.DataFrame({"seed": [0, 1, 2, 3] * 2, "accuracy": [0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 0.99, 0.5]})
+    assert recipe.teachers_of_students(history) == {0: 1, 1: 1, 2: 2, 3: 2}
     with pytest.raises(ValueError, match="no teacher has learned within 6000 updates"):
         recipe.teachers_of_students(history[history.accuracy == 0.5])
+
+
+def test_two_shot_teaches_with_checkpoints_before_at_and_after_the_spike():
+    recipe = recipes.recipe("parity-100-6", "smoke")
+    teacher = train(MLP(10, width=4), recipe.teacher.task(), steps=3000, save_every=200, progress=False).trajectory
+    methods = recipe.two_shot_methods({0: teacher}, {0: 1000})
+    first = {name: method(0).schedule.stages(teacher.steps, 2000)[0] for name, method in methods.items()}
+    assert first == {"(2,T), C₁ early": (0, 600), "(2,T)": (0, 1000), "(2,T), C₁ late": (0, 1600)}
 
 
 def test_checkpoints_that_a_lesson_needs_are_kept(tmp_path):
