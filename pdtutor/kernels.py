@@ -57,7 +57,8 @@ def sgd_by_example(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     before anything is touched.
     """
     _check(w1, b1, w2, b2, inputs, targets, rates, losses, layout=("updates", "batch", "d"))
-    _by_example(w1.shape[1])(w1, b1, w2, b2, inputs, targets, rates, losses)
+    rows = FEW_ROWS if w1.nbytes > CACHE else ROWS
+    _by_example(w1.shape[1])(w1, b1, w2, b2, inputs, targets, rates, losses, rows)
 
 
 def sgd_by_batch(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
@@ -90,7 +91,10 @@ def _check(w1, b1, w2, b2, inputs, targets, rates, losses, *, layout: tuple[str,
         sizes.update(zip(axes, array.shape, strict=True))
 
 
-ROWS = 64  # rows of the first layer that are updated and then multiplied by the next inputs while still in cache
+# Rows of the first layer that are updated and then multiplied by the next inputs while still in cache. Weights that
+# have to come from memory each time come fastest in order, so then the rows are few.
+ROWS, FEW_ROWS = 64, 8
+CACHE = 4 * 2**20  # bytes of weights
 
 
 @njit(inline="always")
@@ -126,13 +130,13 @@ def _by_example(d: int):
     """
 
     @njit(nogil=True, fastmath=FAST, cache=True)
-    def kernel(w1, b1, w2, b2, inputs, targets, rates, losses):
+    def kernel(w1, b1, w2, b2, inputs, targets, rates, losses, rows):
         updates, batch, _ = inputs.shape
         classes, width = w2.shape
         hidden = np.empty((batch, width), np.float32)
         back = np.empty((classes, batch), np.float32)  # logits, then the gradient with respect to them
         moves = np.empty((batch, width), np.float32)  # rate times the gradient of the pre-activations
-        active = np.empty(ROWS, np.int64)
+        active = np.empty(rows, np.int64)
         for b in range(batch):
             _multiply(w1, 0, width, inputs[0, b], hidden[b], d)
         for t in range(updates):
@@ -164,8 +168,8 @@ def _by_example(d: int):
                     for u in range(width):
                         weight[u] -= error * h[u]
             following = min(t + 1, updates - 1)
-            for first in range(0, width, ROWS):
-                last = min(first + ROWS, width)
+            for first in range(0, width, rows):
+                last = min(first + rows, width)
                 for b in range(batch):
                     h, move, x = hidden[b], moves[b], inputs[t, b]
                     count = 0
