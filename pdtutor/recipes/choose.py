@@ -10,22 +10,19 @@ import pandas as pd
 from pdtutor import plots
 from pdtutor.choose import checkpoint_table, choose_step
 from pdtutor.evaluate import held_out
-from pdtutor.optim import AdamW
 from pdtutor.recipes.outcome import Outcome, Recipe
-from pdtutor.recipes.parity import ParityStudents, ParityTeacher
+from pdtutor.recipes.parity import (
+    PAPER_STUDENTS,
+    PAPER_TEACHER,
+    AdamTeacher,
+    ParityStudents,
+    ParityTeacher,
+    evenly_spaced,
+)
 from pdtutor.trajectory import Trajectory
 
 RULES = ("agreement", "loss", "steepest", "movement", "correlation")
 INPUT_SEED = 1  # the rules see other held-out inputs than the evaluations
-
-
-@dataclass(frozen=True)
-class AdamTeacher(ParityTeacher):
-    """A teacher that Adam trains, and so its students."""
-
-    def optimizer(self, **settings) -> AdamW:
-        """Return Adam, which is AdamW at its default of no weight decay."""
-        return AdamW(**settings)
 
 
 @dataclass(frozen=True)
@@ -67,9 +64,7 @@ class Setting(ParityStudents):
 
     def candidates(self, teacher: Trajectory, chosen: set[int]) -> list[int]:
         """Return the first checkpoints to try: evenly spaced ones, what the rules chose, and the final one."""
-        saved = [step for step in teacher.steps if 0 < step < teacher.final]
-        stride = max(1, len(saved) // self.checkpoints)
-        return sorted({*saved[stride - 1 :: stride], *chosen, teacher.final})
+        return sorted({*evenly_spaced(teacher, self.checkpoints), *chosen, teacher.final})
 
     def sweep(self, teacher: Trajectory, steps: list[int], **options) -> pd.DataFrame:
         """Return one row per first checkpoint and student, all of one teacher and side by side."""
@@ -152,10 +147,11 @@ def regrets(history: pd.DataFrame, students: pd.DataFrame) -> pd.DataFrame:
     for (setting, seed), of_teacher in capped.groupby(["setting", "seed"], sort=False):
         teacher = history[(history["setting"] == setting) & (history["seed"] == seed)]
         tried = of_teacher.groupby("checkpoint").agg(steps=("steps", "mean"), learned=("reached", "mean"))
+        chosen_by = choices(teacher)
         ranked, final = tried["steps"].sort_values(kind="stable"), int(tried.index.max())
         chosen = {
             "best": int(ranked.index[0]),
-            **{rule: choices(teacher).get(rule) for rule in RULES},
+            **{rule: chosen_by.get(rule) for rule in RULES},
             "median": int(ranked.index[len(ranked) // 2]),
             "one-shot": final,
         }
@@ -193,7 +189,6 @@ def summary(by_seed: pd.DataFrame) -> pd.DataFrame:
 
 _SMOKE = ParityTeacher(d=10, k=3, width=64, steps=600, save_every=20, eval_examples=512, probe_examples=1024)
 _ADAM = {"d": 30, "k": 5, "width": 500, "lr": 1e-3, "batch_size": 128, "steps": 3000, "save_every": 25}
-_PAPER = ParityTeacher(d=100, width=50_000, lr=5e-3, batch_size=1, steps=20_000_000, save_every=100_000)
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "parity-choose-checkpoint": {
@@ -223,19 +218,6 @@ RECIPES: dict[str, dict[str, Recipe]] = {
                 AdamSetting(AdamTeacher(**_ADAM), width=50, lr=1e-3, steps=3000, first=900, eval_every=50),
             )
         ),
-        "paper": ParityChooseCheckpoint(
-            (
-                Setting(
-                    _PAPER,
-                    lr=1e-2,
-                    decay="cosine",
-                    warmup=0.06,
-                    steps=20_000_000,
-                    eval_every=100_000,
-                    first=1_000_000,
-                    students=1,
-                ),
-            )
-        ),
+        "paper": ParityChooseCheckpoint((Setting(ParityTeacher(**PAPER_TEACHER), **PAPER_STUDENTS, students=1),)),
     }
 }

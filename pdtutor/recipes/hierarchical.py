@@ -12,7 +12,7 @@ from pdtutor.compare import Comparison, results, spread
 from pdtutor.models import MLP
 from pdtutor.probes import correlation_levels, node_correlations, node_steps, over, peak_step, peak_steps
 from pdtutor.recipes.outcome import Outcome
-from pdtutor.recipes.parity import ParityProgressive, ParityTeacher
+from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityProgressive, ParityTeacher
 from pdtutor.tasks import HierarchicalParity
 from pdtutor.trajectory import Trajectory
 
@@ -120,9 +120,7 @@ _SMOKE = HierarchicalTeacher(
     d=12, k=2, depth=2, width=64, lr=0.1, steps=600, save_every=50, eval_examples=512, probe_examples=1024
 )
 # 8 labels and k = 5 are the paper's; sizes, rates and lengths are our guess, taken over from its sparse parity.
-_PAPER = HierarchicalTeacher(
-    d=100, k=5, width=50_000, lr=5e-3, batch_size=1, steps=20_000_000, save_every=100_000
-)
+_PAPER = HierarchicalTeacher(**PAPER_TEACHER | {"k": 5})
 
 RECIPES = {
     "hierarchical-teacher": {"smoke": _SMOKE, "laptop": HierarchicalTeacher(), "paper": _PAPER},
@@ -131,16 +129,6 @@ RECIPES = {
             _SMOKE, lr=0.1, steps=600, width=32, eval_every=50, interval=100, first=100, probe_every=100
         ),
         "laptop": HierarchicalProgressive(),
-        "paper": HierarchicalProgressive(
-            _PAPER,
-            lr=1e-2,
-            decay="cosine",
-            warmup=0.06,
-            steps=20_000_000,
-            eval_every=100_000,
-            interval=100_000,
-            first=1_000_000,
-            probe_every=100_000,
-        ),
+        "paper": HierarchicalProgressive(_PAPER, **PAPER_STUDENTS, probe_every=100_000),
     },
 }

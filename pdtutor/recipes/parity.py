@@ -90,6 +90,15 @@ class ParityTeacher:
 
 
 @dataclass(frozen=True)
+class AdamTeacher(ParityTeacher):
+    """A teacher that Adam trains, and so its students."""
+
+    def optimizer(self, **settings) -> AdamW:
+        """Return Adam, which is AdamW at its default of no weight decay."""
+        return AdamW(**settings)
+
+
+@dataclass(frozen=True)
 class ParityStudents:
     """What the experiments with students share: the teacher, the student and its optimizer.
 
@@ -185,9 +194,7 @@ class ParityWhichCheckpoint(ParityStudents):
 
     def by_checkpoint(self, teacher: Trajectory, **options) -> pd.DataFrame:
         """Return the history of the students of one teacher, side by side, with a leading column `checkpoint`."""
-        saved = [step for step in teacher.steps if 0 < step < teacher.final]
-        stride = max(1, len(saved) // self.checkpoints)
-        methods = {str(step): self.two_shot(teacher, step) for step in saved[stride - 1 :: stride]}
+        methods = {str(step): self.two_shot(teacher, step) for step in evenly_spaced(teacher, self.checkpoints)}
         compared = self.compare(methods, seeds=teacher.seeds, until=None, **options)
         return compared.history.rename(columns={"method": "checkpoint"}).astype({"checkpoint": int})
 
@@ -242,11 +249,23 @@ class ParitySampleComplexity:
         return Outcome({"results": pd.DataFrame(rows), "history": history}, plots.samples_figure(history))
 
 
+def evenly_spaced(teacher: Trajectory, count: int) -> list[int]:
+    """Return the steps of about so many evenly spaced checkpoints between the untrained and the final one."""
+    saved = [step for step in teacher.steps if 0 < step < teacher.final]
+    stride = max(1, len(saved) // count)
+    return saved[stride - 1 :: stride]
+
+
 _SMOKE = {"d": 10, "k": 3, "width": 64, "steps": 600, "save_every": 50, "eval_examples": 512, "probe_examples": 1024}
 _SMOKE_TEACHER = ParityTeacher(**_SMOKE)
-_PAPER_TEACHER = ParityTeacher(
-    d=100, width=50_000, lr=5e-3, batch_size=1, steps=20_000_000, save_every=100_000
-)
+# E1 as the paper has it, for teachers and for students; other recipes at paper scale take it over.
+PAPER_TEACHER = {
+    "d": 100, "width": 50_000, "lr": 5e-3, "batch_size": 1, "steps": 20_000_000, "save_every": 100_000
+}  # fmt: skip
+PAPER_STUDENTS = {
+    "lr": 1e-2, "decay": "cosine", "warmup": 0.06, "steps": 20_000_000, "eval_every": 100_000, "interval": 100_000,
+    "first": 1_000_000,
+}  # fmt: skip
 
 
 def _students(kind: type[ParityStudents], **laptop) -> dict[str, ParityStudents]:
@@ -256,16 +275,7 @@ def _students(kind: type[ParityStudents], **laptop) -> dict[str, ParityStudents]
             _SMOKE_TEACHER, steps=600, width=32, eval_every=50, interval=100, first=100, **_if_has(kind, checkpoints=3)
         ),
         "laptop": kind(**laptop),
-        "paper": kind(
-            _PAPER_TEACHER,
-            lr=1e-2,
-            decay="cosine",
-            warmup=0.06,
-            steps=20_000_000,
-            eval_every=100_000,
-            interval=100_000,
-            first=1_000_000,
-        ),
+        "paper": kind(ParityTeacher(**PAPER_TEACHER), **PAPER_STUDENTS),
     }
 
 
@@ -281,7 +291,7 @@ RECIPES = {
         "laptop": ParitySampleComplexity(),
         "paper": ParitySampleComplexity(dims=(15, 21, 31, 43, 63, 91), max_samples=2**32),
     },
-    "parity-teacher": {"smoke": _SMOKE_TEACHER, "laptop": ParityTeacher(), "paper": _PAPER_TEACHER},
+    "parity-teacher": {"smoke": _SMOKE_TEACHER, "laptop": ParityTeacher(), "paper": ParityTeacher(**PAPER_TEACHER)},
     "parity-progressive": _students(ParityProgressive),
     "parity-which-checkpoint": _students(ParityWhichCheckpoint),
     "parity-temperature": _students(ParityTemperature),

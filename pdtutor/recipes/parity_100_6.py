@@ -9,7 +9,7 @@ from pdtutor import plots
 from pdtutor.compare import results, spread
 from pdtutor.probes import peak_steps
 from pdtutor.recipes.outcome import Outcome
-from pdtutor.recipes.parity import ParityStudents, ParityTeacher
+from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityStudents, ParityTeacher
 from pdtutor.reference import paper
 from pdtutor.schedule import one_shot, progressive
 from pdtutor.supervision import Labels
@@ -149,8 +149,7 @@ RECIPES = {
         ),
         "laptop": ParityHundred(),
         "paper": ParityHundred(
-            replace(TEACHER, width=50_000, lr=5e-3, steps=20_000_000), decay="cosine", warmup=0.06,
-            steps=20_000_000, label_steps=20_000_000, two_shot_steps=20_000_000,
+            ParityTeacher(**PAPER_TEACHER), **PAPER_STUDENTS, label_steps=20_000_000, two_shot_steps=20_000_000
         ),
     },
     "parity-teacher-width": {

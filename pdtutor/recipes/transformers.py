@@ -3,14 +3,13 @@
 from dataclasses import dataclass, field
 
 from pdtutor.models import Transformer
-from pdtutor.optim import AdamW
 from pdtutor.recipes.outcome import Recipe
-from pdtutor.recipes.parity import ParityProgressive, ParityTeacher
+from pdtutor.recipes.parity import AdamTeacher, ParityProgressive
 from pdtutor.tasks import SparseParity
 
 
 @dataclass(frozen=True)
-class TransformerTeacher(ParityTeacher):
+class TransformerTeacher(AdamTeacher):
     """E2, the teacher: a Transformer learns sparse parity, and its degree-1 correlations spike at the transition."""
 
     d: int = 20  # coordinates, which is the length of the sequence
@@ -49,10 +48,6 @@ class TransformerTeacher(ParityTeacher):
             init_std=self.init_std,
             seed=seeds,
         )
-
-    def optimizer(self, **settings) -> AdamW:
-        """Return Adam, which is AdamW at its default of no weight decay."""
-        return AdamW(**settings)
 
 
 @dataclass(frozen=True)
