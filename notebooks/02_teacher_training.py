@@ -318,7 +318,7 @@ with tempfile.TemporaryDirectory() as copy:
 # %% [markdown]
 # ## 6 The paper's own problem
 #
-# The paper's problem is (100, 6) at batch 1. Its teacher needs 10 million updates until something happens. In plain PyTorch a network of width 1000 makes about two thousand such updates per second; the compiled kernel behind `train` makes a hundred thousand on one core (`pdtutor/kernels.py`; `make bench` measures both). So a laptop can do it, if not while you wait: the recipe `parity-100-6` has all of the paper's numbers but the teacher's width (1000) and learning rate ($10^{-2}$, twice the paper's), and `data/runs/parity-100-6` is what it left after four seeds.
+# The paper's problem is (100, 6) at batch 1. Its teacher needs 10 million updates until something happens. In plain PyTorch a network of width 1000 makes about three thousand such updates per second; the compiled kernel behind `train` makes a hundred thousand on one core (`pdtutor/kernels.py`; `make bench` measures both). So a laptop can do it, if not while you wait: the recipe `parity-100-6` has all of the paper's numbers but the teacher's width (1000) and learning rate ($10^{-2}$, twice the paper's), and `data/runs/parity-100-6` is what it left after four seeds.
 
 # %%
 from pdtutor.reference import data_path, paper
@@ -355,7 +355,7 @@ plt.show()
 # %% [markdown]
 # Left: ours, and crosses for the paper's teacher 📄, read off its figure. Right: the correlations of the teachers that learned, laid over each other at their peaks (mean and range over coordinates and seeds).
 #
-# When a teacher jumps is a matter of luck, more so than at (30, 6): two of ours do at 15 million updates, one at 28, and one is still at chance after 30. The paper's teacher is fifty times wider. Width buys reliability: among more units there are more that start out, by chance, a little in favour of the support.
+# When a teacher jumps is a matter of luck, more so than at (30, 6): two of ours do at 15 million updates, one at 28, and one is still at chance after 30. The paper's teacher is fifty times wider. Below we will see what width has to do with it.
 
 # %%
 full_accuracy = {

@@ -415,7 +415,7 @@ print("C₁ early or late: no student learns:", bool(np.isinf(full_steps[["(2,T)
 # %% [markdown]
 # Crosses are the paper's numbers 📄, read off its figures; lines are ours, one per seed. (One of the four teachers had not learned after 30 million updates. Its student learns from another teacher.)
 #
-# - **Left** (logarithmic): progressive students jump when their teacher does, as in the paper. Three of four one-shot students are at chance to their end, 30 million updates. Labels work in the end, after 11 to 130 million updates: with labels, and so with one-shot, *when* is a matter of luck, and one student of each was lucky early. The paper reports the same of its labels: 0.66 on average at 20 million, with a very large variance.
+# - **Left** (logarithmic): progressive students jump when their teacher does, as in the paper. Three of four one-shot students are at chance to their end, 30 million updates. Labels work in the end, after 11 to 130 million updates: with labels, and so with one-shot, *when* is a matter of luck, and the same student was lucky early with both. The paper reports the same of its labels: 0.66 on average at 20 million, with a very large variance.
 # - **Middle**: the six hidden coordinates, two million updates around the teachers' spikes. It lasts for a few hundred thousand updates.
 # - **Right**: the paper's own experiment at the paper's own size, and $T$ is a million updates there and here. With $C_1$ at the spike the student jumps in the first hundred thousand updates, waits on a plateau until the teacher changes, and then solves the task at once. With $C_1$ half a million updates too early, or a little more too late, there is nothing.
 #
