@@ -427,7 +427,7 @@ jumps = again.history[again.history.accuracy >= 0.95].groupby("copy")["step"].mi
 print("at least two of three jump within 4 million updates:", len(jumps) >= 2)
 
 # %% [markdown]
-# They jump at about the same time. (When exactly depends on the examples and, on other processors, on the last digit of a sum.) So the plateau isn't idle, and the jump isn't luck: the weights carry it long before accuracy shows it (*hidden progress*, Barak et al. 2022). What they carry is the subject of lesson 1: weights of the hidden coordinates grow a little, on average, at every update.
+# They jump at about the same time. (When exactly depends on the examples and, on other processors, on the last digit of a sum.) So the plateau isn't idle, and the jump isn't luck alone: the weights carry it long before accuracy shows it (*hidden progress*, Barak et al. 2022). What they carry is the subject of lesson 1: weights of the hidden coordinates grow a little, on average, at every update.
 #
 # ### Width
 #
