@@ -1,4 +1,4 @@
-"""How to run a stretch of updates: autograd, which is general, or compiled kernels for small MLPs under SGD.
+"""How to run a stretch of updates: autograd, which is general, or a compiled kernel for small MLPs under SGD.
 
 Autograd's updates recorded for a GPU are in `pdtutor.captured`.
 """
@@ -8,16 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor, nn
 
-from pdtutor.kernels import sgd_by_batch, sgd_by_example
+from pdtutor.kernels import sgd
 from pdtutor.models import MLP
 from pdtutor.optim import SGD, AdamWState, SGDState
 from pdtutor.teaching import Targets
 from pdtutor.validate import one_of
 
-# Measured on a 2-core CPU: up to the first batch size a kernel beats autograd, up to the second it is the one that
-# works example by example.
-KERNEL_BATCH = 64
-EXAMPLE_BATCH = 4
+KERNEL_BATCH = 512  # measured on a 2-core CPU: up to this batch size, at least, the kernel beats autograd
 
 
 def choose_engine(engine: str, model: nn.Module, optimizer, batch_size: int, *, linear: bool) -> str:
@@ -87,13 +84,9 @@ def kernel_updates(model: MLP, inputs: Tensor, index: Tensor, targets: Targets, 
     first, second = model.layers
     losses = torch.empty(len(model.seeds), len(rates))
 
-    by_example = inputs.shape[2] <= EXAMPLE_BATCH
-    sgd = sgd_by_example if by_example else sgd_by_batch
-    rows = (inputs if by_example else inputs.transpose(2, 3)).contiguous()
-
     def run(copy: int) -> None:
         weights = [t.detach()[copy].numpy() for t in (first.weight, first.bias, second.weight, second.bias)]
-        examples, q = rows[index[copy]].numpy(), targets.soft[copy].contiguous().numpy()
+        examples, q = (t.contiguous().numpy() for t in (inputs[index[copy]], targets.soft[copy]))
         sgd(*weights, examples, q, rates[:, copy].contiguous().numpy(), losses[copy].numpy())
 
     copies = range(len(model.seeds))

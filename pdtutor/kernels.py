@@ -1,10 +1,13 @@
-"""SGD on a one-hidden-layer ReLU network as compiled loops: forward, backward and update fused.
+"""SGD on a one-hidden-layer ReLU network as one compiled loop: forward, backward and update fused.
 
 At these sizes a training step is a few thousand multiplications, and autograd's bookkeeping costs many times more than
-they do. The plain twin of both kernels is the autograd path of `train`; tests hold them together.
+they do. The plain twin is the autograd path of `train`; tests hold the two together.
 
-Two layouts of the same arithmetic: `sgd_by_example` vectorises over the inputs of one example and touches only its
-active units on the way back, which suits batches of a few; `sgd_by_batch` vectorises over the examples of a batch.
+With small batches the first layer is what takes time: every update reads and writes all of it. But an update adds to
+it only multiples of the update's own inputs, so that what W_t does to an input x follows from the W_0 of some updates
+before: W_t x = W_0 x − Σ_{s<t} move_s (x_s · x), where move_s is the learning rate times the gradient of the
+pre-activations at input x_s. So a few updates share one product with W_0 and one write, and correct each
+other's pre-activations, exactly, by their inputs' scalar products.
 """
 
 from functools import lru_cache
@@ -14,6 +17,10 @@ from numba import njit
 
 # Everything that lets sums be vectorised, but NaN and infinities keep their meaning: a diverging run must show.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
+
+# Measured: examples of small batches that share one pass over the first layer, and units of a block of it, which stays
+# in cache for that pass.
+EXAMPLES, UNITS = 16, 128
 
 
 @njit(nogil=True, fastmath=FAST, cache=True)
@@ -42,7 +49,7 @@ def soft_cross_entropy(logits, targets):
     return loss
 
 
-def sgd_by_example(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
+def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     """Run one SGD update per element of `rates`, in place.
 
     Args:
@@ -56,25 +63,20 @@ def sgd_by_example(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     Raises TypeError for what is not a float32 array in C order, and ValueError for shapes that don't fit together,
     before anything is touched.
     """
-    _check(w1, b1, w2, b2, inputs, targets, rates, losses, layout=("updates", "batch", "d"))
-    rows = FEW_ROWS if w1.nbytes > CACHE else ROWS
-    _by_example(w1.shape[1])(w1, b1, w2, b2, inputs, targets, rates, losses, rows)
+    _check(w1, b1, w2, b2, inputs, targets, rates, losses)
+    width, d = w1.shape
+    units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, and whole vectors of 8
+    _sgd(d, units)(w1, b1, w2, b2, inputs, targets, rates, losses, max(1, EXAMPLES // inputs.shape[1]))
 
 
-def sgd_by_batch(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
-    """Do the same as `sgd_by_example` with inputs as (updates, d, batch)."""
-    _check(w1, b1, w2, b2, inputs, targets, rates, losses, layout=("updates", "d", "batch"))
-    _by_batch(w1, b1, w2, b2, inputs, targets, rates, losses)
-
-
-def _check(w1, b1, w2, b2, inputs, targets, rates, losses, *, layout: tuple[str, ...]) -> None:
+def _check(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     """Raise TypeError or ValueError naming the first array that compiled code must not be given."""
     expected = {
         "w1": (w1, ("width", "d")),
         "b1": (b1, ("width",)),
         "w2": (w2, ("classes", "width")),
         "b2": (b2, ("classes",)),
-        "inputs": (inputs, layout),
+        "inputs": (inputs, ("updates", "batch", "d")),
         "targets": (targets, ("updates", "batch", "classes")),
         "rates": (rates, ("updates",)),
         "losses": (losses, ("updates",)),
@@ -91,148 +93,124 @@ def _check(w1, b1, w2, b2, inputs, targets, rates, losses, *, layout: tuple[str,
         sizes.update(zip(axes, array.shape, strict=True))
 
 
-# Rows of the first layer that are updated and then multiplied by the next inputs while still in cache. Weights that
-# have to come from memory each time come fastest in order, so then the rows are few.
-ROWS, FEW_ROWS = 64, 8
-CACHE = 4 * 2**20  # bytes of weights
+@njit(inline="always")
+def _multiply(block, x, out, d, units):
+    """Write x @ block into out: (examples, d), (d, units) → (examples, units)."""
+    for e in range(0, len(x), 2):
+        xa, xb, ya, yb = x[e], x[e + 1], out[e], out[e + 1]
+        for u in range(units):
+            ya[u] = yb[u] = np.float32(0.0)
+        for j in range(0, d - 3, 4):  # few passes over ya and yb
+            row0, row1, row2, row3 = block[j], block[j + 1], block[j + 2], block[j + 3]
+            a0, a1, a2, a3 = xa[j], xa[j + 1], xa[j + 2], xa[j + 3]
+            b0, b1, b2, b3 = xb[j], xb[j + 1], xb[j + 2], xb[j + 3]
+            for u in range(units):
+                ya[u] += a0 * row0[u] + a1 * row1[u] + a2 * row2[u] + a3 * row3[u]
+                yb[u] += b0 * row0[u] + b1 * row1[u] + b2 * row2[u] + b3 * row3[u]
+        for j in range(d // 4 * 4, d):
+            row, a, b = block[j], xa[j], xb[j]
+            for u in range(units):
+                ya[u] += a * row[u]
+                yb[u] += b * row[u]
 
 
 @njit(inline="always")
-def _multiply(w1, first, last, x, out, d):
-    """Write w1[first:last] @ x into out[first:last], four rows at a time, which share the loads of x."""
-    u = first
-    while u + 4 <= last:
-        row0, row1, row2, row3 = w1[u], w1[u + 1], w1[u + 2], w1[u + 3]
-        sum0 = sum1 = sum2 = sum3 = np.float32(0.0)
+def _move(block, x, moves, d, units):
+    """Subtract xᵀ @ moves from block."""
+    for e in range(0, len(x), 4):
+        x0, x1, x2, x3 = x[e], x[e + 1], x[e + 2], x[e + 3]
+        m0, m1, m2, m3 = moves[e], moves[e + 1], moves[e + 2], moves[e + 3]
         for j in range(d):
-            xj = x[j]
-            sum0 += row0[j] * xj
-            sum1 += row1[j] * xj
-            sum2 += row2[j] * xj
-            sum3 += row3[j] * xj
-        out[u], out[u + 1], out[u + 2], out[u + 3] = sum0, sum1, sum2, sum3
-        u += 4
-    while u < last:
-        row = w1[u]
-        total = np.float32(0.0)
-        for j in range(d):
-            total += row[j] * x[j]
-        out[u] = total
-        u += 1
+            row, a, b, c, f = block[j], x0[j], x1[j], x2[j], x3[j]
+            for u in range(units):
+                row[u] -= a * m0[u] + b * m1[u] + c * m2[u] + f * m3[u]
 
 
 @lru_cache
-def _by_example(d: int):
-    """Return the kernel compiled for this number of inputs: constant trip counts are worth a fifth of its speed.
+def _sgd(d: int, units: int):
+    """Return the kernel compiled for these sizes: with constant trip counts it is several times faster.
 
-    Each block of rows is read once per update: as soon as it has moved, it meets the inputs of the next one. (`d` is
-    all that the closure holds: numba's cache on disk looks a kernel up by it.)
+    (They are all that the closure holds: numba's cache on disk looks a kernel up by them.)
     """
 
     @njit(nogil=True, fastmath=FAST, cache=True)
-    def kernel(w1, b1, w2, b2, inputs, targets, rates, losses, rows):
+    def kernel(w1, b1, w2, b2, inputs, targets, rates, losses, together):
         updates, batch, _ = inputs.shape
         classes, width = w2.shape
-        hidden = np.empty((batch, width), np.float32)
+        blocks = -(-width // units)
+        padded = blocks * units  # by units of weight 0, which never become active
+        # Copies, vectorised over units; the compiler knows of arrays made here that they don't overlap.
+        first = np.zeros((blocks, d, units), np.float32)
+        bias, second = np.zeros(padded, np.float32), np.zeros((classes, padded), np.float32)
+        for u in range(width):
+            for j in range(d):
+                first[u // units, j, u % units] = w1[u, j]
+        bias[:width], second[:, :width] = b1, w2
+        examples = (together * batch + 3) // 4 * 4  # those beyond the last update keep moves of 0
+        x, earlier_x = np.zeros((examples, d), np.float32), np.zeros((examples, d), np.float32)
+        hidden = np.zeros((examples, padded), np.float32)
+        moves = np.zeros((examples, padded), np.float32)  # rate times the gradient of the pre-activations
+        products = np.zeros((examples, examples), np.float32)  # 1 + x_e · x_s, s of an earlier update
         back = np.empty((classes, batch), np.float32)  # logits, then the gradient with respect to them
-        moves = np.empty((batch, width), np.float32)  # rate times the gradient of the pre-activations
-        active = np.empty(rows, np.int64)
-        for b in range(batch):
-            _multiply(w1, 0, width, inputs[0, b], hidden[b], d)
-        for t in range(updates):
-            rate = rates[t]
-            for b in range(batch):
-                h, move = hidden[b], moves[b]
-                for u in range(width):
-                    total = h[u] + b1[u]
-                    h[u] = total if total > 0 else np.float32(0.0) * total  # 0·NaN = NaN must not pass for inactive
-                    move[u] = np.float32(0.0)
-                for c in range(classes):
-                    weight = w2[c]
-                    total = np.float32(0.0)
-                    for u in range(width):
-                        total += weight[u] * h[u]
-                    back[c, b] = total + b2[c]
-            losses[t] = soft_cross_entropy(back, targets[t])
-            for b in range(batch):  # w2 as it was before this update
-                move = moves[b]
-                for c in range(classes):
-                    weight, error = w2[c], rate * back[c, b]
-                    for u in range(width):
-                        move[u] += error * weight[u]
-            for b in range(batch):
-                h = hidden[b]
-                for c in range(classes):
-                    weight, error = w2[c], rate * back[c, b]
-                    b2[c] -= error
-                    for u in range(width):
-                        weight[u] -= error * h[u]
-            following = min(t + 1, updates - 1)
-            for first in range(0, width, rows):
-                last = min(first + rows, width)
+        for start in range(0, updates, together):
+            stop = min(start + together, updates)
+            for t in range(start, stop):
                 for b in range(batch):
-                    h, move, x = hidden[b], moves[b], inputs[t, b]
-                    count = 0
-                    for u in range(first, last):  # without a branch: which units are active is not predictable
-                        active[count] = u
-                        count += h[u] > 0
-                    for i in range(count):
-                        u = active[i]
-                        row, step = w1[u], move[u]
-                        b1[u] -= step
-                        for j in range(d):
-                            row[j] -= step * x[j]
+                    x[(t - start) * batch + b] = inputs[t, b]
+            for e in range(batch, (stop - start) * batch):
+                for s in range(e // batch * batch):
+                    total = np.float32(1.0)
+                    for j in range(d):
+                        total += x[e, j] * x[s, j]
+                    products[e, s] = total
+            for k in range(blocks):
+                _move(first[k], earlier_x, moves[:, k * units : (k + 1) * units], d, units)
+                _multiply(first[k], x, hidden[:, k * units : (k + 1) * units], d, units)
+            moves[:] = np.float32(0.0)
+            for t in range(start, stop):
+                rate, now = rates[t], (t - start) * batch
                 for b in range(batch):
-                    _multiply(w1, first, last, inputs[following, b], hidden[b], d)
+                    h, product = hidden[now + b], products[now + b]
+                    for s in range(0, now, 4):
+                        p0, p1, p2, p3 = product[s], product[s + 1], product[s + 2], product[s + 3]
+                        m0, m1, m2, m3 = moves[s], moves[s + 1], moves[s + 2], moves[s + 3]
+                        for u in range(padded):
+                            h[u] -= p0 * m0[u] + p1 * m1[u] + p2 * m2[u] + p3 * m3[u]
+                    for u in range(padded):
+                        total = h[u] + bias[u]
+                        h[u] = total if total > 0 else np.float32(0.0) * total  # 0·NaN = NaN, not inactive
+                    for c in range(classes):
+                        weight = second[c]
+                        total = np.float32(0.0)
+                        for u in range(padded):
+                            total += weight[u] * h[u]
+                        back[c, b] = total + b2[c]
+                losses[t] = soft_cross_entropy(back, targets[t])
+                for b in range(batch):  # the read-out as it was before this update
+                    h, m = hidden[now + b], moves[now + b]
+                    for c in range(classes):
+                        weight, error = second[c], rate * back[c, b]
+                        for u in range(padded):
+                            m[u] += error * weight[u]
+                    for u in range(padded):
+                        m[u] = m[u] if h[u] > 0 else np.float32(0.0) * h[u]
+                for b in range(batch):
+                    h = hidden[now + b]
+                    for c in range(classes):
+                        weight, error = second[c], rate * back[c, b]
+                        b2[c] -= error
+                        for u in range(padded):
+                            weight[u] -= error * h[u]
+            for e in range(examples):
+                m = moves[e]
+                for u in range(padded):
+                    bias[u] -= m[u]
+            x, earlier_x = earlier_x, x
+        for k in range(blocks):
+            _move(first[k], earlier_x, moves[:, k * units : (k + 1) * units], d, units)
+        for u in range(width):
+            for j in range(d):
+                w1[u, j] = first[u // units, j, u % units]
+        b1[:], w2[:] = bias[:width], second[:, :width]
 
     return kernel
-
-
-@njit(nogil=True, fastmath=FAST, cache=True)
-def _by_batch(w1, b1, w2, b2, inputs, targets, rates, losses):
-    _, d, batch = inputs.shape
-    classes, width = w2.shape
-    hidden = np.empty((width, batch), np.float32)
-    back = np.empty((classes, batch), np.float32)  # logits, then the gradient with respect to them
-    gradient = np.empty(batch, np.float32)  # of one unit's pre-activation
-    for t in range(len(rates)):
-        rate, x = rates[t], inputs[t]
-        for c in range(classes):
-            back[c] = b2[c]
-        for u in range(width):
-            h = hidden[u]
-            h[:] = b1[u]
-            for j in range(d):
-                weight, xj = w1[u, j], x[j]
-                for b in range(batch):
-                    h[b] += weight * xj[b]
-            for b in range(batch):
-                h[b] = h[b] if h[b] > 0 else np.float32(0.0) * h[b]  # 0·NaN = NaN must not pass for inactive
-            for c in range(classes):
-                weight, logits = w2[c, u], back[c]
-                for b in range(batch):
-                    logits[b] += weight * h[b]
-        losses[t] = soft_cross_entropy(back, targets[t])
-        for u in range(width):
-            h = hidden[u]
-            gradient[:] = np.float32(0.0)
-            for c in range(classes):
-                weight, error = w2[c, u], back[c]
-                total = np.float32(0.0)
-                for b in range(batch):
-                    gradient[b] += error[b] * weight
-                    total += error[b] * h[b]
-                w2[c, u] -= rate * total
-            total = np.float32(0.0)
-            for b in range(batch):
-                gradient[b] = gradient[b] if h[b] > 0 else np.float32(0.0)
-                total += gradient[b]
-            b1[u] -= rate * total
-            for j in range(d):
-                xj = x[j]
-                total = np.float32(0.0)
-                for b in range(batch):
-                    total += gradient[b] * xj[b]
-                w1[u, j] -= rate * total
-        for c in range(classes):
-            b2[c] -= rate * back[c].sum()

@@ -115,14 +115,14 @@ def distillation_loss(
     return mean_labelled(alpha * cross_entropy(student_logits, labels) + (1 - alpha) * distilled, labels)
 
 
-def soft_targets(labels: Tensor, teacher_log_p: Tensor | None, alpha: float | Tensor, *, classes: int) -> Tensor:
+def soft_targets(labels: Tensor, teacher_p: Tensor | None, alpha: Tensor | float, *, classes: int) -> Tensor:
     """Return q = α·onehot(label) + (1−α)·p_T at every position, 0 where the label is IGNORED: (…) → (…, classes).
 
     Without a teacher, q = α·onehot(label). CE and forward KL are both linear in their target, so −Σ q log p_S has the
     gradient of the whole loss; this is what lets copies with different supervisions share one pass.
     """
     scored = labels != IGNORED
-    mixed = alpha * torch.nn.functional.one_hot(labels.where(scored, 0), classes).to(torch.float32)
-    if teacher_log_p is not None:
-        mixed = mixed + (1 - alpha) * teacher_log_p.exp()
+    mixed = 0.0 if teacher_p is None else (1 - alpha) * teacher_p
+    if teacher_p is None or torch.as_tensor(alpha).any():  # most runs give the labels no weight at all
+        mixed = mixed + alpha * torch.nn.functional.one_hot(labels.where(scored, 0), classes)
     return mixed * scored.unsqueeze(-1)

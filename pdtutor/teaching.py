@@ -94,10 +94,12 @@ class Teachers:
         scored = labels != IGNORED
         per_update = labels.dim() - 2  # axes over which an update's mean runs
         weights = scored / scored.flatten(2).sum(2).view(*labels.shape[:2], *[1] * per_update)
-        soft = soft_targets(labels, None, 1.0, classes=classes)  # right for labels; the taught are overwritten below
+        soft = torch.empty(*labels.shape, classes, device=labels.device)
         constant = torch.zeros(labels.shape[:2], device=labels.device)
         others = []
         logits = self._logits(inputs, index, start, classes)
+        if untaught := [copy for copy in range(len(labels)) if copy not in logits]:
+            soft[untaught] = soft_targets(labels[untaught], None, 1.0, classes=classes)
         # all copies with the same top_k and divergence at once: a few large operations instead of many small ones
         groups: dict[tuple, list[int]] = {}
         for copy in logits:
@@ -109,8 +111,8 @@ class Teachers:
             log_p = teacher_log_probabilities(torch.stack([logits[c] for c in group]), temperature, top_k=top_k)
             share = (1 - alpha.squeeze(-1)) * weights[group]  # of D(teacher, student) in the loss
             if kind == "forward_kl":
-                soft[group] = soft_targets(labels[group], log_p, alpha, classes=classes)
                 p = log_p.exp()
+                soft[group] = soft_targets(labels[group], p, alpha, classes=classes)
                 constant[group] = (torch.xlogy(p, p).sum(-1) * share).flatten(2).sum(2)
             else:
                 soft[group] = soft_targets(labels[group], None, alpha, classes=classes)
