@@ -1,9 +1,12 @@
 """How well a model does on held-out examples."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pdtutor.kernels import logits_of_signs
 from pdtutor.losses import cross_entropy, mean_labelled
+from pdtutor.models import MLP
 from pdtutor.seeds import generator
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
@@ -18,11 +21,26 @@ def held_out(task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
     """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …)."""
+    if (logits := _compiled(model, inputs)) is not None:
+        return logits
     was_training = model.training
     model.eval()
     pieces = [model(piece.unsqueeze(0)) for piece in inputs.split(PIECE)]
     model.train(was_training)
     return torch.cat(pieces, dim=1)
+
+
+def _compiled(model: nn.Module, inputs: Tensor) -> Tensor | None:
+    """Return what `logits_of` returns, for an MLP with one hidden layer on sign inputs; None for anything else."""
+    first = next(model.parameters())
+    if not isinstance(model, MLP) or len(model.widths) != 1 or inputs.shape[1:] != (model.d,):
+        return None
+    if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (first, inputs)):
+        return None
+    layers = [parameter.detach() for layer in model.layers for parameter in (layer.weight, layer.bias)]
+    examples = inputs.contiguous().numpy()
+    logits = [logits_of_signs(*(t[copy].numpy() for t in layers), examples) for copy in range(len(model.seeds))]
+    return None if logits[0] is None else torch.from_numpy(np.stack(logits))
 
 
 def evaluate(model: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""SGD on a one-hidden-layer ReLU network as one compiled loop: forward, backward and update fused.
+"""One-hidden-layer ReLU networks, compiled: SGD as one loop of forward, backward and update, and logits of sign inputs.
 
 At these sizes a training step is a few thousand multiplications, and autograd's bookkeeping costs many times more than
 they do. The plain twin is the autograd path of `train`; tests hold the two together.
@@ -21,6 +21,7 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 # Measured: examples of small batches that share one pass over the first layer, and units of a block of it, which stays
 # in cache for that pass.
 EXAMPLES, UNITS = 16, 128
+BITS = 5  # measured: signs that are looked up together
 
 
 @njit(nogil=True, fastmath=FAST, cache=True)
@@ -67,6 +68,16 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     width, d = w1.shape
     units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, and whole vectors of 8
     _sgd(d, units)(w1, b1, w2, b2, inputs, targets, rates, losses, max(1, EXAMPLES // inputs.shape[1]))
+
+
+def logits_of_signs(w1, b1, w2, b2, inputs) -> np.ndarray | None:
+    """Return the network's logits (examples, classes) at inputs (examples, d), or None if not all of them are ±1.
+
+    Weights are as in `sgd`. What a few signs add to a unit takes one of few values: tables of them replace most
+    of the product's multiplications.
+    """
+    codes, signs = _codes(inputs)
+    return _logits_of_codes(w1, b1, w2, b2, codes) if signs else None
 
 
 def _check(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
@@ -117,13 +128,16 @@ def _multiply(block, x, out, d, units):
 @njit(inline="always")
 def _move(block, x, moves, d, units):
     """Subtract xᵀ @ moves from block."""
-    for e in range(0, len(x), 4):
-        x0, x1, x2, x3 = x[e], x[e + 1], x[e + 2], x[e + 3]
+    for e in range(0, len(x), 8):
+        x0, x1, x2, x3, x4, x5, x6, x7 = x[e], x[e + 1], x[e + 2], x[e + 3], x[e + 4], x[e + 5], x[e + 6], x[e + 7]
         m0, m1, m2, m3 = moves[e], moves[e + 1], moves[e + 2], moves[e + 3]
+        m4, m5, m6, m7 = moves[e + 4], moves[e + 5], moves[e + 6], moves[e + 7]
         for j in range(d):
-            row, a, b, c, f = block[j], x0[j], x1[j], x2[j], x3[j]
+            row = block[j]
+            a0, a1, a2, a3, a4, a5, a6, a7 = x0[j], x1[j], x2[j], x3[j], x4[j], x5[j], x6[j], x7[j]
             for u in range(units):
-                row[u] -= a * m0[u] + b * m1[u] + c * m2[u] + f * m3[u]
+                lower = a0 * m0[u] + a1 * m1[u] + a2 * m2[u] + a3 * m3[u]
+                row[u] -= lower + (a4 * m4[u] + a5 * m5[u] + a6 * m6[u] + a7 * m7[u])
 
 
 @lru_cache
@@ -146,7 +160,7 @@ def _sgd(d: int, units: int):
             for j in range(d):
                 first[u // units, j, u % units] = w1[u, j]
         bias[:width], second[:, :width] = b1, w2
-        examples = (together * batch + 3) // 4 * 4  # those beyond the last update keep moves of 0
+        examples = (together * batch + 7) // 8 * 8  # those beyond the last update keep moves of 0
         x, earlier_x = np.zeros((examples, d), np.float32), np.zeros((examples, d), np.float32)
         hidden = np.zeros((examples, padded), np.float32)
         moves = np.zeros((examples, padded), np.float32)  # rate times the gradient of the pre-activations
@@ -214,3 +228,67 @@ def _sgd(d: int, units: int):
         b1[:], w2[:] = bias[:width], second[:, :width]
 
     return kernel
+
+
+@njit(nogil=True, cache=True)
+def _codes(inputs):
+    """Return (examples, ⌈d/BITS⌉) numbers whose bits say which inputs are negative, and whether all inputs are ±1."""
+    examples, d = inputs.shape
+    codes = np.zeros((examples, -(-d // BITS)), np.int64)
+    others = 0
+    for e in range(examples):
+        x = inputs[e]
+        for j in range(d):
+            others += (x[j] != 1) & (x[j] != -1)
+            codes[e, j // BITS] |= np.int64(x[j] < 0) << j % BITS
+    return codes, others == 0
+
+
+@njit(nogil=True, fastmath=FAST, cache=True)
+def _logits_of_codes(w1, b1, w2, b2, codes):
+    width, d = w1.shape
+    classes = len(w2)
+    examples, groups = codes.shape
+    logits = np.empty((examples, classes), np.float32)
+    logits[:] = b2
+    table = np.empty((groups, 1 << BITS, UNITS), np.float32)  # what each code adds to each unit of a block
+    bias, h = np.empty(UNITS, np.float32), np.empty(UNITS, np.float32)
+    second = np.empty((classes, UNITS), np.float32)
+    for start in range(0, width, UNITS):
+        count = min(UNITS, width - start)
+        table[:, 0], bias[:], second[:] = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        bias[:count], second[:, :count] = b1[start : start + count], w2[:, start : start + count]
+        for u in range(count):
+            for j in range(d):
+                table[j // BITS, 0, u] += w1[start + u, j]  # all signs positive
+        for code in range(1, 1 << BITS):
+            rest, place = code & (code - 1), 0  # the code without its lowest bit, and that bit's place
+            while not code >> place & 1:
+                place += 1
+            for g in range(groups):
+                row, without = table[g, code], table[g, rest]
+                row[:] = without
+                if g * BITS + place < d:
+                    for u in range(count):
+                        row[u] -= 2 * w1[start + u, g * BITS + place]
+        for e in range(examples):
+            code = codes[e]
+            h[:] = bias
+            for g in range(0, groups - 3, 4):  # few passes over h
+                row0, row1 = table[g, code[g]], table[g + 1, code[g + 1]]
+                row2, row3 = table[g + 2, code[g + 2]], table[g + 3, code[g + 3]]
+                for u in range(UNITS):
+                    h[u] += (row0[u] + row1[u]) + (row2[u] + row3[u])
+            for g in range(groups // 4 * 4, groups):
+                row0 = table[g, code[g]]
+                for u in range(UNITS):
+                    h[u] += row0[u]
+            for u in range(UNITS):
+                h[u] = h[u] if h[u] > 0 else np.float32(0.0) * h[u]  # 0·NaN = NaN, not inactive
+            for c in range(classes):
+                weight = second[c]
+                total = np.float32(0.0)
+                for u in range(UNITS):
+                    total += weight[u] * h[u]
+                logits[e, c] += total
+    return logits

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pdtutor.kernels import UNITS, sgd
+from pdtutor.evaluate import logits_of
+from pdtutor.kernels import UNITS, logits_of_signs, sgd
+from pdtutor.models import MLP
 
 WIDTH, D, CLASSES = 150, 13, 3  # more units than one block, and neither size a multiple of what is unrolled
 assert WIDTH > UNITS
@@ -104,3 +106,30 @@ def test_inputs_of_another_size_are_refused():
     made["inputs"] = made["inputs"][:, :, :-1].copy()
     with pytest.raises(ValueError, match=r"inputs must have shape \(updates, batch, d = 13\), got \(4, 1, 12\)"):
         sgd(**made)
+
+
+@pytest.mark.parametrize(("width", "d"), [(UNITS, 20), (WIDTH, D), (3, 4), (300, 41)])
+def test_logits_of_signs_are_the_models(width, d):
+    model = MLP(d, width=width, classes=CLASSES, seed=[0, 1])
+    signs = torch.from_numpy(np.random.default_rng(0).choice(np.float32([-1, 1]), (50, d)))
+    with torch.no_grad():
+        expected = model(signs.unsqueeze(0))
+    torch.testing.assert_close(logits_of(model, signs), expected, atol=1e-6, rtol=1e-5)
+    arrays = [parameter.detach()[1].numpy() for parameter in model.parameters()]
+    np.testing.assert_allclose(logits_of_signs(*arrays, signs.numpy()), expected[1], atol=1e-6, rtol=1e-5)
+
+
+def test_logits_of_anything_else_are_the_models_too():
+    model = MLP(D, width=WIDTH)
+    inputs = torch.ones(4, D)
+    inputs[2, 5] = 0.5
+    assert logits_of_signs(*(p.detach()[0].numpy() for p in model.parameters()), inputs.numpy()) is None
+    with torch.no_grad():
+        torch.testing.assert_close(logits_of(model, inputs), model(inputs.unsqueeze(0)))
+
+
+def test_a_unit_that_is_not_a_number_shows_in_the_logits():
+    model = MLP(D, width=WIDTH)
+    with torch.no_grad():
+        model.layers[0].weight[0, 140, 3] = torch.nan
+    assert logits_of(model, torch.ones(4, D)).isnan().all()
