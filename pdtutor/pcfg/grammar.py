@@ -1,0 +1,278 @@
+"""Probabilistic context-free grammars: reading, checking, printing, and their exact length distributions.
+
+A grammar is text, one rule a line:
+
+    # comments and empty lines are skipped
+    tokens: 1 2 3
+    22 -> 21 20 [0.25]
+    22 -> 20 19 [0.75]
+
+The left side of the first rule is the start symbol. Rules of a symbol are equally likely if none of them has a
+probability. The line of tokens is optional: without it, whatever has no rule is a token, and a misspelt symbol passes
+for one.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pdtutor.reference import data_path
+from pdtutor.validate import whole
+
+SHIPPED = ("cfg3b", "cfg3b-32", "cfg3f", "cfg3g", "cfg3h", "cfg3i")
+RULE = re.compile(r"(?P<left>\S+)\s*->\s*(?P<right>.*?)(?:\[\s*(?P<p>\S+)\s*\])?")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """left → right with a probability; `line` is where it stood in the text."""
+
+    left: str
+    right: tuple[str, ...]
+    probability: float
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.left} -> {' '.join(self.right)} [{self.probability:.6g}]"
+
+
+class Grammar:
+    """A probabilistic context-free grammar without empty rules.
+
+    Attributes:
+        rules: in the order of the text.
+        start: the symbol that every sentence is derived from.
+        tokens: what sentences are made of; a token's id is its place here.
+        symbols: what has rules, the start symbol first; a symbol's id is its place here.
+        levels: symbols by level from the root's (level 0) to the pre-terminals', if every rule leads from one level
+            to the next, as in the grammars of Allen-Zhu & Li (2023); else None.
+
+    Raises ValueError, naming the line, for a rule that can't be read, an empty right side, a symbol without rules, a
+    symbol that the start symbol never leads to, probabilities that are not in (0, 1] or don't sum to one, and a symbol
+    whose derivations never end.
+    """
+
+    def __init__(self, rules: Sequence[Rule], *, tokens: Sequence[str] | None = None) -> None:
+        if not rules:
+            raise ValueError("a grammar needs at least one rule")
+        self.rules = tuple(rules)
+        self.start = rules[0].left
+        of = self._of = {}
+        for rule in self.rules:
+            of.setdefault(rule.left, []).append(rule)
+        found = dict.fromkeys(s for rule in self.rules for s in rule.right if s not in of)
+        self.tokens = tuple(sorted(found, key=_by_number) if tokens is None else tokens)
+        self.symbols = tuple(of)
+        self._check()
+
+    def _check(self) -> None:
+        of = self._of
+        for token in self.tokens:
+            if token in of:
+                raise ValueError(f"line {of[token][0].line}: {token!r} is a token, so it can't have rules")
+        for rule in self.rules:
+            if not rule.right:
+                raise ValueError(f"line {rule.line}: {rule.left!r} has an empty right side, which isn't supported")
+            for symbol in rule.right:
+                if symbol not in of and symbol not in self.tokens:
+                    raise ValueError(f"line {rule.line}: unknown symbol {symbol!r}: it has no rules and is no token")
+            if not 0 < rule.probability <= 1:
+                raise ValueError(f"line {rule.line}: a probability lies in (0, 1], got {rule.probability:g}")
+        for symbol, of_symbol in of.items():
+            total = sum(rule.probability for rule in of_symbol)
+            if abs(total - 1) > 1e-6:
+                lines = ", ".join(str(rule.line) for rule in of_symbol)
+                raise ValueError(f"lines {lines}: the probabilities of {symbol!r} sum to {total:g}, not to 1")
+        reached = self.below(self.start)
+        for rule in self.rules:
+            if rule.left not in reached:
+                raise ValueError(f"line {rule.line}: unreachable symbol {rule.left!r}: {self.start!r} never leads to it")
+        ends = set(self.tokens)
+        while grown := {s for s in of if s not in ends and any(set(r.right) <= ends for r in of[s])}:
+            ends |= grown
+        if endless := [symbol for symbol in self.symbols if symbol not in ends]:
+            lines = ", ".join(str(rule.line) for symbol in endless for rule in of[symbol])
+            names = ", ".join(map(repr, endless))
+            raise ValueError(f"lines {lines}: no derivation of {names} ever ends, since every rule leads to another")
+
+    @classmethod
+    def parse(cls, text: str) -> "Grammar":
+        """Read a grammar from its text."""
+        rules, tokens = [], None
+        for number, raw in enumerate(text.splitlines(), start=1):
+            line = raw.split("#")[0].strip()
+            if not line:
+                continue
+            if line.startswith("tokens:"):
+                tokens = line.removeprefix("tokens:").split()
+                continue
+            match = RULE.fullmatch(line)
+            if match is None:
+                raise ValueError(f"line {number}: a rule is written 'A -> B C' or 'A -> B C [0.5]', got {line!r}")
+            try:
+                p = math.nan if match["p"] is None else float(match["p"])
+            except ValueError:
+                raise ValueError(f"line {number}: {match['p']!r} is no probability") from None
+            rules.append(Rule(match["left"], tuple(match["right"].split()), p, number))
+        return cls(_with_probabilities(rules), tokens=tokens)
+
+    @classmethod
+    def load(cls, name: str | Path) -> "Grammar":
+        """Open a grammar that ships with pdtutor by its name ("cfg3b"), or any other by its path.
+
+        Raises ValueError if there is neither, naming those that ship.
+        """
+        path = data_path(f"grammars/{name}.txt") if str(name) in SHIPPED else Path(name)
+        try:
+            return cls.parse(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ValueError(f"no grammar called {name} and no such file; pdtutor has {', '.join(SHIPPED)}") from None
+
+    def of(self, symbol: str) -> tuple[Rule, ...]:
+        """Return a symbol's rules. Raises ValueError for what is not a symbol with rules."""
+        if symbol not in self._of:
+            raise ValueError(f"{symbol!r} has no rules here; symbols are {', '.join(self.symbols)}")
+        return tuple(self._of[symbol])
+
+    def below(self, symbol: str) -> set[str]:
+        """Return the symbols with rules that `symbol` leads to, itself included."""
+        found, waiting = set(), [symbol]
+        while waiting:
+            found.add(now := waiting.pop())
+            waiting += [s for rule in self.of(now) for s in rule.right if s in self._of and s not in found]
+        return found
+
+    def rooted_at(self, symbol: str) -> "Grammar":
+        """Return the part of this grammar that `symbol` starts, with the same tokens: shorter sentences."""
+        below = self.below(str(symbol))
+        rules = sorted((r for r in self.rules if r.left in below), key=lambda rule: rule.left != str(symbol))
+        return Grammar(rules, tokens=self.tokens)
+
+    @cached_property
+    def levels(self) -> tuple[tuple[str, ...], ...] | None:
+        """The symbols by level, None if some rule does not lead from one level to the next."""
+        levels: list[tuple[str, ...]] = []
+        now: tuple[str, ...] = (self.start,)
+        while now:
+            if any(symbol in level for symbol in now for level in levels):
+                return None  # recursive
+            levels.append(tuple(sorted(now, key=_by_number)))
+            right = dict.fromkeys(s for symbol in now for rule in self.of(symbol) for s in rule.right)
+            if len({s in self._of for s in right}) > 1:
+                return None  # tokens and symbols side by side
+            now = tuple(symbol for symbol in right if symbol in self._of)
+        return tuple(levels)
+
+    def length_distribution(self, symbol: str | None = None, *, max_length: int | None = None) -> np.ndarray:
+        """Return the exact distribution of sentence lengths, (longest + 1,) float64: entry n is P(length = n).
+
+        A recursive grammar has no longest sentence: its distribution ends at `max_length`, and what it lacks to 1 is
+        the probability of longer ones. Raises ValueError if such a grammar is given no max_length.
+        """
+        longest = self.longest if max_length is None else whole("max_length", max_length)
+        of = {token: np.array([0.0, 1.0]) for token in self.tokens} | {s: np.zeros(1) for s in self.symbols}
+        while True:  # a symbol's distribution follows from those of its parts; once for every level of nesting
+            before = {s: of[s] for s in self.symbols}
+            for s in reversed(self.symbols):
+                total = np.zeros(longest + 1)
+                for rule in self.of(s):
+                    product = np.ones(1)
+                    for part in rule.right:
+                        product = np.convolve(product, of[part])[: longest + 1]
+                    total[: len(product)] += rule.probability * product
+                of[s] = np.trim_zeros(total, "b") if total.any() else np.zeros(1)
+            if all(_same(before[s], of[s]) for s in self.symbols):
+                break
+        found = of[self.start if symbol is None else self.of(symbol)[0].left]
+        return np.pad(found, (0, max_length + 1 - len(found))) if max_length is not None else found
+
+    def length_statistics(self, symbol: str | None = None) -> dict[str, float]:
+        """Return mean, sd, min and max of the lengths of a symbol's spans, the sentence's by default, exactly."""
+        p = self.length_distribution(symbol)
+        n = np.arange(len(p))
+        mean = float(p @ n)
+        return {"mean": mean, "sd": float(p @ (n - mean) ** 2) ** 0.5, "min": int(p.nonzero()[0][0]), "max": len(p) - 1}
+
+    @cached_property
+    def longest(self) -> int:
+        """The length of the longest sentence. Raises ValueError if the grammar is recursive, so that there is none."""
+        longest: dict[str, int] = dict.fromkeys(self.tokens, 1)
+
+        def of(symbol: str, above: tuple[str, ...]) -> int:
+            if symbol in above:
+                raise ValueError(f"{symbol!r} leads back to itself, so sentences have no longest: give max_length")
+            if symbol not in longest:
+                longest[symbol] = max(sum(of(s, (*above, symbol)) for s in r.right) for r in self.of(symbol))
+            return longest[symbol]
+
+        return of(self.start, ())
+
+    def to_nltk(self):
+        """Return the same grammar as an `nltk.PCFG`. Raises ImportError, saying what to do, without NLTK."""
+        nltk = _nltk()
+        symbol = {s: nltk.Nonterminal(s) for s in self.symbols}
+        productions = [
+            nltk.ProbabilisticProduction(symbol[r.left], [symbol.get(s, s) for s in r.right], prob=r.probability)
+            for r in self.rules
+        ]
+        return nltk.PCFG(symbol[self.start], productions)
+
+    @classmethod
+    def from_nltk(cls, grammar) -> "Grammar":
+        """Return an `nltk.PCFG` as a Grammar; a line in an error is then the number of the production."""
+        rules = [
+            Rule(str(p.lhs()), tuple(str(s) for s in p.rhs()), p.prob(), number)
+            for number, p in enumerate(grammar.productions(), start=1)
+        ]
+        return cls(sorted(rules, key=lambda rule: rule.left != str(grammar.start())))
+
+    def __str__(self) -> str:
+        return "\n".join([f"tokens: {' '.join(self.tokens)}", *map(str, self.rules)])
+
+    def __repr__(self) -> str:
+        return f"Grammar(start={self.start!r}, {len(self.rules)} rules, {len(self.tokens)} tokens)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Grammar) and str(self) == str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def _with_probabilities(rules: list[Rule]) -> list[Rule]:
+    """Return the rules with equal probabilities where a symbol's have none (NaN).
+
+    Raises ValueError if some of a symbol's rules have one and others don't.
+    """
+    of: dict[str, list[Rule]] = {}
+    for rule in rules:
+        of.setdefault(rule.left, []).append(rule)
+    for symbol, of_symbol in of.items():
+        missing = [rule.line for rule in of_symbol if math.isnan(rule.probability)]
+        if missing and len(missing) < len(of_symbol):
+            raise ValueError(f"line {missing[0]}: some rules of {symbol!r} have a probability, this one has none")
+    return [
+        Rule(r.left, r.right, 1 / len(of[r.left]) if math.isnan(r.probability) else r.probability, r.line) for r in rules
+    ]
+
+
+def _by_number(token: str) -> tuple:
+    """Sort numbers as numbers, and before words."""
+    return (not token.isdigit(), int(token) if token.isdigit() else 0, token)
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    return len(a) == len(b) and np.allclose(a, b, rtol=0, atol=1e-15)
+
+
+def _nltk():
+    try:
+        import nltk
+    except ImportError:
+        raise ImportError("this needs NLTK: pip install nltk") from None
+    return nltk

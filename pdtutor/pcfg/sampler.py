@@ -1,0 +1,162 @@
+"""Sentences of a grammar, drawn by compiled code, with the spans that every token lies in."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+
+from pdtutor.pcfg.grammar import Grammar
+from pdtutor.validate import whole
+
+ATTEMPTS = 10_000  # sentences in a row that may be too long
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Sentences one after the other, and, if they were asked for, the spans of their derivations.
+
+    Attributes:
+        tokens: (total,) uint8, token ids of all sentences.
+        offsets: (n + 1,) int64; sentence s is tokens[offsets[s] : offsets[s + 1]].
+        rejected: how many longer sentences were drawn and thrown away.
+        ancestors: (total, levels) uint8, the symbol of each level that a token stems from, as its place in
+            grammar.levels[level]; None if not asked for.
+        closes: (total,) uint8, the first level whose span ends at this token: spans of this level and of all below it
+            end here. It is the number of levels where none does; None if not asked for.
+    """
+
+    tokens: np.ndarray
+    offsets: np.ndarray
+    rejected: int
+    ancestors: np.ndarray | None = None
+    closes: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, sentence: int) -> np.ndarray:
+        """Return the token ids of one sentence, (length,)."""
+        sentence = range(len(self))[sentence]
+        return self.tokens[self.offsets[sentence] : self.offsets[sentence + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Lengths of the sentences, (n,) int64."""
+        return np.diff(self.offsets)
+
+    def padded(self, values: np.ndarray, fill: int) -> np.ndarray:
+        """Return values of all tokens (total, …), one sentence a row: (n, longest, …), `fill` after its end."""
+        lengths = self.lengths
+        inside = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (n, longest)
+        rows = np.full((*inside.shape, *values.shape[1:]), fill, dtype=values.dtype)
+        rows[inside] = values
+        return rows
+
+
+def sample(
+    grammar: Grammar, rng: np.random.Generator, n: int, *, spans: bool = False, max_length: int | None = None
+) -> Sentences:
+    """Return n independent sentences.
+
+    Args:
+        grammar: any grammar; a recursive one needs max_length.
+        rng: where the draws come from.
+        n: number of sentences.
+        spans: also return ancestors and closes; for grammars with levels only.
+        max_length: draw again, and count, what is longer: the sentences then follow the grammar's distribution given
+            that they are no longer than this.
+
+    Raises ValueError for spans of a grammar without levels, for a recursive grammar without max_length, and if not
+    one of 10 000 sentences in a row is short enough.
+    """
+    n = whole("n", n, minimum=0)
+    if spans and grammar.levels is None:
+        raise ValueError(f"{grammar!r} has no levels, so its spans can't be told level by level")
+    longest = grammar.longest if max_length is None else whole("max_length", max_length)
+    levels = len(grammar.levels) if spans else 0
+    tokens, offsets = np.empty(n * longest, np.uint8), np.zeros(n + 1, np.int64)
+    ancestors, closes = np.empty((len(tokens) * spans, levels), np.uint8), np.empty(len(tokens) * spans, np.uint8)
+    rejected = _sampler(levels)(rng, *_arrays(grammar), longest, tokens, offsets, ancestors, closes)
+    if rejected < 0:
+        raise ValueError(f"{ATTEMPTS} sentences in a row of {grammar!r} were longer than max_length = {longest}")
+    tokens, ancestors, closes = (part[: offsets[-1]].copy() for part in (tokens, ancestors, closes))
+    return Sentences(tokens, offsets, rejected, *((ancestors, closes) if spans else ()))
+
+
+def _arrays(grammar: Grammar) -> tuple[np.ndarray, ...]:
+    """Return the grammar as the compiled code reads it.
+
+    Symbols and tokens are numbers: symbol s is −1 − s, a token its id. Symbol s has rules first[s] … first[s + 1] − 1;
+    the chances of a symbol's rules up to each rule are `upto`; rule r has right side right[start[r] : start[r + 1]].
+    The last array is each symbol's place in its level, if the grammar has levels.
+    """
+    codes = {t: i for i, t in enumerate(grammar.tokens)} | {s: -1 - i for i, s in enumerate(grammar.symbols)}
+    rules = [grammar.of(symbol) for symbol in grammar.symbols]
+    upto = np.concatenate([np.cumsum([rule.probability for rule in of_symbol]) for of_symbol in rules])
+    right = [[codes[s] for s in rule.right] for of_symbol in rules for rule in of_symbol]
+    places = {symbol: place for level in grammar.levels or () for place, symbol in enumerate(level)}
+    return (
+        np.cumsum([0] + [len(of_symbol) for of_symbol in rules]),
+        upto,
+        np.cumsum([0] + [len(codes_of) for codes_of in right]),
+        np.array([code for codes_of in right for code in codes_of], dtype=np.int16),
+        np.array([places.get(symbol, 0) for symbol in grammar.symbols], dtype=np.uint8),
+    )
+
+
+@lru_cache
+def _sampler(levels: int):
+    """Return the compiled sampler that tells the spans of so many levels; of none, for 0."""
+
+    @njit(nogil=True, cache=True)
+    def sampler(rng, first, upto, start, right, places, longest, tokens, offsets, ancestors, closes):
+        waiting = np.empty(longest + 1, np.int16)  # what the sentence still has to derive, the next one on top
+        depths, closing = np.empty(longest + 1, np.int16), np.empty(longest + 1, np.int16)
+        above = np.empty(levels, np.uint8)  # the ancestors of what is being derived
+        rejected = refused = 0  # in all, and in a row
+        done = 0
+        while done < len(offsets) - 1:
+            begin = at = offsets[done]
+            waiting[0], depths[0], closing[0] = -1, 0, 0  # the start symbol; all levels end with it
+            top = 1
+            while top:
+                top -= 1
+                symbol, depth, close = waiting[top], depths[top], closing[top]
+                if symbol >= 0:
+                    tokens[at] = symbol
+                    if levels:
+                        closes[at] = close
+                        for level in range(levels):
+                            ancestors[at, level] = above[level]
+                    at += 1
+                    continue
+                if levels:
+                    above[depth] = places[-1 - symbol]
+                rule, last = first[-1 - symbol], first[-symbol] - 1
+                if rule < last:
+                    u = rng.random()
+                    while rule < last and u >= upto[rule]:
+                        rule += 1
+                parts = start[rule + 1] - start[rule]
+                if at - begin + top + parts > longest:  # each of them will give at least one token
+                    at = -1
+                    break
+                for part in range(parts):  # the first on top
+                    waiting[top] = right[start[rule + 1] - 1 - part]
+                    if levels:
+                        depths[top] = depth + 1
+                        closing[top] = close if part == 0 else depth + 1
+                    top += 1
+            if at < 0:
+                rejected += 1
+                refused += 1
+                if refused == ATTEMPTS:
+                    return -1
+                continue
+            refused = 0
+            done += 1
+            offsets[done] = at
+        return rejected
+
+    return sampler
