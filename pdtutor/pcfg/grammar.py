@@ -15,7 +15,7 @@ for one.
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -91,7 +91,7 @@ class Grammar:
         reached = self.below(self.start)
         for rule in self.rules:
             if rule.left not in reached:
-                raise ValueError(f"line {rule.line}: unreachable symbol {rule.left!r}: {self.start!r} never leads to it")
+                raise ValueError(f"line {rule.line}: {rule.left!r} is unreachable: {self.start!r} never leads to it")
         ends = set(self.tokens)
         while grown := {s for s in of if s not in ends and any(set(r.right) <= ends for r in of[s])}:
             ends |= grown
@@ -256,9 +256,7 @@ def _with_probabilities(rules: list[Rule]) -> list[Rule]:
         missing = [rule.line for rule in of_symbol if math.isnan(rule.probability)]
         if missing and len(missing) < len(of_symbol):
             raise ValueError(f"line {missing[0]}: some rules of {symbol!r} have a probability, this one has none")
-    return [
-        Rule(r.left, r.right, 1 / len(of[r.left]) if math.isnan(r.probability) else r.probability, r.line) for r in rules
-    ]
+    return [replace(r, probability=1 / len(of[r.left])) if math.isnan(r.probability) else r for r in rules]
 
 
 def _by_number(token: str) -> tuple:
