@@ -9,11 +9,20 @@ from pdtutor.choose import checkpoint_table, choose_checkpoint
 from pdtutor.compare import Comparison, compare
 from pdtutor.models import MLP, Transformer
 from pdtutor.optim import SGD, AdamW
-from pdtutor.probes import monomial_correlations, node_correlations, over
+from pdtutor.optimal import BayesOptimal
+from pdtutor.pcfg import Grammar
+from pdtutor.probes import (
+    monomial_correlations,
+    ngram_closeness,
+    ngram_robustness,
+    node_correlations,
+    nonterminal_probe,
+    over,
+)
 from pdtutor.run import Run
 from pdtutor.schedule import FINAL, Anneal, explicit, n_shot, on_plateau, one_shot, progressive
 from pdtutor.supervision import Distill, Labels
-from pdtutor.tasks import HierarchicalParity, SparseParity
+from pdtutor.tasks import CausalGrammar, HierarchicalParity, MaskedGrammar, SparseParity
 from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
@@ -23,10 +32,14 @@ __all__ = [
     "SGD",
     "AdamW",
     "Anneal",
+    "BayesOptimal",
+    "CausalGrammar",
     "Comparison",
     "Distill",
+    "Grammar",
     "HierarchicalParity",
     "Labels",
+    "MaskedGrammar",
     "Run",
     "SparseParity",
     "Trajectory",
@@ -37,7 +50,10 @@ __all__ = [
     "explicit",
     "monomial_correlations",
     "n_shot",
+    "ngram_closeness",
+    "ngram_robustness",
     "node_correlations",
+    "nonterminal_probe",
     "on_plateau",
     "one_shot",
     "over",

@@ -10,6 +10,7 @@ from pdtutor.models import MLP
 from pdtutor.seeds import generator
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
+IDS = 4096  # the same for rows with padding, in ids
 
 
 def held_out(task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -25,17 +26,22 @@ def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
         return logits
     was_training = model.training
     model.eval()
-    pieces = [model(piece.unsqueeze(0)) for piece in inputs.split(PIECE)]
+    padding = getattr(model, "padding", None)
+    if padding is None:
+        logits = torch.cat([model(piece.unsqueeze(0)) for piece in inputs.split(PIECE)], dim=1)
+    else:  # rows of like length together, so that there is little padding to work through
+        order = (inputs != padding).sum(1).argsort()
+        pieces = inputs[order].split(max(1, IDS // inputs.shape[1]) if inputs.device.type == "cpu" else PIECE)
+        logits = torch.cat([model(piece.unsqueeze(0)) for piece in pieces], dim=1)[:, order.argsort()]
     model.train(was_training)
-    return torch.cat(pieces, dim=1)
+    return logits
 
 
 def _compiled(model: nn.Module, inputs: Tensor) -> Tensor | None:
     """Return what `logits_of` returns, for an MLP with one hidden layer on sign inputs; None for anything else."""
-    first = next(model.parameters())
     if not isinstance(model, MLP) or len(model.widths) != 1 or inputs.shape[1:] != (model.d,):
         return None
-    if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (first, inputs)):
+    if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (inputs, next(model.parameters()))):
         return None
     layers = [parameter.detach() for layer in model.layers for parameter in (layer.weight, layer.bias)]
     examples = inputs.contiguous().numpy()

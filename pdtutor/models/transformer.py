@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, pad, scaled_dot_product_attention
 
 from pdtutor.models.layers import Embedding, LayerNorm, Linear
 from pdtutor.seeds import generator
@@ -26,12 +26,15 @@ class Transformer(nn.Module):
         mlp_ratio: hidden units of a block's MLP, in widths.
         causal: whether a position sees only itself and what is before it (GPT-2) or the whole sequence (BERT).
         read_out: "last", logits at the last position alone, or "every" position.
+        padding: the id that fills rows up after the end of a sequence; no position attends to it. None if sequences are
+            all of one length.
         init_std: standard deviation of the initial weights, 0.02 as in GPT-2 and BERT; those that end a branch of
             the residual stream are smaller by √(2·layers). Narrow models may need more: of three 64 wide, on
             (20,3)-parity in 1200 updates of Adam at 1e-3, none learned at 0.02 or 0.08 and two at 0.16.
         seed: seed of the initial weights, or one per copy. Copies with equal seeds start equal.
 
-    Raises ValueError for a size < 1, another read_out, init_std < 0, and an empty list of seeds.
+    Raises ValueError for a size < 1, another read_out, padding that is no id or is to be read out last, init_std < 0,
+    and an empty list of seeds.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Transformer(nn.Module):
         mlp_ratio: int = 4,
         causal: bool = False,
         read_out: str = "last",
+        padding: int | None = None,
         init_std: float = 0.02,
         seed: int | Sequence[int] = 0,
     ) -> None:
@@ -54,12 +58,18 @@ class Transformer(nn.Module):
         self.classes, self.mlp_ratio = whole("classes", classes), whole("mlp_ratio", mlp_ratio)
         self.heads, self.head_dim = whole("heads", heads), whole("head_dim", head_dim)
         self.causal, self.read_out = bool(causal), one_of("read_out", read_out, ("last", "every"))
+        self.padding = padding if padding is None else whole("padding", padding, minimum=0)
+        if padding is not None and (self.padding >= self.vocabulary or self.read_out == "last"):
+            raise ValueError(
+                f"padding must be an id below {self.vocabulary}, and needs read_out='every'; got {padding} and "
+                f"{read_out!r}"
+            )
         self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
         self.init_std = number("init_std", init_std, minimum=0)
         if not self.seeds:
             raise ValueError("a Transformer needs at least one seed, got an empty list")
         generators = [generator(s, "init") for s in self.seeds]
-        width = self.heads * self.head_dim
+        self.width = width = self.heads * self.head_dim
         self.tokens = Embedding(self.vocabulary, width, generators, std=self.init_std)
         self.positions = Embedding(self.max_length, width, generators, std=self.init_std)
         # Every block adds to the residual stream twice; so scaled, all of them together keep its variance.
@@ -74,18 +84,42 @@ class Transformer(nn.Module):
         """Map token ids (copies, batch, length) int64, or (1, batch, length) for all copies alike, to logits.
 
         Logits are (copies, batch, classes) if read out at the last position, else (copies, batch, length, classes).
+        Those at the padding mean nothing.
 
         Raises ValueError for other types and shapes, sequences that are empty or longer than max_length, and, where
         looking costs no wait for an accelerator (on the CPU), ids outside 0…vocabulary−1.
         """
+        logits = self.out(self.states(ids))  # (copies, batch, length or 1, classes)
+        return logits.squeeze(2) if self.read_out == "last" else logits
+
+    def states(self, ids: Tensor) -> Tensor:
+        """Return what the logits are read from: ids as in `forward` → (copies, batch, length or 1, width)."""
         self._require_ids(ids)
+        seen, length = None, ids.shape[2]
+        if self.padding is not None:
+            ids, seen = self._trimmed(ids)
         ids = ids.expand(len(self.seeds), -1, -1)
         hidden = self.tokens(ids) + self.positions.weight[:, None, : ids.shape[2]]  # (copies, batch, length, width)
         last = len(self.blocks) - 1
         for i, block in enumerate(self.blocks):
-            hidden = block(hidden, last_only=self.read_out == "last" and i == last)
-        logits = self.out(self.norm(hidden))  # (copies, batch, length or 1, classes)
-        return logits.squeeze(2) if self.read_out == "last" else logits
+            hidden = block(hidden, seen, last_only=self.read_out == "last" and i == last)
+        hidden = self.norm(hidden)
+        return hidden if ids.shape[2] == length else pad(hidden, (0, 0, 0, length - ids.shape[2]))
+
+    def _trimmed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the ids without what is padding in every row, and which of them attention may see.
+
+        The latter is (copies or 1, batch, length) bool, or None where a mask would hide nothing that matters: padding
+        comes last, so causal attention never meets it. An accelerator isn't asked how long the rows are: it would have
+        to be waited for.
+        """
+        seen = ids != self.padding
+        if ids.device.type == "cpu":
+            longest = max(1, int(seen.any(dim=0).any(dim=0).sum()))
+            ids, seen = ids[:, :, :longest], seen[:, :, :longest]
+            if seen.all():
+                return ids, None
+        return ids, None if self.causal else seen
 
     def _require_ids(self, ids: Tensor) -> None:
         if ids.dtype != torch.int64 or ids.dim() != 3 or ids.shape[0] not in (1, len(self.seeds)):
@@ -113,6 +147,7 @@ class Transformer(nn.Module):
             "mlp_ratio": self.mlp_ratio,
             "causal": self.causal,
             "read_out": self.read_out,
+            "padding": self.padding,
             "init_std": self.init_std,
             "seed": self.seeds,
         }
@@ -143,9 +178,10 @@ class Block(nn.Module):
         self.mlp_in = Linear(width, mlp_ratio * width, generators, std=std)
         self.mlp_out = Linear(mlp_ratio * width, width, generators, std=residual_std)
 
-    def forward(self, hidden: Tensor, *, last_only: bool = False) -> Tensor:
+    def forward(self, hidden: Tensor, seen: Tensor | None = None, *, last_only: bool = False) -> Tensor:
         """Map the residual stream (copies, batch, length, width) to its next state, or only that of the last position.
 
+        `seen`, (copies or 1, batch, length) bool, says which positions attention may look at; None for all.
         What the other positions would become is work for nothing where only the last is read out.
         """
         normed = self.attention_norm(hidden)
@@ -153,18 +189,20 @@ class Block(nn.Module):
             hidden, asking = hidden[:, :, -1:], normed[:, :, -1:]  # (copies, batch, 1, width)
         else:
             asking = normed
-        hidden = hidden + self.attention_out(self._attend(asking, normed))
+        hidden = hidden + self.attention_out(self._attend(asking, normed, seen))
         return hidden + self.mlp_out(gelu(self.mlp_in(self.mlp_norm(hidden))))
 
-    def _attend(self, asking: Tensor, seen: Tensor) -> Tensor:
+    def _attend(self, asking: Tensor, asked: Tensor, seen: Tensor | None) -> Tensor:
         """Return what positions (copies, batch, asking, width) take from (copies, batch, length, width)."""
 
         def by_head(tensor: Tensor) -> Tensor:  # (copies, batch, n, width) → (copies·batch, heads, n, head_dim)
             return tensor.flatten(0, 1).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
         query = by_head(self.query(asking))
-        key, value = (by_head(half) for half in self.key_value(seen).chunk(2, dim=-1))
+        key, value = (by_head(half) for half in self.key_value(asked).chunk(2, dim=-1))
         # The last position alone sees everything anyway; torch's causal mask would show it the first key only.
-        causal = self.causal and asking.shape[2] == seen.shape[2]
-        taken = scaled_dot_product_attention(query, key, value, is_causal=causal)
+        causal = self.causal and asking.shape[2] == asked.shape[2]
+        if seen is not None:  # (copies·batch, 1, 1, length)
+            seen = seen.expand(len(asked), -1, -1).flatten(0, 1)[:, None, None]
+        taken = scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=causal)
         return taken.transpose(1, 2).flatten(-2).unflatten(0, asking.shape[:2])

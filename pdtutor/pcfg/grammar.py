@@ -12,8 +12,8 @@ probability. The line of tokens is optional: without it, whatever has no rule is
 for one.
 """
 
-import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +25,7 @@ from pdtutor.reference import data_path
 from pdtutor.validate import whole
 
 SHIPPED = ("cfg3b", "cfg3b-32", "cfg3f", "cfg3g", "cfg3h", "cfg3i")
-RULE = re.compile(r"(?P<left>\S+)\s*->\s*(?P<right>.*?)(?:\[\s*(?P<p>\S+)\s*\])?")
+RULE = re.compile(r"(?P<left>\S+?)\s*->\s*(?P<right>.*?)(?:\[\s*(?P<p>\S+)\s*\])?")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rule:
     line: int = 0
 
     def __str__(self) -> str:
-        return f"{self.left} -> {' '.join(self.right)} [{self.probability:.6g}]"
+        return f"{self.left} -> {' '.join(self.right)} [{float(self.probability)!r}]"
 
 
 class Grammar:
@@ -72,7 +72,9 @@ class Grammar:
 
     def _check(self) -> None:
         of = self._of
-        for token in self.tokens:
+        for token, times in Counter(self.tokens).items():
+            if times > 1:
+                raise ValueError(f"token {token!r} is listed {times} times, so its id is unclear")
             if token in of:
                 raise ValueError(f"line {of[token][0].line}: {token!r} is a token, so it can't have rules")
         for rule in self.rules:
@@ -109,13 +111,13 @@ class Grammar:
             if not line:
                 continue
             if line.startswith("tokens:"):
-                tokens = line.removeprefix("tokens:").split()
+                tokens = [*(tokens or ()), *line.removeprefix("tokens:").split()]
                 continue
             match = RULE.fullmatch(line)
-            if match is None:
+            if match is None or any(mark in match["right"] for mark in ("->", "|", "[", "]")):
                 raise ValueError(f"line {number}: a rule is written 'A -> B C' or 'A -> B C [0.5]', got {line!r}")
             try:
-                p = math.nan if match["p"] is None else float(match["p"])
+                p = None if match["p"] is None else float(match["p"])
             except ValueError:
                 raise ValueError(f"line {number}: {match['p']!r} is no probability") from None
             rules.append(Rule(match["left"], tuple(match["right"].split()), p, number))
@@ -160,7 +162,7 @@ class Grammar:
         now: tuple[str, ...] = (self.start,)
         while now:
             if any(symbol in level for symbol in now for level in levels):
-                return None  # recursive
+                return None  # a symbol on two levels, as in a recursive grammar
             levels.append(tuple(sorted(now, key=_by_number)))
             right = dict.fromkeys(s for symbol in now for rule in self.of(symbol) for s in rule.right)
             if len({s in self._of for s in right}) > 1:
@@ -224,12 +226,18 @@ class Grammar:
 
     @classmethod
     def from_nltk(cls, grammar) -> "Grammar":
-        """Return an `nltk.PCFG` as a Grammar; a line in an error is then the number of the production."""
+        """Return an `nltk.PCFG` as a Grammar; a line in an error is then the number of the production.
+
+        Raises ValueError for what a Grammar can't have, among it a token that is spelt like a symbol.
+        """
         rules = [
             Rule(str(p.lhs()), tuple(str(s) for s in p.rhs()), p.prob(), number)
             for number, p in enumerate(grammar.productions(), start=1)
         ]
-        return cls(sorted(rules, key=lambda rule: rule.left != str(grammar.start())))
+        symbols = {p.lhs() for p in grammar.productions()}  # which compare unequal to tokens of the same name
+        tokens = {str(s) for p in grammar.productions() for s in p.rhs() if s not in symbols}
+        rules.sort(key=lambda rule: rule.left != str(grammar.start()))
+        return cls(rules, tokens=sorted(tokens, key=_by_number))
 
     def __str__(self) -> str:
         return "\n".join([f"tokens: {' '.join(self.tokens)}", *map(str, self.rules)])
@@ -245,7 +253,7 @@ class Grammar:
 
 
 def _with_probabilities(rules: list[Rule]) -> list[Rule]:
-    """Return the rules with equal probabilities where a symbol's have none (NaN).
+    """Return the rules with equal probabilities where a symbol's have none (None).
 
     Raises ValueError if some of a symbol's rules have one and others don't.
     """
@@ -253,19 +261,19 @@ def _with_probabilities(rules: list[Rule]) -> list[Rule]:
     for rule in rules:
         of.setdefault(rule.left, []).append(rule)
     for symbol, of_symbol in of.items():
-        missing = [rule.line for rule in of_symbol if math.isnan(rule.probability)]
+        missing = [rule.line for rule in of_symbol if rule.probability is None]
         if missing and len(missing) < len(of_symbol):
             raise ValueError(f"line {missing[0]}: some rules of {symbol!r} have a probability, this one has none")
-    return [replace(r, probability=1 / len(of[r.left])) if math.isnan(r.probability) else r for r in rules]
+    return [replace(r, probability=1 / len(of[r.left])) if r.probability is None else r for r in rules]
 
 
 def _by_number(token: str) -> tuple:
     """Sort numbers as numbers, and before words."""
-    return (not token.isdigit(), int(token) if token.isdigit() else 0, token)
+    return (not token.isdecimal(), int(token) if token.isdecimal() else 0, token)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return len(a) == len(b) and np.allclose(a, b, rtol=0, atol=1e-15)
+    return len(a) == len(b) and np.allclose(a, b, rtol=1e-14, atol=0)
 
 
 def _nltk():

@@ -67,10 +67,12 @@ def sample(
         max_length: draw again, and count, what is longer: the sentences then follow the grammar's distribution given
             that they are no longer than this.
 
-    Raises ValueError for spans of a grammar without levels, for a recursive grammar without max_length, and if not
-    one of 10 000 sentences in a row is short enough.
+    Raises ValueError for spans of a grammar without levels, for a recursive grammar without max_length, for more than
+    256 tokens, and if not one of 10 000 sentences in a row is short enough.
     """
     n = whole("n", n, minimum=0)
+    if len(grammar.tokens) > 256:
+        raise ValueError(f"token ids are bytes, so a grammar has at most 256 tokens; got {grammar!r}")
     if spans and grammar.levels is None:
         raise ValueError(f"{grammar!r} has no levels, so its spans can't be told level by level")
     longest = grammar.longest if max_length is None else whole("max_length", max_length)
@@ -80,7 +82,8 @@ def sample(
     rejected = _sampler(levels)(rng, *_arrays(grammar), longest, tokens, offsets, ancestors, closes)
     if rejected < 0:
         raise ValueError(f"{ATTEMPTS} sentences in a row of {grammar!r} were longer than max_length = {longest}")
-    tokens, ancestors, closes = (part[: offsets[-1]].copy() for part in (tokens, ancestors, closes))
+    for part in (tokens, ancestors, closes)[: 3 if spans else 1]:
+        part.resize((offsets[-1], *part.shape[1:]), refcheck=False)  # in place: gives back the end, copies nothing
     return Sentences(tokens, offsets, rejected, *((ancestors, closes) if spans else ()))
 
 

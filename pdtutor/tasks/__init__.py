@@ -3,6 +3,9 @@
 A task is anything with `classes`, `sample(generator, n) -> (inputs, labels)` as numpy arrays, and `config()`. Labels
 equal to `IGNORED` are not predicted and count in no loss and no accuracy.
 
+A task whose inputs are rows of ids filled up after their end has `padding`, that id, and `lengths(inputs)`: its batches
+are made of rows alike in length.
+
 A task may split `sample` into `packed(generator, n)`, a small array, and `unpack(packed)`, which makes the examples,
 whatever the leading dimensions: numpy arrays of an array, tensors of a tensor, on its device. So several streams are
 unpacked at once, and a GPU makes its examples itself.
@@ -10,14 +13,24 @@ unpacked at once, and a GPU makes its examples itself.
 
 from pdtutor.tasks.hierarchical import HierarchicalParity
 from pdtutor.tasks.parity import SparseParity
+from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
 from pdtutor.tasks.stream import IGNORED, Stream
 
-TASKS = {"HierarchicalParity": HierarchicalParity, "SparseParity": SparseParity}
+TASKS = {task.__name__: task for task in (CausalGrammar, HierarchicalParity, MaskedGrammar, SparseParity)}
 
-__all__ = ["IGNORED", "TASKS", "HierarchicalParity", "SparseParity", "Stream", "build_task"]
+__all__ = [
+    "IGNORED",
+    "TASKS",
+    "CausalGrammar",
+    "HierarchicalParity",
+    "MaskedGrammar",
+    "SparseParity",
+    "Stream",
+    "build_task",
+]
 
 
-def build_task(config: dict) -> HierarchicalParity | SparseParity:
+def build_task(config: dict) -> CausalGrammar | HierarchicalParity | MaskedGrammar | SparseParity:
     """Return the task that `config`, as written by a task's `config()`, describes. Raises ValueError if unknown."""
     arguments = dict(config)
     name = arguments.pop("class", None)

@@ -19,7 +19,9 @@ class Stream:
     """The examples of `task` in batches, one independent stream per distinct seed.
 
     Args:
-        task: anything with `sample(generator, n)`, or with `packed` and `unpack` (see `pdtutor.tasks`).
+        task: anything with `sample(generator, n)`, or with `packed` and `unpack` (see `pdtutor.tasks`). If it has
+            `lengths`, the rows of a batch are alike in length, so that they need little padding, and batches of all
+            lengths follow each other in random order, the same for every seed.
         batch_size: examples per update.
         seeds: one seed per copy of the model; copies with equal seeds see equal examples.
         purpose: names the stream ("teacher data", "student data"); other purposes give other examples.
@@ -60,14 +62,31 @@ class Stream:
         generators = [generator(seed, self.purpose, number) for seed in self.distinct]
         examples = self.block * self.batch_size
         if not hasattr(self.task, "packed"):
-            drawn = zip(*(self.task.sample(rng, examples) for rng in generators), strict=True)
-            inputs, labels = (torch.from_numpy(_stacked(part)).to(self.device) for part in drawn)
+            drawn = [self.task.sample(rng, examples) for rng in generators]
+            if hasattr(self.task, "lengths"):
+                drawn = self._by_length(drawn, number)
+            inputs, labels = (torch.from_numpy(_stacked(part)).to(self.device) for part in zip(*drawn, strict=True))
             return inputs, labels
         packed = _stacked([self.task.packed(rng, examples) for rng in generators])
         if self.device.type != "cpu":
             return self.task.unpack(torch.from_numpy(packed).to(self.device))
         inputs, labels = self.task.unpack(packed)  # numpy is faster here
         return torch.from_numpy(inputs), torch.from_numpy(labels)
+
+
+    def _by_length(
+        self, drawn: list[tuple[np.ndarray, np.ndarray]], number: int
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the examples of every seed in batches of like length, all padded to the longest."""
+        longest = max(inputs.shape[1] for inputs, _ in drawn)
+        turns = generator(0, f"{self.purpose}: order of batches", number).permutation(self.block)
+        ordered = []
+        for inputs, labels in drawn:
+            order = self.task.lengths(inputs).argsort(kind="stable").reshape(self.block, -1)[turns].ravel()
+            missing = ((0, 0), (0, longest - inputs.shape[1]))
+            inputs = np.pad(inputs[order], missing, constant_values=self.task.padding)
+            ordered.append((inputs, np.pad(labels[order], missing, constant_values=IGNORED)))
+        return ordered
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,0 +1,193 @@
+"""Exact inference in a grammar: what evidence about a sentence says of its tokens and spans, and what comes next.
+
+This is the grammar's side of it: right sides of three and more are split, A → B (C D), where all rules that end in C D
+share the part (C D), and the lengths of spans are bounded. The probabilities are computed in `chart`.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
+
+from pdtutor.pcfg.chart import AFTER_LEAST, AFTER_MOST, Nodes, forward, inside, outside, sentence
+from pdtutor.pcfg.grammar import Grammar, Rule
+
+UNBOUNDED = 2**40  # tokens: longer than any sentence
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """What the evidence says about a sentence of known length.
+
+    Attributes:
+        log_evidence: ln P(the length, the evidence).
+        cavity: (length, tokens), P(true token at i = t | the length, the evidence at all other positions).
+        posterior: (length, tokens), the same given the evidence at i as well: cavity · likelihood, normalised.
+        spans: (levels, length, most symbols in a level), P(a span that stems from the symbol with this place in
+            grammar.levels[level] ends at token i | the length, all evidence); None for a grammar without levels.
+    """
+
+    log_evidence: float
+    cavity: np.ndarray
+    posterior: np.ndarray
+    spans: np.ndarray | None
+
+
+def marginals(grammar: Grammar, likelihood: np.ndarray) -> Marginals:
+    """Return the Marginals of a sentence of known length, given evidence about each of its tokens.
+
+    Args:
+        grammar: any, recursive or not, whose unit rules A → B don't lead back to A.
+        likelihood: (length, tokens); P(what is seen at i | the true token there is t). A row of ones is a masked
+            token, a row with one 1 a known one.
+
+    Spans 10^300 times less likely than the likeliest of their length may count as impossible.
+
+    Raises ValueError for another shape, an empty sentence, likelihoods that are negative or not finite, evidence of
+    probability zero, and unit rules that lead in a circle, naming it.
+    """
+    likelihood = np.asarray(likelihood, dtype=np.float64)
+    if likelihood.ndim != 2 or likelihood.shape[1] != len(grammar.tokens):
+        raise ValueError(f"likelihood must have shape (length, {len(grammar.tokens)}), got {likelihood.shape}")
+    if not len(likelihood):
+        raise ValueError("an empty sentence has no marginals: likelihood needs at least one row")
+    if len(wrong := np.argwhere(~((likelihood >= 0) & (likelihood < np.inf)))):
+        position, token = wrong[0]
+        raise ValueError(
+            f"likelihoods must be finite and not negative, got {likelihood[position, token]} at position {position}"
+        )
+    most = likelihood.max(axis=1, keepdims=True)  # (length, 1)
+    nodes = _nodes(grammar.rules, grammar.tokens)
+    evidence = 0.0
+    if most.all():
+        likelihood = np.ascontiguousarray(likelihood / most)
+        chart = inside(likelihood, nodes, nodes.bounds)
+        evidence = sentence(chart, nodes, len(likelihood))
+    if evidence == 0:
+        raise ValueError(f"{grammar!r} cannot derive a sentence of length {len(likelihood)} with this evidence")
+    levels = grammar.levels or ()
+    cavity, spans = outside(chart, nodes, *likelihood.shape, len(levels), max(map(len, levels), default=0))
+    cavity /= cavity.sum(axis=1, keepdims=True)
+    posterior = cavity * likelihood
+    posterior /= posterior.sum(axis=1, keepdims=True)
+    scale = float(np.log(most).sum()) + int(chart.exponents[-1]) * math.log(2)
+    return Marginals(math.log(evidence) + scale, cavity, posterior, spans if levels else None)
+
+
+def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
+    """Return what follows each prefix of a sentence, (length + 1, V + 1) float64, exactly.
+
+    Row i holds P(the next token is t | tokens[:i]) for the V tokens, and last P(the sentence ends here | tokens[:i]),
+    over sentences of all lengths.
+
+    Args:
+        grammar: any that is not recursive.
+        tokens: (length,) token ids of a sentence or of a prefix of one.
+
+    Raises ValueError for a recursive grammar, for what is not a row of token ids, and for a prefix that the grammar
+    cannot derive, naming the position.
+    """
+    tokens, vocabulary = np.asarray(tokens), len(grammar.tokens)
+    if tokens.ndim != 1 or (tokens.size and not np.issubdtype(tokens.dtype, np.integer)):
+        raise ValueError(f"tokens must be a row of token ids, got {tokens.dtype} of shape {tokens.shape}")
+    if len(unknown := np.flatnonzero((tokens < 0) | (tokens >= vocabulary))):
+        position = int(unknown[0])
+        raise ValueError(f"token ids lie in 0 … {vocabulary - 1}, got {tokens[position]} at position {position}")
+    nodes = _nodes(grammar.rules, grammar.tokens)
+    if nodes.recursive:
+        raise ValueError(f"{grammar!r} is recursive: next tokens are for grammars with a longest sentence")
+    chart = inside(np.eye(vocabulary)[tokens.astype(np.int64)], nodes, nodes.prefix_bounds)
+    follows, position = forward(chart, nodes, len(tokens), vocabulary)
+    if position >= 0:
+        given = f"token {grammar.tokens[tokens[position]]!r} at position {position}"
+        raise ValueError(f"{grammar!r} cannot derive {given}, after the tokens before it")
+    return follows
+
+
+@lru_cache(maxsize=32)
+def _nodes(rules: tuple[Rule, ...], tokens: tuple[str, ...]) -> Nodes:
+    """Return the grammar of these rules and tokens as the compiled code reads it.
+
+    Raises ValueError for unit rules that lead in a circle, naming it.
+    """
+    grammar = Grammar(rules, tokens=tokens)
+    parts = dict.fromkeys(rule.right[i:] for rule in rules for i in range(1, len(rule.right) - 1))
+    names = [*((s,) for s in (*tokens, *grammar.symbols)), *parts]  # a part is named by all that it derives
+    node = {name: i for i, name in enumerate(names)}
+    units = [(node[r.left,], node[r.right], r.probability) for r in rules if r.right in node]
+    split = [(node[r.left,], r.right, r.probability) for r in rules if r.right not in node]
+    split += [(node[part], part, 1.0) for part in parts]
+    pairs = [(left, node[right[:1]], node[right[1:]], chance) for left, right, chance in split]
+    rank = _children_first(units, names)
+    units.sort(key=lambda unit: rank[unit[0]])
+    below = {s: grammar.below(s) for s in grammar.symbols}
+    circular = [node[s,] for s in below if any(s in below.get(c, ()) for r in grammar.of(s) for c in r.right)]
+    corners = [(left, first, chance) for left, first, _, chance in pairs] + units
+    if not circular:
+        rank = _children_first(corners, names)
+        corners.sort(key=lambda corner: -rank[corner[0]])
+    root, places = node[grammar.start,], np.full((len(names), 2), -1)
+    for level, symbols in enumerate(grammar.levels or ()):
+        for place, symbol in enumerate(symbols):
+            places[node[symbol,]] = level, place
+    bounds = _bounds(pairs, units, circular, root, len(names), len(tokens))
+    in_prefix = bounds.copy()
+    in_prefix[:, AFTER_LEAST], in_prefix[:, AFTER_MOST] = 0, UNBOUNDED
+    tables = (_table(pairs, 3), _table(units, 2), _table(corners, 2))
+    return Nodes(root, bool(circular), *(part for table in tables for part in table), bounds, in_prefix, places)
+
+
+def _table(rows: list[tuple], nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nodes (n, nodes) int64 and the chances (n,) float64 of rows that have both."""
+    return np.array([row[:nodes] for row in rows], np.int64).reshape(-1, nodes), np.array([row[nodes] for row in rows])
+
+
+def _children_first(edges: list[tuple], names: list[tuple[str, ...]]) -> dict[int, int]:
+    """Return each node's rank in an order where b stands before a for all edges (a, b, …).
+
+    Raises ValueError if they lead in a circle, naming it.
+    """
+    children: dict[int, list[int]] = {node: [] for node in range(len(names))}
+    for edge in edges:
+        children[edge[0]].append(edge[1])
+    try:
+        return {node: rank for rank, node in enumerate(TopologicalSorter(children).static_order())}
+    except CycleError as error:
+        circle = " -> ".join(" ".join(names[node]) for node in reversed(error.args[1]))
+        raise ValueError(f"unit rules lead in a circle, {circle}, so that a span has endless derivations") from None
+
+
+def _bounds(pairs: list, units: list, circular: list[int], root: int, nodes: int, tokens: int) -> np.ndarray:
+    """Return the bounds of all nodes, (nodes, 6) int64, as in Nodes."""
+    nothing = nodes  # the second child of a unit rule, of length 0
+    rules = np.array([pair[:3] for pair in pairs] + [(a, b, nothing) for a, b, _ in units]).T
+    columns = []
+    for choose, unknown in ((np.minimum, np.inf), (np.maximum, 0.0)):
+        length, beside = np.full((2, nodes + 1), unknown)
+        length[:tokens], length[nothing], beside[root] = 1, 0, 0
+        if choose is np.maximum:  # in a recursive symbol, and beside it, there is no most
+            length[circular] = beside[circular] = np.inf
+        columns += _extremes(choose, length, beside, *rules)
+    return np.minimum(np.stack(columns, axis=1)[:nodes], UNBOUNDED).astype(np.int64)
+
+
+def _extremes(choose: np.ufunc, length, beside, above, left, right) -> list[np.ndarray]:
+    """Return the least or the most tokens, as `choose` says, in a node's spans, before them, and after them, (nodes,).
+
+    `length` and `beside` are where to start; the rules, above → left right, are applied until nothing changes.
+    """
+
+    def settled(values, at, of):
+        while True:
+            before = values.copy()
+            choose.at(values, at, of(values))
+            if np.array_equal(before, values):
+                return values
+
+    children = np.append(left, right)
+    length = settled(length, above, lambda n: n[left] + n[right])
+    before = settled(beside.copy(), children, lambda n: np.append(n[above], n[above] + length[left]))
+    after = settled(beside.copy(), children, lambda n: np.append(n[above] + length[right], n[above]))
+    return [length, before, after]

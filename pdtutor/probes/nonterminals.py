@@ -1,0 +1,164 @@
+"""Non-terminal probe: do a model's hidden states tell which spans a token lies in? (paper section 4)"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from pdtutor.models import Transformer
+from pdtutor.progress import progress_bar
+from pdtutor.seeds import generator
+from pdtutor.tasks import MaskedGrammar
+from pdtutor.tasks.stream import IGNORED
+from pdtutor.validate import one_of, whole
+
+
+@dataclass
+class Spans:
+    """Sentences with the symbol of one level above every token.
+
+    Attributes:
+        ids: (sentences, length) int64.
+        symbols: (sentences, length) int64, the symbol's place in its level; IGNORED at `bos` and the padding.
+        closes: (sentences, length) bool, whether its span ends at the token.
+    """
+
+    ids: Tensor
+    symbols: Tensor
+    closes: Tensor
+
+
+def nonterminal_probe(
+    task: MaskedGrammar,
+    level: int,
+    *,
+    kind: str = "attention",
+    heads: int = 16,
+    epochs: int = 4,
+    batch_size: int = 64,
+    lr: float = 1e-2,
+    sentences: int = 2048,
+    held_out: int = 512,
+    seed: int = 0,
+    progress: bool = False,
+) -> Callable[[Transformer], pd.DataFrame]:
+    """Return a probe that predicts the symbol of `level` above every token from frozen last hidden states.
+
+    "attention" is the paper's probe: every head maps the states linearly and mixes them over positions, with weights
+    (a softmax over the position mixed in) that depend on the two positions alone. "linear" reads each token's own state
+    and is its control. Sentences are shown whole, without masks. Padding is neither mixed in nor scored.
+
+    The probe maps a Transformer to a table with a row per copy: copy, level, kind, and the held-out accuracy at tokens
+    where the span of this level `ends`, `inside` spans, over `all` tokens, and of the most frequent symbol (`chance`).
+
+    Raises ValueError for a level that the grammar doesn't have, another kind, and sizes < 1.
+    """
+    levels = task.rules.levels
+    if levels is None or whole("level", level, minimum=0) >= len(levels):
+        there = "no levels" if levels is None else f"levels 0…{len(levels) - 1}"
+        raise ValueError(f"the grammar has {there}, got level {level}")
+    one_of("kind", kind, ("attention", "linear"))
+    whole("heads", heads), whole("epochs", epochs), whole("batch_size", batch_size)
+    seen = spans(task, level, whole("sentences", sentences), seed=seed, purpose="span probe: training")
+    unseen = spans(task, level, whole("held_out", held_out), seed=seed, purpose="span probe: evaluation")
+    symbols = len(levels[level])
+
+    def probe(model: Transformer) -> pd.DataFrame:
+        device = next(model.parameters()).device
+        make = AttentionReadOut if kind == "attention" else LinearReadOut
+        read_out = make(
+            len(model.seeds), model.width, symbols, heads=heads, length=task.longest, padding=task.padding, seed=seed
+        ).to(device)
+        optimizer = torch.optim.Adam(read_out.parameters(), lr=lr)
+        updates = epochs * math.ceil(sentences / batch_size)
+        rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _warm_cosine(step, updates))
+        order = generator(seed, "span probe: order")
+        batches = (
+            torch.from_numpy(part)
+            for _ in range(epochs)
+            for part in np.array_split(order.permutation(sentences), math.ceil(sentences / batch_size))
+        )
+        for batch in progress_bar(batches, total=updates, desc="probe", unit="update", show=progress):
+            logits = read_out(_states(model, seen.ids[batch].to(device)), seen.ids[batch].to(device))
+            wanted = seen.symbols[batch].to(device).expand(logits.shape[:-1])
+            loss = nn.functional.cross_entropy(logits.flatten(0, -2), wanted.flatten(), ignore_index=IGNORED)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            rates.step()
+        with torch.no_grad():
+            pieces = unseen.ids.to(device).split(batch_size)
+            guesses = torch.cat([read_out(_states(model, ids), ids).argmax(-1) for ids in pieces], dim=1).cpu()
+        scored = unseen.symbols != IGNORED
+        right = guesses == unseen.symbols  # (copies, sentences, length)
+        most = unseen.symbols[scored].bincount().max().item() / scored.sum().item()
+        shares = {"ends": scored & unseen.closes, "inside": scored & ~unseen.closes, "all": scored}
+        accuracy = {name: right[:, where].float().mean(1).tolist() for name, where in shares.items()}
+        return pd.DataFrame({"copy": range(len(right)), "level": level, "kind": kind, **accuracy, "chance": most})
+
+    return probe
+
+
+def spans(task: MaskedGrammar, level: int, n: int, *, seed: int, purpose: str) -> Spans:
+    """Return n sentences and the symbols of one level above their tokens."""
+    drawn = task.sentences(generator(seed, purpose), n, spans=True)
+    symbols = np.pad(
+        drawn.padded(drawn.ancestors[:, level].astype(np.int64), IGNORED), ((0, 0), (1, 0)), constant_values=IGNORED
+    )
+    closes = np.pad(drawn.padded(drawn.closes <= level, False), ((0, 0), (1, 0)))
+    return Spans(torch.from_numpy(task.rows(drawn)), torch.from_numpy(symbols), torch.from_numpy(closes))
+
+
+class LinearReadOut(nn.Module):
+    """One linear map of every token's own state, once per copy."""
+
+    def __init__(self, copies: int, width: int, symbols: int, *, seed: int, **_) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(seed)
+        self.weight = nn.Parameter(torch.randn(copies, width, symbols, generator=rng) / math.sqrt(width))
+        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
+
+    def forward(self, states: Tensor, ids: Tensor) -> Tensor:
+        """Map states (copies, batch, length, width) to logits (copies, batch, length, symbols)."""
+        return torch.einsum("cblw,cws->cbls", states, self.weight) + self.bias
+
+
+class AttentionReadOut(nn.Module):
+    """Linear maps of the states, mixed over positions by attention that sees positions only, once per copy."""
+
+    DIM = 16  # of a head's vector for a position
+
+    def __init__(
+        self, copies: int, width: int, symbols: int, *, heads: int, length: int, padding: int, seed: int
+    ) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(seed)
+        self.padding = padding
+        self.places = nn.Parameter(torch.randn(copies, heads, length, self.DIM, generator=rng))
+        self.weight = nn.Parameter(torch.randn(copies, heads, width, symbols, generator=rng) / math.sqrt(width * heads))
+        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
+
+    def forward(self, states: Tensor, ids: Tensor) -> Tensor:
+        """Map states (copies, batch, length, width) at ids (batch, length) to logits of the symbols."""
+        places = self.places[:, :, : ids.shape[1]]
+        scores = torch.einsum("chid,chjd->chij", places, places) / math.sqrt(self.DIM)  # i sees j
+        hidden = (ids == self.padding)[None, :, None, None, :]  # (1, batch, 1, 1, length): not to be mixed in
+        mixing = scores.unsqueeze(1).masked_fill(hidden, -torch.inf).softmax(-1)  # (copies, batch, heads, i, j)
+        mapped = torch.einsum("cbjw,chws->cbhjs", states, self.weight)
+        return torch.einsum("cbhij,cbhjs->cbis", mixing, mapped) + self.bias
+
+
+@torch.no_grad()
+def _states(model: Transformer, ids: Tensor) -> Tensor:
+    """Return the model's last hidden states (copies, batch, length, width) at ids (batch, length)."""
+    return model.states(ids.unsqueeze(0))
+
+
+def _warm_cosine(step: int, steps: int) -> float:
+    """Return the paper's learning-rate factor: 6 % warm-up, then cosine to 0."""
+    warm = max(1, round(0.06 * steps))
+    return (step + 1) / warm if step < warm else (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2

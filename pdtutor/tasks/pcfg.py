@@ -1,0 +1,166 @@
+"""Sentences of a grammar: masked prediction (BERT) and autoregression (GPT-2), the paper's experiments E3 and E4."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pdtutor.pcfg import Grammar, Sentences, sample
+from pdtutor.tasks.stream import IGNORED
+from pdtutor.validate import number, whole
+
+
+@dataclass(frozen=True)
+class _GrammarTask:
+    """What both objectives share: a grammar's sentences as rows of ids.
+
+    Ids are the grammar's token ids, then `bos`, which every row begins with, `mask`, and `padding` after the end of a
+    sentence. Classes are the tokens.
+
+    Args:
+        grammar: a Grammar, its text, or the name of one that ships with pdtutor.
+        root: start at this symbol instead of the grammar's own: shorter sentences.
+        max_length: longest sentence in tokens, without the one for the beginning; longer ones are drawn again. Needed
+            for recursive grammars only.
+
+    Raises ValueError for an unknown grammar or root.
+    """
+
+    grammar: str | Grammar = "cfg3b"
+    root: str | None = None
+    max_length: int | None = None
+    rules: Grammar = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        rules = self.grammar
+        if not isinstance(rules, Grammar):
+            rules = Grammar.parse(rules) if "->" in rules else Grammar.load(rules)
+        object.__setattr__(self, "rules", rules if self.root is None else rules.rooted_at(self.root))
+        if self.max_length is not None:
+            whole("max_length", self.max_length)
+
+    @property
+    def classes(self) -> int:
+        """Number of tokens of the grammar."""
+        return len(self.rules.tokens)
+
+    @property
+    def bos(self) -> int:
+        return self.classes
+
+    @property
+    def mask(self) -> int:
+        return self.classes + 1
+
+    @property
+    def padding(self) -> int:
+        return self.classes + 2
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids: tokens, `bos`, `mask` and `padding`."""
+        return self.classes + 3
+
+    @property
+    def longest(self) -> int:
+        """Ids in the longest row, the one for the beginning included."""
+        return 1 + (self.rules.longest if self.max_length is None else self.max_length)
+
+    def sentences(self, rng: np.random.Generator, n: int, *, spans: bool = False) -> Sentences:
+        """Return n sentences; see `pdtutor.pcfg.sample`."""
+        return sample(self.rules, rng, n, spans=spans, max_length=self.max_length)
+
+    def rows(self, sentences: Sentences) -> np.ndarray:
+        """Return the sentences as ids (n, 1 + longest of them) int64: `bos`, tokens, `padding`."""
+        ids = sentences.padded(sentences.tokens.astype(np.int64), self.padding)
+        return np.pad(ids, ((0, 0), (1, 0)), constant_values=self.bos)
+
+    def lengths(self, inputs: np.ndarray) -> np.ndarray:
+        """Return how many ids of each row (…, length) are not padding: (…,). Batches are made of rows alike in it."""
+        return (inputs != self.padding).sum(-1)
+
+    def config(self) -> dict:
+        """Return the JSON-ready description from which `build_task` rebuilds this task."""
+        grammar = str(self.grammar) if isinstance(self.grammar, Grammar) else self.grammar
+        return {"class": type(self).__name__, "grammar": grammar, "root": self.root, "max_length": self.max_length}
+
+
+@dataclass(frozen=True)
+class MaskedGrammar(_GrammarTask):
+    """Masked prediction: tokens are selected with probability `rate` and to be told from the rest.
+
+    A selected token is shown as `mask` with probability 0.8, as a token drawn uniformly with 0.1, and as itself
+    with 0.1. The beginning and the padding are never selected. In a sentence where chance selects none, one token is.
+
+    Args:
+        rate: in (0, 1), 0.3 in the paper.
+
+    Raises ValueError for a rate outside (0, 1).
+    """
+
+    rate: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < number("rate", self.rate) < 1:
+            raise ValueError(f"rate must lie in (0, 1), got {self.rate}")
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return n examples: inputs (n, length) int64 ids, labels (n, length) int64, IGNORED where not selected."""
+        return self.corrupt(rng, self.rows(self.sentences(rng, n)))
+
+    def corrupt(self, rng: np.random.Generator, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return inputs and labels, both (n, length) int64, for rows of ids (n, length)."""
+        tokens = rows < self.classes
+        chance = rng.random(rows.shape, dtype=np.float32)
+        selected = tokens & (chance < self.rate)
+        unlucky = ~selected.any(axis=1)
+        if unlucky.any():  # the token that came closest
+            closest = np.where(tokens[unlucky], chance[unlucky], 2).argmin(axis=1)
+            selected[np.flatnonzero(unlucky), closest] = True
+        fate = rng.random(rows.shape, dtype=np.float32)
+        shown = np.where(fate < 0.8, self.mask, rng.integers(0, self.classes, rows.shape))
+        inputs = np.where(selected & (fate < 0.9), shown, rows)
+        return inputs, np.where(selected, rows, IGNORED)
+
+    def config(self) -> dict:
+        return super().config() | {"rate": self.rate}
+
+
+@dataclass(frozen=True)
+class CausalGrammar(_GrammarTask):
+    """Autoregression: at every position, the next token.
+
+    Args:
+        level: score only tokens that close a span of this level (the root's is 0), as in the paper's E4; all if None.
+
+    Raises ValueError for a level that the grammar doesn't have.
+    """
+
+    level: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.level is not None:
+            levels = self.rules.levels
+            if levels is None or whole("level", self.level, minimum=0) >= len(levels):
+                there = "no levels" if levels is None else f"levels 0…{len(levels) - 1}"
+                raise ValueError(f"the grammar has {there}, got level {self.level}")
+
+    @property
+    def longest(self) -> int:
+        """Ids in the longest row."""
+        return super().longest - 1
+
+    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return n examples: ids (n, length) int64 and the tokens that follow them, IGNORED where not scored."""
+        sentences = self.sentences(rng, n, spans=self.level is not None)
+        rows = self.rows(sentences)
+        inputs, following = rows[:, :-1], rows[:, 1:]
+        scored = following < self.classes
+        if self.level is not None:
+            scored &= sentences.padded(sentences.closes <= self.level, False)
+        inputs = np.where(following == self.padding, self.padding, inputs)  # nothing follows the last token
+        return inputs, np.where(scored, following, IGNORED)
+
+    def config(self) -> dict:
+        return super().config() | {"level": self.level}
