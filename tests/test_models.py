@@ -3,6 +3,7 @@ import torch
 from torch.nn import functional
 
 from pdtutor import SparseParity, train
+from pdtutor.evaluate import logits_of
 from pdtutor.models import MLP, Transformer, build_model, select_copies
 from pdtutor.optim import AdamW
 from pdtutor.trajectory import Trajectory
@@ -166,7 +167,7 @@ def test_a_transformer_is_saved_and_opened_again(tmp_path):
     assert not torch.equal(model.tokens.weight, before)
     opened = Trajectory(tmp_path)
     assert opened.task == task
-    kind = {"class": "Transformer", "causal": True, "read_out": "last", "init_std": 0.1, "seed": [5, 6]}
+    kind = {"class": "Transformer", "causal": True, "read_out": "last", "padding": None, "init_std": 0.1, "seed": [5, 6]}
     assert opened.at(3).config() == model.config() == sizes | kind
     assert transformer(read_out="every").config()["read_out"] == "every"
     ids = torch.randint(2, (1, 9, 6))
@@ -209,3 +210,48 @@ def test_bad_transformers_are_refused(arguments, message):
 def test_bad_token_ids_are_refused(ids, message):
     with pytest.raises(ValueError, match=message):
         transformer()(ids)
+
+
+PADDED = {"vocabulary": 6, "max_length": 9, "classes": 3, "read_out": "every", "padding": 5}
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_padding_changes_no_logits_and_no_gradients(causal):
+    model = Transformer(**PADDED, causal=causal, init_std=0.3, seed=[0, 1])
+    rows = [torch.randint(5, (length,), generator=torch.Generator().manual_seed(length)) for length in (4, 7, 1)]
+    ids = torch.full((1, 3, 9), 5)  # two columns are padding in every row
+    for row, tokens in enumerate(rows):
+        ids[0, row, : len(tokens)] = tokens
+    together = model(ids)
+    assert together.shape == (2, 3, 9, 3)
+    alone = [model(tokens[None, None]) for tokens in rows]
+    for row, (tokens, expected) in enumerate(zip(rows, alone, strict=True)):
+        torch.testing.assert_close(together[:, row, : len(tokens)], expected[:, 0], atol=1e-6, rtol=1e-5)
+    scored = [together[:, row, : len(tokens)] for row, tokens in enumerate(rows)]
+    mine = torch.autograd.grad(sum(part.square().sum() for part in scored), list(model.parameters()))
+    theirs = torch.autograd.grad(sum(part.square().sum() for part in alone), list(model.parameters()))
+    for gradient, expected in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_logits_of_rows_of_any_length_come_back_in_their_order(monkeypatch):
+    monkeypatch.setattr("pdtutor.evaluate.IDS", 30)  # three rows a piece
+    model = Transformer(**PADDED, init_std=0.3)
+    ids = torch.randint(5, (20, 9), generator=torch.Generator().manual_seed(0))
+    ids[torch.arange(9) >= torch.randint(1, 10, (20, 1), generator=torch.Generator().manual_seed(1))] = 5
+    seen = ids != 5
+    with torch.no_grad():
+        torch.testing.assert_close(logits_of(model, ids)[:, seen], model(ids[None])[:, seen], atol=1e-6, rtol=1e-5)
+
+
+def test_a_transformer_with_padding_is_rebuilt_and_its_states_are_what_it_reads_out():
+    model = Transformer(**PADDED)
+    assert build_model(model.config()).padding == 5
+    ids = torch.tensor([[[0, 1, 5, 5]]])
+    torch.testing.assert_close(model.out(model.states(ids)), model(ids))
+
+
+@pytest.mark.parametrize("settings", [{"padding": 6}, {"read_out": "last"}])
+def test_padding_that_cannot_be_is_refused(settings):
+    with pytest.raises(ValueError, match="padding must be an id below 6, and needs read_out='every'"):
+        Transformer(**(PADDED | settings))

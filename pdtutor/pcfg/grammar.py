@@ -160,9 +160,7 @@ class Grammar:
         """The symbols by level, None if some rule does not lead from one level to the next."""
         levels: list[tuple[str, ...]] = []
         now: tuple[str, ...] = (self.start,)
-        while now:
-            if any(symbol in level for symbol in now for level in levels):
-                return None  # a symbol on two levels, as in a recursive grammar
+        while now:  # ends, since every symbol has a finite derivation: its tokens meet what recurs on one level
             levels.append(tuple(sorted(now, key=_by_number)))
             right = dict.fromkeys(s for symbol in now for rule in self.of(symbol) for s in rule.right)
             if len({s in self._of for s in right}) > 1:
