@@ -296,8 +296,8 @@ def test_marginals_say_what_is_wrong(likelihood, message):
         ([0.0, 1.0], "row of token ids, got float64"),
         ([0, 2], "token ids lie in 0 … 1, got 2 at position 1"),
         ([0, -1], "token ids lie in 0 … 1, got -1 at position 1"),
-        ([1, 0, 0, 0, 1, 0], "cannot derive token 'x' at position 3"),
-        ([1, 1, 1], "cannot derive token 'y' at position 1"),
+        ([1, 0, 0, 0, 1, 0], "cannot derive this prefix: token 'x' at position 3"),
+        ([1, 1, 1], "cannot derive this prefix: token 'y' at position 1"),
     ],
 )
 def test_next_tokens_say_what_is_wrong(tokens, message):

@@ -22,10 +22,16 @@ SCALED = 64  # a length's spans are scaled by a power of two if the likeliest le
 class Nodes(NamedTuple):
     """A grammar with right sides of at most two: tokens, symbols and parts of right sides as nodes.
 
-    Node t < V is token t. `pairs` (n, 3) has rows A, B, C for A → B C, `units` (n, 2) A, B for A → B, B's own first;
-    `corners` (n, 2) A, B for all that may begin an A, A's own first. `bounds` (nodes, 6) has for each node the
-    shortest and longest span, the least and most tokens before it, and the least and most after it in a sentence; in
-    `prefix_bounds` those after it are of a prefix. `places` (nodes, 2) has a symbol's level and place in it, else −1.
+    Attributes:
+        root: the start symbol's node; that of token t is t.
+        recursive: whether some symbol leads back to itself.
+        pairs, pair_chances: (n, 3), (n,), rows A, B, C for rules A → B C.
+        units, unit_chances: (n, 2), (n,), rows A, B for rules A → B, after the rules of B.
+        corners, corner_chances: (n, 2), (n,), rows A, B for all rules A → B … of both kinds, if the grammar is not
+            recursive before the rules of B.
+        bounds: (nodes, 6), the least tokens in a node's spans, before them and after them in a sentence, and the most.
+        prefix_bounds: the same where the sentence may end anywhere, so that there is no bound after a span.
+        places: (nodes, 2), a symbol's level and its place in grammar.levels[level], −1 for other nodes.
     """
 
     root: int
@@ -44,9 +50,9 @@ class Nodes(NamedTuple):
 class Chart(NamedTuple):
     """Inside probabilities of all spans.
 
-    Spans of a node and a length are row rows[node] + length. Row r holds starts low[r] … high[r] − 1, start i at
-    values[cells[r] + i], and is zero outside of first[r] … last[r] − 1. What is held is a probability times
-    2**-exponents[n], where n is the span's length.
+    Spans of a node and a length are row rows[node] + length. Row r has starts low[r] … high[r] − 1, start i at
+    values[cells[r] + i]; only first[r] … last[r] − 1 are not zero. Values are probabilities times
+    2**-exponents[length].
     """
 
     values: np.ndarray
@@ -94,13 +100,13 @@ def _extent(values):
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def inside(likelihood, nodes, bounds):
-    """Return the chart for likelihood (length, V)."""
+    """Return the chart for likelihood (length, V) and a node's bounds in the sentence, or in prefixes of one."""
     length, vocabulary = likelihood.shape
     chart = _empty(length, bounds)
     values, rows, low, high, first, last, cells, exponents = chart
     shortest, longest = bounds[:, SHORTEST].copy(), bounds[:, LONGEST].copy()
     for n in range(1, length + 1):
-        exponents[n] = exponents[n // 2] + exponents[n - n // 2]  # a guess, corrected below
+        exponents[n] = exponents[n // 2] + exponents[n - n // 2]  # corrected below
         if n == 1:
             for t in range(vocabulary):
                 for i in range(low[rows[t] + 1], high[rows[t] + 1]):
@@ -156,8 +162,8 @@ def sentence(chart, nodes, length):
 def outside(chart, nodes, length, vocabulary, levels, widest):
     """Return the cavity up to a factor for each position (length, V), and the spans (levels, length, widest).
 
-    Spans' outside probabilities, P(all other evidence, the span stems from the node), lie in rows like the inside ones;
-    scaled the other way round, so that the products of both are all scaled alike.
+    Outside probabilities, P(all other evidence, the span stems from the node), lie in `out` as the inside ones do in
+    the chart, scaled so that the product of both is scaled like the whole sentence's probability.
     """
     values, rows, low, high, first, last, cells, exponents = chart
     shortest, longest = nodes.bounds[:, SHORTEST].copy(), nodes.bounds[:, LONGEST].copy()
@@ -215,8 +221,8 @@ def outside(chart, nodes, length, vocabulary, levels, widest):
 def forward(chart, nodes, length, vocabulary):
     """Return what follows each prefix, (length + 1, V + 1), and the first token that can't, −1 if all can.
 
-    begins[A, i] is P(the tokens before i, then a span that stems from A), times 2**-exponents[i]: the span begins
-    one that stems from A's parent, or goes on after a span that the inside chart has.
+    begins[A, i] is P(the tokens before i, and then a span that stems from A begins) times 2**-exponents[i]. Such a span
+    is the first in one that stems from the left side of a rule, or follows one that the chart holds.
     """
     shortest, longest = nodes.bounds[:, SHORTEST].copy(), nodes.bounds[:, LONGEST].copy()
     begins, exponents = np.zeros((len(nodes.bounds), length + 1)), np.zeros(length + 1, np.int64)

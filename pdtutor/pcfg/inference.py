@@ -43,7 +43,8 @@ def marginals(grammar: Grammar, likelihood: np.ndarray) -> Marginals:
         likelihood: (length, tokens); P(what is seen at i | the true token there is t). A row of ones is a masked
             token, a row with one 1 a known one.
 
-    Spans 10^300 times less likely than the likeliest of their length may count as impossible.
+    A span that explains its evidence 10^300 times worse than another of the same length elsewhere in the sentence may
+    count as impossible: so small a number can't be held.
 
     Raises ValueError for another shape, an empty sentence, likelihoods that are negative or not finite, evidence of
     probability zero, and unit rules that lead in a circle, naming it.
@@ -72,8 +73,8 @@ def marginals(grammar: Grammar, likelihood: np.ndarray) -> Marginals:
     cavity /= cavity.sum(axis=1, keepdims=True)
     posterior = cavity * likelihood
     posterior /= posterior.sum(axis=1, keepdims=True)
-    scale = float(np.log(most).sum()) + int(chart.exponents[-1]) * math.log(2)
-    return Marginals(math.log(evidence) + scale, cavity, posterior, spans if levels else None)
+    log_scale = float(np.log(most).sum()) + int(chart.exponents[-1]) * math.log(2)
+    return Marginals(math.log(evidence) + log_scale, cavity, posterior, spans if levels else None)
 
 
 def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
@@ -98,11 +99,12 @@ def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
     nodes = _nodes(grammar.rules, grammar.tokens)
     if nodes.recursive:
         raise ValueError(f"{grammar!r} is recursive: next tokens are for grammars with a longest sentence")
-    chart = inside(np.eye(vocabulary)[tokens.astype(np.int64)], nodes, nodes.prefix_bounds)
-    follows, position = forward(chart, nodes, len(tokens), vocabulary)
+    known = np.zeros((len(tokens), vocabulary))
+    known[np.arange(len(tokens)), tokens.astype(np.int64)] = 1
+    follows, position = forward(inside(known, nodes, nodes.prefix_bounds), nodes, *known.shape)
     if position >= 0:
-        given = f"token {grammar.tokens[tokens[position]]!r} at position {position}"
-        raise ValueError(f"{grammar!r} cannot derive {given}, after the tokens before it")
+        token = f"token {grammar.tokens[tokens[position]]!r} at position {position}"
+        raise ValueError(f"{grammar!r} cannot derive this prefix: {token} can't follow the tokens before it")
     return follows
 
 
@@ -140,12 +142,12 @@ def _nodes(rules: tuple[Rule, ...], tokens: tuple[str, ...]) -> Nodes:
 
 
 def _table(rows: list[tuple], nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the nodes (n, nodes) int64 and the chances (n,) float64 of rows that have both."""
+    """Return rows of so many nodes and a chance as two arrays, (n, nodes) int64 and (n,) float64."""
     return np.array([row[:nodes] for row in rows], np.int64).reshape(-1, nodes), np.array([row[nodes] for row in rows])
 
 
 def _children_first(edges: list[tuple], names: list[tuple[str, ...]]) -> dict[int, int]:
-    """Return each node's rank in an order where b stands before a for all edges (a, b, …).
+    """Return each node's rank in an order that puts b before a for all edges (a, b, …).
 
     Raises ValueError if they lead in a circle, naming it.
     """
