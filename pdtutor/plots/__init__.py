@@ -3,6 +3,7 @@
 from pdtutor.plots.axes import (
     accuracy,
     correlations,
+    ngrams,
     node_curves,
     node_steps,
     regret_by_rule,
@@ -14,6 +15,7 @@ from pdtutor.plots.axes import (
 from pdtutor.plots.figures import (
     accuracy_figure,
     choose_figure,
+    grammar_teacher_figure,
     node_steps_figure,
     nodes_figure,
     paper_size_figure,
@@ -37,6 +39,8 @@ __all__ = [
     "colours",
     "correlations",
     "depth_colours",
+    "grammar_teacher_figure",
+    "ngrams",
     "node_curves",
     "node_steps",
     "node_steps_figure",

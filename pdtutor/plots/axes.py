@@ -195,3 +195,21 @@ def reported(table: pd.DataFrame, methods: Mapping[str, str], *, ax: Axes | None
     ax.scatter([], [], color="0.3", marker="X", s=45, label="paper")
     ax.legend(title=None, frameon=False)
     return ax
+
+
+def ngrams(curriculum: pd.DataFrame, *, probe: str, ax: Axes | None = None) -> Axes:
+    """Plot "M_robust" or "M_close" against the step, a line per n: the median, and the band between quartiles.
+
+    Of several seeds, medians and quartiles are averaged.
+    """
+    ax = ax or plt.gca()
+    of_probe = curriculum[curriculum["probe"] == probe]
+    sizes = sorted(of_probe["n"].unique())
+    for n, colour in zip(sizes, sns.color_palette("flare", len(sizes)), strict=True):
+        means = of_probe[of_probe["n"] == n].groupby("step")[["p25", "median", "p75"]].mean()
+        ax.plot(means.index, means["median"], color=colour, label=f"n = {n}")
+        ax.fill_between(means.index, means["p25"], means["p75"], color=colour, alpha=0.12, linewidth=0)
+    ax.set(xlabel="step (optimizer updates)", ylabel=f"{probe} (total variation)", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.legend(frameon=False)
+    return ax

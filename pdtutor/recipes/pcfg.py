@@ -1,14 +1,22 @@
-"""Transformers on a grammar's sentences: the paper's experiments E3, masked, and E4, autoregressive."""
+"""Transformers on a grammar's sentences, masked: the paper's experiment E3."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
+from torch import nn
 
+from pdtutor import plots
+from pdtutor.compare import results, spread
+from pdtutor.evaluate import evaluate, held_out
 from pdtutor.models import Transformer
 from pdtutor.optim import AdamW
+from pdtutor.optimal import BayesOptimal
 from pdtutor.probes import ngram_closeness, ngram_robustness, over
+from pdtutor.recipes.outcome import Outcome, Recipe
+from pdtutor.recipes.parity import ParityProgressive
 from pdtutor.run import Run
-from pdtutor.tasks import CausalGrammar, MaskedGrammar
+from pdtutor.tasks import MaskedGrammar
 from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
@@ -22,14 +30,14 @@ class GrammarTeacher:
     width: int = 128  # heads × head_dim
     head_dim: int = 8  # width of a head, the students' too
     layers: int = 2  # blocks, the students' too
-    lr: float = 3e-3  # AdamW, 6 % warm-up, then cosine
+    lr: float = 5e-3  # AdamW, 6 % warm-up, then cosine
     batch_size: int = 64  # sentences per update
-    steps: int = 600  # updates
-    save_every: int = 25  # updates between checkpoints
+    steps: int = 2000  # updates
+    save_every: int = 50  # updates between checkpoints
     eval_examples: int = 512  # held-out sentences
     probe_sentences: int = 128  # sentences for the n-gram probes
 
-    def task(self) -> MaskedGrammar | CausalGrammar:
+    def task(self) -> MaskedGrammar:
         """Return the task."""
         return MaskedGrammar(self.grammar, root=self.root)
 
@@ -49,7 +57,6 @@ class GrammarTeacher:
             layers=self.layers,
             heads=heads,
             head_dim=self.head_dim,
-            causal=isinstance(task, CausalGrammar),
             read_out="every",
             padding=task.padding,
             seed=seeds,
@@ -77,13 +84,111 @@ class GrammarTeacher:
         self, trajectory: Trajectory, *, sizes: tuple[int, ...] = (3, 5, 7), progress: bool = True
     ) -> pd.DataFrame:
         """Return M_robust and M_close at every checkpoint, for n-grams of these sizes."""
-        probes = {
-            (name, n): probe(self.task(), n, sentences=self.probe_sentences)
+        asked = [
+            (name, make(self.task(), n, sentences=self.probe_sentences))
             for n in sizes
-            for name, probe in (("M_robust", ngram_robustness), ("M_close", ngram_closeness))
-        }
+            for name, make in (("M_robust", ngram_robustness), ("M_close", ngram_closeness))
+        ]
 
-        def probe(model) -> pd.DataFrame:
-            return pd.concat([ask(model).assign(probe=name) for (name, _), ask in probes.items()], ignore_index=True)
+        def probe(model: nn.Module) -> pd.DataFrame:
+            return pd.concat([ask(model).assign(probe=name) for name, ask in asked], ignore_index=True)
 
         return over(trajectory, probe, progress=progress)
+
+    def optimum(self) -> tuple[float, float]:
+        """Return cross-entropy and accuracy of the Bayes-optimal predictor on the held-out sentences."""
+        loss, accuracy = evaluate(BayesOptimal(self.task()), *held_out(self.task(), self.eval_examples))
+        return loss.item(), accuracy.item()
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train one teacher per seed and follow how far its predictions lean on n-grams."""
+        run = self.train(seeds=list(range(seeds)), out=out / "teachers", resume=resume, progress=progress)
+        curriculum = self.curriculum(run.trajectory, progress=progress)
+        loss, accuracy = self.optimum()
+        final = run.history[run.history["step"] == run.trajectory.final].set_index("seed")
+        robust = curriculum[(curriculum["probe"] == "M_robust") & (curriculum["n"] == min(curriculum["n"]))]
+        medians = robust.set_index(["seed", "step"])["median"]
+        peaks = peak_checkpoints(curriculum)
+        rows = [
+            {
+                "seed": seed,
+                "peak_step": peak,
+                "M_robust_at_peak": medians[seed, peak],
+                "M_robust_at_end": medians[seed, run.trajectory.final],
+                "loss": final["loss"][seed],
+                "accuracy": final["accuracy"][seed],
+                "optimal_loss": loss,
+                "optimal_accuracy": accuracy,
+            }
+            for seed, peak in peaks.items()
+        ]
+        tables = {"results": pd.DataFrame(rows), "history": run.history, "curriculum": curriculum}
+        return Outcome(tables, plots.grammar_teacher_figure(run.history, curriculum, optimal_loss=loss))
+
+
+def peak_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
+    """Return, by seed, the step at which the median M_robust of the shortest n-grams is largest."""
+    robust = curriculum[(curriculum["probe"] == "M_robust") & (curriculum["n"] == curriculum["n"].min())]
+    return {
+        int(seed): int(of_seed.loc[of_seed["median"].idxmax(), "step"]) for seed, of_seed in robust.groupby("seed")
+    }
+
+
+@dataclass(frozen=True)
+class GrammarProgressive(ParityProgressive):
+    """E3, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise.
+
+    C₁ is the first checkpoint whose median M_robust of 3-grams has come half-way to its largest value.
+    """
+
+    teacher: GrammarTeacher = field(default_factory=GrammarTeacher)
+    width: int = 32  # the student's heads × head_dim
+    lr: float = 1e-2  # AdamW, 6 % warm-up, then cosine
+    decay: str = "cosine"
+    warmup: float = 0.06
+    steps: int = 800  # the student's updates
+    eval_every: int = 50  # updates between evaluations
+    interval: int = 100  # R of progressive distillation, in updates
+    speed: float = 2.5  # v: the student meets the teacher's last checkpoint at its own end
+    first: int = 200  # T of (2,T), in updates
+    threshold: float = 0.6  # accuracy whose steps are counted
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers, find each one's C₁, and compare the four supervisions."""
+        options = {"resume": resume, "progress": progress}
+        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
+        methods = self.methods(teachers.trajectory, rising_checkpoints(curriculum))
+        compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
+        found = results(compared.history, threshold=self.threshold)
+        history = pd.concat([compared.history, teachers.history.assign(method="teacher")], ignore_index=True)
+        tables = {"results": spread(found), "by_seed": found, "history": history, "curriculum": curriculum}
+        return Outcome(tables, plots.accuracy_figure(compared.history))
+
+
+def rising_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
+    """Return, by seed, the first step whose median M_robust of the shortest n-grams is half of its largest value."""
+    robust = curriculum[(curriculum["probe"] == "M_robust") & (curriculum["n"] == curriculum["n"].min())]
+    return {
+        int(seed): int(of_seed[of_seed["median"] >= of_seed["median"].max() / 2]["step"].min())
+        for seed, of_seed in robust.groupby("seed")
+    }
+
+
+_SMOKE_TEACHER = GrammarTeacher(
+    root="10", width=16, layers=1, batch_size=8, steps=40, save_every=10, eval_examples=32, probe_sentences=8
+)
+_PAPER_TEACHER = GrammarTeacher(  # 8k steps; each of the paper's budgets has a teacher of its own
+    root=None, width=256, layers=4, batch_size=512, steps=8000, save_every=200, eval_examples=1024
+)
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "pcfg-teacher": {"smoke": _SMOKE_TEACHER, "laptop": GrammarTeacher(), "paper": _PAPER_TEACHER},
+    "pcfg-progressive": {
+        "smoke": GrammarProgressive(_SMOKE_TEACHER, width=8, steps=40, eval_every=10, interval=10, speed=1.0, first=10),
+        "laptop": GrammarProgressive(),
+        "paper": GrammarProgressive(
+            _PAPER_TEACHER, width=64, lr=5e-3, steps=8000, eval_every=200, interval=1000, speed=1.0, first=1000
+        ),
+    },
+}
