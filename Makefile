@@ -27,7 +27,7 @@ lab: .venv/.installed-course  ## open JupyterLab on the lessons
 notebooks: .venv/.installed-course  ## re-execute lessons and solutions and store their outputs
 	$(BIN)/python -m pdtutor.course notebooks $(LESSON)
 
-bench: .venv/.installed-course  ## measure the speeds this project claims; build/bench.csv
+bench: .venv/.installed-test  ## measure the speeds this project claims; build/bench.csv
 	$(BIN)/python -m benchmarks
 
 stamp: .venv/.installed-course  ## write the address of the clone's origin into badges and set-up cells

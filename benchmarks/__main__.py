@@ -15,7 +15,8 @@ import torch
 import tyro
 from tqdm.auto import tqdm
 
-from benchmarks.works import Work, works
+from benchmarks import grammars, parity
+from benchmarks.work import Work
 
 REPEATS = 5
 COLUMNS = ["work", "baseline_per_s", "ours_per_s", "ratio", "target"]
@@ -40,6 +41,11 @@ def main(out: Path = Path("build/bench.csv"), seconds: float = 3.0) -> None:
     print(table.assign(verdict=verdicts).to_string(index=False, na_rep="", float_format="{:,.4g}".format))
     print(f"one torch thread, torch {torch.__version__}, compile time not counted; {out}")
     sys.exit("MISSED" in verdicts)
+
+
+def works() -> list[Work]:
+    """Return the rows of the table."""
+    return [*parity.works(), *grammars.works()]
 
 
 def measure(work: Work, seconds: float, bar: tqdm) -> tuple:

@@ -111,7 +111,7 @@ def test_batches_hold_rows_of_like_length_and_no_row_is_lost():
     rows, wanted = (part[0].flatten(0, 1)[:, :width] for part in (inputs, labels))
     mine, theirs = (np.concatenate(parts, axis=1).tolist() for parts in ((rows, wanted), (drawn, drawn_labels)))
     assert sorted(mine) == sorted(theirs)
-    assert (inputs[..., width:] == task.padding).all()
+    assert (inputs[0, ..., width:] == task.padding).all()
 
 
 def test_a_stream_of_sentences_gives_the_same_update_however_it_is_cut():

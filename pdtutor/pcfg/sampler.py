@@ -1,7 +1,9 @@
 """Sentences of a grammar, drawn by compiled code, with the spans that every token lies in."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 from numba import njit
@@ -10,6 +12,8 @@ from pdtutor.pcfg.grammar import Grammar
 from pdtutor.validate import whole
 
 ATTEMPTS = 10_000  # sentences in a row that may be too long
+STRINGS = 16  # measured: a symbol that derives no more than this is drawn as a whole
+INHERITED = 255
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def sample(
     levels = len(grammar.levels) if spans else 0
     tokens, offsets = np.empty(n * longest, np.uint8), np.zeros(n + 1, np.int64)
     ancestors, closes = np.empty((len(tokens) * spans, levels), np.uint8), np.empty(len(tokens) * spans, np.uint8)
-    rejected = _sampler(levels)(rng, *_arrays(grammar), longest, tokens, offsets, ancestors, closes)
+    rejected = _sampler(levels)(rng, *_arrays(grammar, levels), longest, tokens, offsets, ancestors, closes)
     if rejected < 0:
         raise ValueError(f"{ATTEMPTS} sentences in a row of {grammar!r} were longer than max_length = {longest}")
     for part in (tokens, ancestors, closes)[: 3 if spans else 1]:
@@ -87,25 +91,70 @@ def sample(
     return Sentences(tokens, offsets, rejected, *((ancestors, closes) if spans else ()))
 
 
-def _arrays(grammar: Grammar) -> tuple[np.ndarray, ...]:
+@lru_cache(maxsize=8)
+def _arrays(grammar: Grammar, levels: int) -> tuple[np.ndarray, ...]:
     """Return the grammar as the compiled code reads it.
 
     Symbols and tokens are numbers: symbol s is −1 − s, a token its id. Symbol s has rules first[s] … first[s + 1] − 1;
     the chances of a symbol's rules up to each rule are `upto`; rule r has right side right[start[r] : start[r + 1]].
-    The last array is each symbol's place in its level, if the grammar has levels.
+    A symbol that derives few strings, and is `flat`, has a rule for each of them instead, so that one draw gives many
+    tokens. Of these `ends` and `lineage` tell, per token, what `closes` and `ancestors` do; INHERITED is where the
+    symbol itself ends. The last array is each symbol's place in its level, if it has one.
     """
-    codes = {t: i for i, t in enumerate(grammar.tokens)} | {s: -1 - i for i, s in enumerate(grammar.symbols)}
-    rules = [grammar.of(symbol) for symbol in grammar.symbols]
-    upto = np.concatenate([np.cumsum([rule.probability for rule in of_symbol]) for of_symbol in rules])
-    right = [[codes[s] for s in rule.right] for of_symbol in rules for rule in of_symbol]
     places = {symbol: place for level in grammar.levels or () for place, symbol in enumerate(level)}
+    codes = {t: i for i, t in enumerate(grammar.tokens)} | {s: -1 - i for i, s in enumerate(grammar.symbols)}
+    depths = {symbol: depth for depth, level in enumerate(grammar.levels or ()) for symbol in level}
+    rules = []  # of every symbol: (probability, right side, ends, lineage)
+    flat = [_derivations(grammar, symbol) <= STRINGS for symbol in grammar.symbols]
+    for symbol, few in zip(grammar.symbols, flat, strict=True):
+        if few:
+            rules.append(_strings(grammar, symbol, depths.get(symbol, 0), codes, places, levels))
+        else:
+            sides = [(rule.probability, [codes[s] for s in rule.right]) for rule in grammar.of(symbol)]
+            rules.append([(p, side, [0] * len(side), [[0] * levels] * len(side)) for p, side in sides])
+    _, right, ends, lineage = zip(*(rule for of_symbol in rules for rule in of_symbol), strict=True)
+    sizes = [len(side) for side in right]
     return (
         np.cumsum([0] + [len(of_symbol) for of_symbol in rules]),
-        upto,
-        np.cumsum([0] + [len(codes_of) for codes_of in right]),
-        np.array([code for codes_of in right for code in codes_of], dtype=np.int16),
+        np.concatenate([np.cumsum([rule[0] for rule in of_symbol]) for of_symbol in rules]),
+        np.cumsum([0, *sizes]),
+        np.array([code for side in right for code in side], dtype=np.int16),
+        np.array([end for of_rule in ends for end in of_rule], dtype=np.uint8),
+        np.array([row for of_rule in lineage for row in of_rule], dtype=np.uint8).reshape(sum(sizes), levels),
+        np.array(flat),
         np.array([places.get(symbol, 0) for symbol in grammar.symbols], dtype=np.uint8),
     )
+
+
+def _derivations(grammar: Grammar, symbol: str, above: tuple[str, ...] = ()) -> float:
+    """Return how many derivations start from a symbol; infinity if it leads back to itself."""
+    if symbol in grammar.tokens:
+        return 1
+    if symbol in above:
+        return math.inf
+    return sum(
+        math.prod(_derivations(grammar, part, (*above, symbol)) for part in rule.right) for rule in grammar.of(symbol)
+    )
+
+
+def _strings(grammar: Grammar, symbol: str, depth: int, codes: dict, places: dict, levels: int) -> list[tuple]:
+    """Return every derivation of a symbol at this depth: (probability, tokens, ends, lineage)."""
+    if symbol in grammar.tokens:
+        return [(1.0, [codes[symbol]], [INHERITED], [[0] * levels])]
+    found = []
+    for rule in grammar.of(symbol):
+        parts = [_strings(grammar, part, depth + 1, codes, places, levels) for part in rule.right]
+        for chosen in product(*parts):
+            p = rule.probability * math.prod(part[0] for part in chosen)
+            # what ends with a part that is not the last ends at the part's level
+            ends = [[depth + 1 if e == INHERITED else e for e in part[2]] for part in chosen[:-1]] + [chosen[-1][2]]
+            lineage = [[*row] for part in chosen for row in part[3]]
+            if levels:
+                for row in lineage:
+                    row[depth] = places[symbol]
+            tokens = [token for part in chosen for token in part[1]]
+            found.append((p, tokens, [end for of_part in ends for end in of_part], lineage))
+    return found
 
 
 @lru_cache
@@ -113,7 +162,9 @@ def _sampler(levels: int):
     """Return the compiled sampler that tells the spans of so many levels; of none, for 0."""
 
     @njit(nogil=True, cache=True)
-    def sampler(rng, first, upto, start, right, places, longest, tokens, offsets, ancestors, closes):
+    def sampler(
+        rng, first, upto, start, right, ends, lineage, flat, places, longest, tokens, offsets, ancestors, closes
+    ):
         waiting = np.empty(longest + 1, np.int16)  # what the sentence still has to derive, the next one on top
         depths, closing = np.empty(longest + 1, np.int16), np.empty(longest + 1, np.int16)
         above = np.empty(levels, np.uint8)  # the ancestors of what is being derived
@@ -141,12 +192,22 @@ def _sampler(levels: int):
                     u = rng.random()
                     while rule < last and u >= upto[rule]:
                         rule += 1
-                parts = start[rule + 1] - start[rule]
+                begins = start[rule]
+                parts = start[rule + 1] - begins
                 if at - begin + top + parts > longest:  # each of them will give at least one token
                     at = -1
                     break
+                if flat[-1 - symbol]:
+                    for part in range(begins, begins + parts):
+                        tokens[at] = right[part]
+                        if levels:
+                            closes[at] = close if ends[part] == INHERITED else ends[part]
+                            for level in range(levels):
+                                ancestors[at, level] = above[level] if level <= depth else lineage[part, level]
+                        at += 1
+                    continue
                 for part in range(parts):  # the first on top
-                    waiting[top] = right[start[rule + 1] - 1 - part]
+                    waiting[top] = right[begins + parts - 1 - part]
                     if levels:
                         depths[top] = depth + 1
                         closing[top] = close if part == 0 else depth + 1

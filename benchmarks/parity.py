@@ -5,10 +5,8 @@ Each way is a function that takes a number of updates and does them from fresh w
 teacher has learned hardly changes what it costs to run, so these are hardly trained.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from benchmarks.plain import ParityBatches, distil, fit, sequential
+from benchmarks.work import Work
 from pdtutor import (
     MLP,
     SGD,
@@ -26,28 +24,6 @@ from pdtutor import (
 
 WIDTH, TEACHER_WIDTH, LR, TEMPERATURE = 100, 1000, 0.01, 1e-4
 QUIET = {"eval_examples": 64, "progress": False}
-
-
-@dataclass(frozen=True)
-class Work:
-    """A row of the table: ratio = rate of ours / rate of the baseline.
-
-    Attributes:
-        name: what is done, and in brackets what is counted per second.
-        baseline, ours: do so many updates.
-        baseline_units, ours_units: what one update counts for.
-        target: the ratio that the project claims to reach; None if it claims none.
-        baseline_trainings: how many runs the baseline makes one after the other. It is timed for that many times as
-            long, so that what a run costs once weighs the same on both sides.
-    """
-
-    name: str
-    baseline: Callable[[int], object]
-    ours: Callable[[int], object]
-    baseline_units: int
-    ours_units: int
-    target: float | None
-    baseline_trainings: int = 1
 
 
 def works() -> list[Work]:
