@@ -7,6 +7,9 @@ import torch
 from torch import nn
 
 from pdtutor import BayesOptimal, MaskedGrammar, Transformer, ngram_closeness, ngram_robustness, nonterminal_probe
+from pdtutor.probes.nonterminals import AttentionReadOut, spans
+from pdtutor.seeds import generator
+from pdtutor.tasks import IGNORED
 
 TASK = MaskedGrammar("cfg3b", root="16")
 
@@ -144,3 +147,32 @@ def test_a_probe_of_a_transformer_has_a_row_for_each_copy():
 def test_bad_span_probes_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         nonterminal_probe(TASK, **arguments)
+
+
+def test_what_stands_at_the_padding_is_not_mixed_in():
+    sizes = {"heads": 3, "length": 6, "padding": 5, "seed": 0}
+    read_out = AttentionReadOut(2, 4, 3, **sizes)
+    ids = torch.tensor([[3, 0, 1, 5, 5], [3, 0, 1, 2, 0]])
+    states = torch.randn(2, 2, 5, 4, generator=torch.Generator().manual_seed(0))
+    other = states.clone()
+    other[:, 0, 3:] += 1
+    with torch.no_grad():
+        torch.testing.assert_close(read_out(other, ids)[:, 0, :3], read_out(states, ids)[:, 0, :3])
+    other[:, 1, 4] += 1
+    with torch.no_grad():
+        assert (read_out(other, ids)[:, 1, :4] - read_out(states, ids)[:, 1, :4]).abs().min() > 0
+
+
+@pytest.mark.parametrize("level", [0, 1, 3])
+def test_spans_have_the_symbol_of_the_level_and_end_where_it_does(level):
+    found = spans(TASK, level, 10, seed=0, purpose="x")
+    drawn = TASK.sentences(generator(0, "x"), 10, spans=True)
+    for i in range(10):
+        where = slice(drawn.offsets[i], drawn.offsets[i + 1])
+        length = drawn.lengths[i]
+        assert found.symbols[i, 1 : 1 + length].tolist() == drawn.ancestors[where, level].tolist()
+        assert found.closes[i, 1 : 1 + length].tolist() == (drawn.closes[where] <= level).tolist()
+        assert found.closes[i, length]  # the last token ends every span
+        assert found.symbols[i, 0] == IGNORED
+        assert (found.symbols[i, 1 + length :] == IGNORED).all()
+        assert found.closes[i].sum() == (1 if level == 0 else (drawn.closes[where] <= level).sum())

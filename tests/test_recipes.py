@@ -8,6 +8,7 @@ import pytest
 from pdtutor import MLP, Trajectory, probes, recipes, train
 from pdtutor.cli import main
 from pdtutor.recipes import hierarchical
+from pdtutor.recipes.pcfg import peak_checkpoints, rising_checkpoints
 
 matplotlib.use("agg")
 
@@ -175,3 +176,21 @@ def test_checkpoints_that_a_lesson_needs_are_kept(tmp_path):
     assert set(kept.steps) == {teachers.final, *(teachers.nearest(peak + shift) for shift in shifts)}
     assert kept.at(kept.final).layers[0].weight.equal(teachers.at(teachers.final).layers[0].weight)
     assert spike["from_spike"].abs().max() <= recipe.around
+
+
+def test_c1_of_a_grammars_students_is_where_3_grams_have_come_half_way():
+    def rows(seed, probe, n, medians):
+        return [
+            {"seed": seed, "step": 50 * i, "probe": probe, "n": n, "median": median} for i, median in enumerate(medians)
+        ]
+
+    curriculum = pd.DataFrame(
+        [
+            *rows(0, "M_robust", 3, [0.0, 0.1, 0.2, 0.4, 0.1]),
+            *rows(1, "M_robust", 3, [0.0, 0.0, 0.1, 0.3, 0.5]),
+            *rows(0, "M_robust", 5, [0.9] * 5),
+            *rows(0, "M_close", 3, [0.9] * 5),
+        ]
+    )
+    assert rising_checkpoints(curriculum) == {0: 100, 1: 150}
+    assert peak_checkpoints(curriculum) == {0: 150, 1: 200}

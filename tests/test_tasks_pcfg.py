@@ -112,6 +112,9 @@ def test_batches_hold_rows_of_like_length_and_no_row_is_lost():
     mine, theirs = (np.concatenate(parts, axis=1).tolist() for parts in ((rows, wanted), (drawn, drawn_labels)))
     assert sorted(mine) == sorted(theirs)
     assert (inputs[0, ..., width:] == task.padding).all()
+    assert (labels[inputs >= task.bos] != IGNORED).sum() == (labels[inputs == task.mask] != IGNORED).sum()
+    other, _ = task.sample(generator(1, "x", 0), stream.block * 64)
+    assert other.shape[1] != width  # one of the two was filled up
 
 
 def test_a_stream_of_sentences_gives_the_same_update_however_it_is_cut():
