@@ -12,16 +12,15 @@ from pdtutor.models import MLP
 from pdtutor.optim import SGD, AdamW
 from pdtutor.probes import correlation_levels, monomial_correlations, over, peak_step, peak_steps
 from pdtutor.recipes.outcome import Outcome
-from pdtutor.run import Run
+from pdtutor.recipes.teacher import Teacher
 from pdtutor.schedule import FINAL, n_shot, one_shot, progressive
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import SparseParity
-from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
-class ParityTeacher:
+class ParityTeacher(Teacher):
     """E1, the teacher: a wide MLP learns sparse parity, and its degree-1 correlations spike at the transition."""
 
     d: int = 30  # coordinates
@@ -45,20 +44,6 @@ class ParityTeacher:
     def optimizer(self, **settings) -> SGD | AdamW:
         """Return the optimizer, the teacher's and the students' alike but for its settings."""
         return SGD(**settings)
-
-    def train(self, *, seeds: list[int], **options) -> Run:
-        """Return the run of one teacher per seed, side by side; options go to `train`."""
-        return train(
-            self.model(width=self.width, seeds=seeds),
-            self.task(),
-            steps=self.steps,
-            batch_size=self.batch_size,
-            optimizer=self.optimizer(lr=self.lr),
-            eval_every=self.save_every,
-            eval_examples=self.eval_examples,
-            save_every=self.save_every,
-            **({"description": "teacher"} | options),
-        )
 
     def curriculum(self, trajectory: Trajectory, *, degree: int = 1, progress: bool = True) -> pd.DataFrame:
         """Return the correlations with monomials of one degree at every checkpoint."""

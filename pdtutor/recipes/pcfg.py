@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 from torch import nn
@@ -15,14 +16,13 @@ from pdtutor.optimal import BayesOptimal
 from pdtutor.probes import ngram_closeness, ngram_robustness, over
 from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.parity import ParityProgressive
-from pdtutor.run import Run
+from pdtutor.recipes.teacher import Teacher
 from pdtutor.tasks import MaskedGrammar
-from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
-class GrammarTeacher:
+class GrammarTeacher(Teacher):
     """E3, the teacher: a Transformer learns masked prediction, and leans on 3-grams at its transition."""
 
     grammar: str = "cfg3b"  # by name
@@ -36,6 +36,8 @@ class GrammarTeacher:
     save_every: int = 50  # updates between checkpoints
     eval_examples: int = 512  # held-out sentences
     probe_sentences: int = 128  # sentences for the n-gram probes
+
+    schedule: ClassVar[dict] = {"decay": "cosine", "warmup": 0.06}
 
     def task(self) -> MaskedGrammar:
         """Return the task."""
@@ -65,20 +67,6 @@ class GrammarTeacher:
     def optimizer(self, **settings) -> AdamW:
         """Return the paper's optimizer, the teacher's and the students' alike but for its settings."""
         return AdamW(betas=(0.9, 0.95), **settings)
-
-    def train(self, *, seeds: list[int], **options) -> Run:
-        """Return the run of one teacher per seed, side by side; options go to `train`."""
-        return train(
-            self.model(width=self.width, seeds=seeds),
-            self.task(),
-            steps=self.steps,
-            batch_size=self.batch_size,
-            optimizer=self.optimizer(lr=self.lr, decay="cosine", warmup=0.06),
-            eval_every=self.save_every,
-            eval_examples=self.eval_examples,
-            save_every=self.save_every,
-            **({"description": "teacher"} | options),
-        )
 
     def curriculum(
         self, trajectory: Trajectory, *, sizes: tuple[int, ...] = (3, 5, 7), progress: bool = True
