@@ -29,6 +29,19 @@ def test_its_table_is_the_committed_result():
         assert numbers == expected
 
 
+def test_its_table_of_grammar_students_is_the_committed_result():
+    by_seed = pd.read_csv(ROOT / "data/runs/pcfg-progressive/by_seed.csv")
+    row = r"^\| (cross-entropy|one-shot|progressive|\(2,T\)).*? \| ([\d.]+) \(([\d.]+)–([\d.]+)\) \| (\d+)(, one never)? \|$"
+    rows = re.findall(row, README, flags=re.M)
+    assert [row[0] for row in rows] == by_seed["method"].unique().tolist()
+    for method, *accuracies, steps, never in rows:
+        found = by_seed[by_seed["method"] == method]
+        final = found["final_accuracy"]
+        assert accuracies == [f"{value:.3f}" for value in (final.median(), final.min(), final.max())]
+        assert int(steps) == found["steps"].fillna(10**9).median()
+        assert bool(never) == (found["reached"].sum() == 2)
+
+
 def test_the_map_names_what_there_is_and_nothing_else():
     block = README.split("```\nnotebooks/")[1].split("```")[0]
     named = re.findall(r"^  ([a-z_]+(?:\.py|/).*?)  ", block, flags=re.M)
