@@ -64,7 +64,15 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     Raises TypeError for what is not a float32 array in C order, and ValueError for shapes that don't fit together,
     before anything is touched.
     """
-    _check(w1, b1, w2, b2, inputs, targets, rates, losses)
+    _check(
+        _weights(w1, b1, w2, b2)
+        | {
+            "inputs": (inputs, ("updates", "batch", "d")),
+            "targets": (targets, ("updates", "batch", "classes")),
+            "rates": (rates, ("updates",)),
+            "losses": (losses, ("updates",)),
+        }
+    )
     width, d = w1.shape
     units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, and whole vectors of 8
     _sgd(d, units)(w1, b1, w2, b2, inputs, targets, rates, losses, max(1, EXAMPLES // inputs.shape[1]))
@@ -74,24 +82,25 @@ def logits_of_signs(w1, b1, w2, b2, inputs) -> np.ndarray | None:
     """Return the network's logits (examples, classes) at inputs (examples, d), or None if not all of them are ±1.
 
     Weights are as in `sgd`. What a few signs add to a unit takes one of few values: tables of them replace most
-    of the product's multiplications.
+    of the product's multiplications. Raises as `sgd` does.
     """
+    _check(_weights(w1, b1, w2, b2) | {"inputs": (inputs, ("examples", "d"))})
     codes, signs = _codes(inputs)
     return _logits_of_codes(w1, b1, w2, b2, codes) if signs else None
 
 
-def _check(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
-    """Raise TypeError or ValueError naming the first array that compiled code must not be given."""
-    expected = {
+def _weights(w1, b1, w2, b2) -> dict[str, tuple]:
+    """Return the network's arrays and their axes, as `_check` takes them."""
+    return {
         "w1": (w1, ("width", "d")),
         "b1": (b1, ("width",)),
         "w2": (w2, ("classes", "width")),
         "b2": (b2, ("classes",)),
-        "inputs": (inputs, ("updates", "batch", "d")),
-        "targets": (targets, ("updates", "batch", "classes")),
-        "rates": (rates, ("updates",)),
-        "losses": (losses, ("updates",)),
     }
+
+
+def _check(expected: dict[str, tuple]) -> None:
+    """Raise TypeError or ValueError naming the first array, of name → (array, axes), that compiled code can't take."""
     sizes: dict[str, int] = {}
     for name, (array, axes) in expected.items():
         if not isinstance(array, np.ndarray) or array.dtype != np.float32:

@@ -101,6 +101,22 @@ def test_what_compiled_code_would_misread_is_refused_before_anything_is_touched(
     np.testing.assert_array_equal(made["w2"] if name != "w2" else made["b2"], before)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "error", "message"),
+    [
+        ("w1", lambda a: a.astype(np.float64), TypeError, "w1 must be a float32 array, got float64"),
+        ("inputs", np.asfortranarray, TypeError, "inputs must be contiguous in C order"),
+        ("b1", lambda a: a[:-1].copy(), ValueError, r"b1 must have shape \(width = 150\), got \(149,\)"),
+        ("inputs", lambda a: a[:, :-1].copy(), ValueError, r"must have shape \(examples, d = 13\), got \(9, 12\)"),
+    ],
+)
+def test_arrays_that_logits_of_signs_would_misread_are_refused(name, change, error, message):
+    made = {key: array for key, array in arrays(updates=1).items() if key in ("w1", "b1", "w2", "b2")}
+    made["inputs"] = np.ones((9, D), np.float32)
+    with pytest.raises(error, match=message):
+        logits_of_signs(**(made | {name: change(made[name])}))
+
+
 def test_inputs_of_another_size_are_refused():
     made = arrays(updates=4)
     made["inputs"] = made["inputs"][:, :, :-1].copy()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from pdtutor import BayesOptimal, MaskedGrammar
+from pdtutor.evaluate import evaluate, held_out
 from pdtutor.recipes import recipe
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +43,14 @@ def test_its_table_of_grammar_students_is_the_committed_result():
         assert accuracies == [f"{value:.3f}" for value in (final.median(), final.min(), final.max())]
         assert int(steps) == found["steps"].fillna(10**9).median()
         assert bool(never) == (found["reached"].sum() == 2)
+
+
+def test_the_optimum_that_it_names_is_what_its_command_gives():
+    named, command = re.search(r"its accuracy is ([\d.]+) \(± 0.001; `evaluate\((.*?)\)`", README).groups()
+    assert command == "BayesOptimal(task), *held_out(task, 2000)"
+    task = MaskedGrammar("cfg3b")
+    _, accuracy = evaluate(BayesOptimal(task), *held_out(task, 500))
+    assert abs(accuracy.item() - float(named)) < 0.005  # five standard deviations at 500 sentences
 
 
 def test_the_map_names_what_there_is_and_nothing_else():

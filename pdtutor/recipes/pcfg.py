@@ -94,8 +94,7 @@ class GrammarTeacher(Teacher):
         curriculum = self.curriculum(run.trajectory, progress=progress)
         loss, accuracy = self.optimum()
         final = run.history[run.history["step"] == run.trajectory.final].set_index("seed")
-        robust = curriculum[(curriculum["probe"] == "M_robust") & (curriculum["n"] == min(curriculum["n"]))]
-        medians = robust.set_index(["seed", "step"])["median"]
+        medians = shortest_robust(curriculum).set_index(["seed", "step"])["median"]
         peaks = peak_checkpoints(curriculum)
         rows = [
             {
@@ -114,11 +113,16 @@ class GrammarTeacher(Teacher):
         return Outcome(tables, plots.grammar_teacher_figure(run.history, curriculum, optimal_loss=loss))
 
 
+def shortest_robust(curriculum: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of M_robust for the shortest n-grams."""
+    return curriculum[(curriculum["probe"] == "M_robust") & (curriculum["n"] == curriculum["n"].min())]
+
+
 def peak_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     """Return, by seed, the step at which the median M_robust of the shortest n-grams is largest."""
-    robust = curriculum[(curriculum["probe"] == "M_robust") & (curriculum["n"] == curriculum["n"].min())]
     return {
-        int(seed): int(of_seed.loc[of_seed["median"].idxmax(), "step"]) for seed, of_seed in robust.groupby("seed")
+        int(seed): int(of_seed.loc[of_seed["median"].idxmax(), "step"])
+        for seed, of_seed in shortest_robust(curriculum).groupby("seed")
     }
 
 
@@ -156,10 +160,9 @@ class GrammarProgressive(ParityProgressive):
 
 def rising_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     """Return, by seed, the first step whose median M_robust of the shortest n-grams is half of its largest value."""
-    robust = curriculum[(curriculum["probe"] == "M_robust") & (curriculum["n"] == curriculum["n"].min())]
     return {
         int(seed): int(of_seed[of_seed["median"] >= of_seed["median"].max() / 2]["step"].min())
-        for seed, of_seed in robust.groupby("seed")
+        for seed, of_seed in shortest_robust(curriculum).groupby("seed")
     }
 
 
