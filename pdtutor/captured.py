@@ -33,7 +33,7 @@ class CapturedUpdates:
 
     def __init__(self, model: nn.Module, state: SGDState | AdamWState) -> None:
         self.model, self.state = model, state
-        self._buffers: list[Tensor] = []  # inputs, soft, rates, corrections, each with its updates first
+        self._buffers: list[Tensor] = []  # inputs, soft, rates, corrections, perhaps at; updates first
         self._losses = torch.empty(0)  # (MOST, copies)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by number of updates
 
@@ -47,6 +47,8 @@ class CapturedUpdates:
             corrections: (updates, …), the optimizer's.
         """
         values = [inputs.transpose(0, 1), targets.soft.transpose(0, 1), rates, corrections]
+        if targets.at is not None:
+            values.append(targets.at.transpose(0, 1))
         if [(b.shape[1:], b.dtype) for b in self._buffers] != [(v.shape[1:], v.dtype) for v in values]:
             self._allocate(values)
         losses = torch.empty_like(rates)
@@ -95,8 +97,9 @@ class CapturedUpdates:
         return graph
 
     def _run(self, size: int) -> None:
-        inputs, soft, rates, corrections = (buffer[:size] for buffer in self._buffers)
-        targets = Targets(soft.transpose(0, 1), constant=torch.empty(0), others=[])
+        inputs, soft, rates, corrections, *at = (buffer[:size] for buffer in self._buffers)
+        at = at[0].transpose(0, 1) if at else None
+        targets = Targets(soft.transpose(0, 1), constant=torch.empty(0), others=[], at=at)
         losses = autograd_updates(self.model, self.state, inputs.transpose(0, 1), targets, rates, corrections)
         self._losses[:size].copy_(losses)
 

@@ -65,7 +65,7 @@ def autograd_updates(
     """
     losses = []
     for update in range(len(rates)):
-        loss = targets.loss_of(model(inputs[:, update]), update)  # (copies,)
+        loss = targets.loss_of(targets.logits(model, inputs[:, update], update), update)  # (copies,)
         # no copy's parameters enter another's loss, so each gets its own gradient
         gradients = torch.autograd.grad(loss.sum(), state.parameters)
         state.update(gradients, rates[update], corrections[update])

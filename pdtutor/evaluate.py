@@ -1,11 +1,13 @@
 """How well a model does on held-out examples."""
 
+import inspect
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pdtutor.kernels import logits_of_signs
-from pdtutor.losses import cross_entropy, mean_labelled
+from pdtutor.losses import cross_entropy, labelled_positions, mean_labelled
 from pdtutor.models import MLP
 from pdtutor.seeds import generator
 
@@ -20,21 +22,46 @@ def held_out(task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
-    """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …)."""
+def logits_of(model: nn.Module, inputs: Tensor, at: Tensor | None = None) -> Tensor:
+    """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …).
+
+    Of sequences (examples, length), `at` (examples, n) asks for some positions only: → (copies, examples, n, classes).
+    Those at −1 mean nothing.
+    """
     if (logits := _compiled(model, inputs)) is not None:
         return logits
     was_training = model.training
     model.eval()
     padding = getattr(model, "padding", None)
     if padding is None:
-        logits = torch.cat([model(piece.unsqueeze(0)) for piece in inputs.split(PIECE)], dim=1)
+        logits = torch.cat([_forward(model, inputs, at, rows) for rows in _rows(inputs).split(PIECE)], dim=1)
     else:  # rows of like length together, so that there is little padding to work through
         order = (inputs != padding).sum(1).argsort()
-        pieces = inputs[order].split(max(1, IDS // inputs.shape[1]) if inputs.device.type == "cpu" else PIECE)
-        logits = torch.cat([model(piece.unsqueeze(0)) for piece in pieces], dim=1)[:, order.argsort()]
+        pieces = order.split(max(1, IDS // inputs.shape[1]) if inputs.device.type == "cpu" else PIECE)
+        logits = torch.cat([_forward(model, inputs, at, rows) for rows in pieces], dim=1)[:, order.argsort()]
     model.train(was_training)
     return logits
+
+
+def reads_positions(model: nn.Module) -> bool:
+    """Return whether the model can be asked for logits at some positions only, as `model(ids, at=positions)`."""
+    return "at" in inspect.signature(model.forward).parameters
+
+
+def _rows(inputs: Tensor) -> Tensor:
+    return torch.arange(len(inputs), device=inputs.device)
+
+
+def _forward(model: nn.Module, inputs: Tensor, at: Tensor | None, rows: Tensor) -> Tensor:
+    """Return the logits at these rows of the inputs, at some of their positions if asked: (copies, rows, …)."""
+    piece = inputs[rows].unsqueeze(0)
+    if at is None:
+        return model(piece)
+    wanted = at[rows].unsqueeze(0)  # (1, rows, n)
+    if reads_positions(model):
+        return model(piece, at=wanted)
+    logits = model(piece)  # (copies, rows, length, classes)
+    return logits.take_along_dim(wanted.clamp(min=0).unsqueeze(-1), dim=2)
 
 
 def _compiled(model: nn.Module, inputs: Tensor) -> Tensor | None:
@@ -51,7 +78,10 @@ def _compiled(model: nn.Module, inputs: Tensor) -> Tensor | None:
 
 def evaluate(model: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,)."""
-    logits = logits_of(model, inputs)
+    at = None
+    if labels.shape == inputs.shape:  # of sequences, a label per position
+        at, labels = labelled_positions(labels)
+    logits = logits_of(model, inputs, at)
     labels = labels.expand(logits.shape[:-1])
     hits = (logits.argmax(-1) == labels).to(logits.dtype)
     return mean_labelled(cross_entropy(logits, labels), labels), mean_labelled(hits, labels)

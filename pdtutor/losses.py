@@ -83,6 +83,20 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return flat.view(labels.shape)
 
 
+def labelled_positions(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each row is labelled, and the labels there: (…, length) → (…, n) int64 and (…, n).
+
+    n is the largest number of labels in a row, 1 at least; rows with fewer are filled up with position −1 and label
+    IGNORED. The loss needs no logits anywhere else.
+    """
+    labelled = labels != IGNORED
+    counts = labelled.sum(-1, keepdim=True)
+    n = max(1, int(counts.max()))
+    first = labelled.byte().sort(dim=-1, descending=True, stable=True).indices[..., :n]  # labelled ones, in order
+    there = torch.arange(n, device=labels.device) < counts
+    return first.where(there, -1), labels.gather(-1, first).where(there, IGNORED)
+
+
 def mean_labelled(values: Tensor, labels: Tensor) -> Tensor:
     """Return the mean of values over positions whose label is not IGNORED: (copies, …) twice → (copies,)."""
     counted = (labels != IGNORED).to(values.dtype)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pdtutor.evaluate import logits_of
-from pdtutor.losses import divergence, soft_targets, teacher_log_probabilities
+from pdtutor.losses import divergence, labelled_positions, soft_targets, teacher_log_probabilities
 from pdtutor.schedule import Anneal, OnPlateau
 from pdtutor.supervision import Distill, Labels, value_at
 from pdtutor.tasks import IGNORED
@@ -24,6 +24,8 @@ class Targets:
     Attributes:
         soft: (copies, updates, batch, …, classes), q of `soft_targets` times each position's weight in the mean.
         constant: (copies, updates), what −Σ q log p_S lacks of the loss itself (minus the teacher's entropy).
+        at: (copies, updates, batch, positions), where in its sequence each target lies, −1 where there is none; None if
+            there is a target for every logit.
         others: for each copy whose divergence is not linear in the target, (copy, kind, log p_T (updates, batch, …,
             classes), weight (updates, batch, …)).
     """
@@ -31,6 +33,11 @@ class Targets:
     soft: Tensor
     constant: Tensor
     others: list[tuple[int, str, Tensor, Tensor]]
+    at: Tensor | None = None
+
+    def logits(self, model: nn.Module, inputs: Tensor, update: int) -> Tensor:
+        """Return the model's logits where this update has targets: inputs (copies, batch, …) → (copies, batch, …)."""
+        return model(inputs) if self.at is None else model(inputs, at=self.at[:, update])
 
     def loss_of(self, logits: Tensor, update: int) -> Tensor:
         """Return the loss of each copy at one update, less its constant: (copies, batch, …, classes) → (copies,)."""
@@ -78,7 +85,16 @@ class Teachers:
                 stages.append((step, ladder[len(stages)]))
 
     @torch.no_grad()
-    def targets(self, inputs: Tensor, labels: Tensor, index: Tensor, start: int, classes: int) -> Targets:
+    def targets(
+        self,
+        inputs: Tensor,
+        labels: Tensor,
+        index: Tensor,
+        start: int,
+        classes: int,
+        *,
+        some_positions: bool = False,
+    ) -> Targets:
         """Return the targets of the updates from `start` on, for one set of teachers in force.
 
         Args:
@@ -87,9 +103,15 @@ class Teachers:
             index: (copies,), which of the distinct streams each copy reads.
             start: the student step of the first update.
             classes: number of classes.
+            some_positions: make targets for labelled positions only, which a model that reads out at some positions
+                needs no others than (see `evaluate.reads_positions`).
 
         Raises ValueError if a teacher predicts another number of classes.
         """
+        at = None
+        if some_positions:
+            at, labels = labelled_positions(labels)  # both (distinct, updates, batch, positions)
+        logits = self._logits(inputs, at, index, start, classes)
         labels = labels[index]  # (copies, updates, batch, …)
         scored = labels != IGNORED
         per_update = labels.dim() - 2  # axes over which an update's mean runs
@@ -97,7 +119,6 @@ class Teachers:
         soft = torch.empty(*labels.shape, classes, device=labels.device)
         constant = torch.zeros(labels.shape[:2], device=labels.device)
         others = []
-        logits = self._logits(inputs, index, start, classes)
         if untaught := [copy for copy in range(len(labels)) if copy not in logits]:
             soft[untaught] = soft_targets(labels[untaught], None, 1.0, classes=classes)
         # all copies with the same top_k and divergence at once: a few large operations instead of many small ones
@@ -117,9 +138,11 @@ class Teachers:
             else:
                 soft[group] = soft_targets(labels[group], None, alpha, classes=classes)
                 others += [(copy, kind, log_p[i], share[i]) for i, copy in enumerate(group)]
-        return Targets(soft * weights.unsqueeze(-1), constant, others)
+        return Targets(soft * weights.unsqueeze(-1), constant, others, None if at is None else at[index])
 
-    def _logits(self, inputs: Tensor, index: Tensor, start: int, classes: int) -> dict[int, Tensor]:
+    def _logits(
+        self, inputs: Tensor, at: Tensor | None, index: Tensor, start: int, classes: int
+    ) -> dict[int, Tensor]:
         """Return the teacher's logits (updates, batch, …, classes) of every copy that has a teacher."""
         in_force = self.in_force(start)
         self._load(in_force, inputs.device)
@@ -130,7 +153,8 @@ class Teachers:
                 continue
             key, row = (self._digests[copy], step), int(index[copy])
             if (key, row) not in found:
-                flat = logits_of(self._models[key], inputs[row].flatten(0, 1))[0]
+                wanted = None if at is None else at[row].flatten(0, 1)
+                flat = logits_of(self._models[key], inputs[row].flatten(0, 1), wanted)[0]
                 if flat.shape[-1] != classes:
                     raise ValueError(f"the teacher predicts {flat.shape[-1]} classes, the student {classes}")
                 found[key, row] = flat.unflatten(0, inputs.shape[1:3])

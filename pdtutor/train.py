@@ -15,7 +15,7 @@ from torch import nn
 
 from pdtutor.captured import CapturedUpdates
 from pdtutor.engines import autograd_updates, choose_engine, kernel_updates
-from pdtutor.evaluate import evaluate, held_out
+from pdtutor.evaluate import evaluate, held_out, reads_positions
 from pdtutor.optim import SGD, AdamW
 from pdtutor.progress import progress_bar
 from pdtutor.run import Run, history_frame, load_state, new_trajectory, save_state, saved_state, teachers_frame
@@ -194,7 +194,8 @@ def train(
             )
             stop = teachers.next_switch(step, stop)
             inputs, labels = stream.chunk(step, stop)
-            targets = teachers.targets(inputs, labels, stream.index, step, task.classes)
+            some = labels.shape == inputs.shape and reads_positions(model)  # sequences with labels at some positions
+            targets = teachers.targets(inputs, labels, stream.index, step, task.classes, some_positions=some)
             rates = optimizer.rates(step, stop, steps=steps, copies=copies).to(device)
             corrections = optimizer.corrections(step, stop).to(device)
             if engine == "kernel":

@@ -10,6 +10,7 @@ from pdtutor.losses import (
     cross_entropy,
     distillation_loss,
     divergence,
+    labelled_positions,
     mean_labelled,
     soft_targets,
     teacher_log_probabilities,
@@ -131,3 +132,16 @@ def test_shapes_that_do_not_match_are_refused():
         distillation_loss(student, teacher[..., :3], labels)
     with pytest.raises(ValueError, match="must agree"):
         distillation_loss(student, teacher, labels[:, :2])
+
+
+def test_labelled_positions_come_in_order_and_are_filled_up():
+    rows = torch.tensor([[[IGNORED, 2, IGNORED, 0], [1, IGNORED, IGNORED, IGNORED], [IGNORED] * 4]])
+    at, there = labelled_positions(rows)
+    assert at.tolist() == [[[1, 3], [0, -1], [-1, -1]]]
+    assert there.tolist() == [[[2, 0], [1, IGNORED], [IGNORED, IGNORED]]]
+
+
+def test_where_nothing_is_labelled_one_position_is_left():
+    at, there = labelled_positions(torch.full((2, 5), IGNORED))
+    assert at.tolist() == [[-1], [-1]]
+    assert there.tolist() == [[IGNORED], [IGNORED]]

@@ -256,3 +256,72 @@ def test_a_transformer_with_padding_is_rebuilt_and_its_states_are_what_it_reads_
 def test_padding_that_cannot_be_is_refused(settings):
     with pytest.raises(ValueError, match="padding must be an id below 6, and needs read_out='every'"):
         Transformer(**(PADDED | settings))
+
+
+def some_positions():
+    """Positions of 3 rows whose lengths are 9, 7 and 2, the last one filled up."""
+    return torch.tensor([[[0, 3, 4, 8], [6, 1, 1, 5], [1, -1, -1, -1]]])
+
+
+def ids_of_lengths(*lengths):
+    ids = torch.randint(5, (1, len(lengths), 9), generator=torch.Generator().manual_seed(0))
+    return ids.where(torch.arange(9) < torch.tensor(lengths)[:, None], 5)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("causal", [False, True])
+def test_logits_at_some_positions_are_those_of_all_positions_there(causal, layers):
+    model = Transformer(**PADDED, causal=causal, layers=layers, init_std=0.3, seed=[0, 1])
+    ids, at = ids_of_lengths(9, 7, 2), some_positions()
+    there = (at >= 0).expand(2, -1, -1)
+    every = model(ids).take_along_dim(at.clamp(min=0)[..., None], dim=2)[there]
+    some = model(ids, at=at)
+    assert some.shape == (2, 3, 4, 3)
+    torch.testing.assert_close(some[there], every, atol=1e-6, rtol=1e-5)
+    parameters = list(model.parameters())
+    mine, theirs = (torch.autograd.grad(kept.square().sum(), parameters) for kept in (some[there], every))
+    for gradient, expected in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_every_copy_can_have_positions_of_its_own():
+    model = Transformer(**PADDED, init_std=0.3, seed=[0, 1])
+    ids = ids_of_lengths(9, 7, 2)
+    at = torch.cat([some_positions(), some_positions().flip(2)])
+    both = model(ids, at=at)
+    for copy in (0, 1):
+        torch.testing.assert_close(both[copy], model(ids, at=at[copy : copy + 1])[copy], atol=1e-6, rtol=1e-5)
+
+
+def test_columns_without_any_position_come_back_too():
+    model = Transformer(**PADDED)
+    at = torch.tensor([[[1, -1, -1], [2, -1, -1]]])
+    assert model(ids_of_lengths(5, 5), at=at).shape == (1, 2, 3, 3)
+    assert model(ids_of_lengths(5, 5), at=torch.full_like(at, -1)).shape == (1, 2, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "at", "message"),
+    [
+        ({"read_out": "last", "padding": None}, torch.zeros(1, 2, 1, dtype=torch.int64), "read_out='every' only"),
+        ({}, torch.zeros(1, 2, 1), "int64 positions of shape"),
+        ({}, torch.zeros(2, 1, dtype=torch.int64), "int64 positions of shape"),
+        ({}, torch.zeros(1, 2, 0, dtype=torch.int64), "int64 positions of shape"),
+        ({}, torch.zeros(1, 3, 1, dtype=torch.int64), "for 3 sequences, the ids are 2"),
+        ({}, torch.full((1, 2, 1), 9), "must lie in −1…8, got 9…9"),
+        ({}, torch.full((1, 2, 1), -2), "must lie in −1…8, got -2…-2"),
+    ],
+)
+def test_bad_positions_are_refused(settings, at, message):
+    with pytest.raises(ValueError, match=message):
+        Transformer(**(PADDED | settings))(ids_of_lengths(9, 7), at=at)
+
+
+def test_a_model_that_knows_no_positions_is_asked_for_all_and_picked_from():
+    class Every(torch.nn.Module):
+        def forward(self, ids):
+            return torch.nn.functional.one_hot(ids, 6).float()  # says what it sees
+
+    ids, at = ids_of_lengths(9, 7, 2)[0], some_positions()[0]
+    said = logits_of(Every(), ids, at)[0].argmax(-1)
+    assert torch.equal(said[at >= 0], ids.take_along_dim(at.clamp(min=0), dim=1)[at >= 0])

@@ -57,9 +57,9 @@ def test_stretches_end_where_any_copy_changes_its_teacher(trajectory):
 def test_one_forward_pass_serves_all_copies_with_the_same_teacher_and_examples(trajectory, monkeypatch):
     passes = []
 
-    def counted(model, inputs):
+    def counted(model, inputs, at):
         passes.append(inputs.shape)
-        return logits_of(model, inputs)
+        return logits_of(model, inputs, at)
 
     monkeypatch.setattr("pdtutor.teaching.logits_of", counted)
     taught = [Distill(trajectory, one_shot(), temperature=t) for t in (0.0, 1.0, 4.0)]

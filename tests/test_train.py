@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,9 +16,11 @@ from pdtutor import (
     Anneal,
     Distill,
     Labels,
+    MaskedGrammar,
     Run,
     SparseParity,
     Trajectory,
+    Transformer,
     n_shot,
     on_plateau,
     one_shot,
@@ -488,3 +491,25 @@ def test_what_is_saved_is_plain_json(tmp_path):
     assert state["step"] == 5
     assert state["finished"]
     assert Run.open(tmp_path / "run").settings == state["settings"]
+
+
+def test_logits_at_labelled_positions_alone_train_the_same_model(monkeypatch):
+    task = MaskedGrammar("cfg3b", root="10")
+    sizes = {"max_length": task.longest, "classes": task.classes, "heads": 2, "layers": 2, "init_std": 0.1}
+
+    def trained(supervision):
+        model = Transformer(task.vocabulary, read_out="every", padding=task.padding, seed=[0, 1], **sizes)
+        return train(model, task, steps=30, batch_size=8, optimizer=SGD(lr=0.5), eval_every=10, save_every=10,
+                     eval_examples=40, supervision=supervision, progress=False)  # fmt: skip
+
+    teacher = trained(Labels())
+    taught = Distill(
+        teacher.trajectory.of(1), progressive(every=10), alpha=0.3, temperature=1.0, divergence="reverse_kl"
+    )
+    supervision = [Labels(), taught]
+    some = trained(supervision)
+    monkeypatch.setattr(sys.modules["pdtutor.train"], "reads_positions", lambda model: False)
+    every = trained(supervision)
+    for p, q in zip(some.model.parameters(), every.model.parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-4, rtol=1e-3)
+    pd.testing.assert_frame_equal(some.history, every.history, atol=1e-4, rtol=1e-3)

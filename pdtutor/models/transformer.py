@@ -80,31 +80,37 @@ class Transformer(nn.Module):
         self.norm = LayerNorm(width, generators)
         self.out = Linear(width, self.classes, generators, std=self.init_std)
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
         """Map token ids (copies, batch, length) int64, or (1, batch, length) for all copies alike, to logits.
 
-        Logits are (copies, batch, classes) if read out at the last position, else (copies, batch, length, classes).
-        Those at the padding mean nothing.
+        Logits are (copies, batch, classes) if read out at the last position, else (copies, batch, length, classes), or
+        (copies, batch, n, classes) for positions `at` (copies or 1, batch, n) int64, which saves the last block the
+        work of all others. Those at the padding, and where `at` is −1, mean nothing.
 
-        Raises ValueError for other types and shapes, sequences that are empty or longer than max_length, and, where
-        looking costs no wait for an accelerator (on the CPU), ids outside 0…vocabulary−1.
+        Raises ValueError for other types and shapes, sequences that are empty or longer than max_length, `at` where
+        only the last position is read out, and, where looking costs no wait for an accelerator (on the CPU), ids
+        outside 0…vocabulary−1 and positions outside −1…length−1.
         """
-        logits = self.out(self.states(ids))  # (copies, batch, length or 1, classes)
+        logits = self.out(self.states(ids, at))  # (copies, batch, length, n or 1, classes)
         return logits.squeeze(2) if self.read_out == "last" else logits
 
-    def states(self, ids: Tensor) -> Tensor:
-        """Return what the logits are read from: ids as in `forward` → (copies, batch, length or 1, width)."""
+    def states(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
+        """Return what the logits are read from: ids and `at` as in `forward` → (copies, batch, length, n or 1, width).
+        """
         self._require_ids(ids)
-        seen, length = None, ids.shape[2]
+        if at is not None:
+            self._require_positions(at, ids)
+        seen, wanted = None, 1 if self.read_out == "last" else (ids if at is None else at).shape[2]
         if self.padding is not None:
             ids, seen = self._trimmed(ids)
         ids = ids.expand(len(self.seeds), -1, -1)
         hidden = self.tokens(ids) + self.positions.weight[:, None, : ids.shape[2]]  # (copies, batch, length, width)
-        last = len(self.blocks) - 1
-        for i, block in enumerate(self.blocks):
-            hidden = block(hidden, seen, last_only=self.read_out == "last" and i == last)
+        *blocks, last = self.blocks
+        for block in blocks:
+            hidden = block(hidden, seen)
+        hidden = last(hidden, seen, last_only=self.read_out == "last", at=None if at is None else _filled(at, ids))
         hidden = self.norm(hidden)
-        return hidden if ids.shape[2] == length else pad(hidden, (0, 0, 0, length - ids.shape[2]))
+        return hidden if hidden.shape[2] == wanted else pad(hidden, (0, 0, 0, wanted - hidden.shape[2]))
 
     def _trimmed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the ids without what is padding in every row, and which of them attention may see.
@@ -134,6 +140,20 @@ class Transformer(nn.Module):
             if low < 0 or high >= self.vocabulary:
                 raise ValueError(f"token ids must lie in 0…{self.vocabulary - 1}, got {low}…{high}")
 
+    def _require_positions(self, at: Tensor, ids: Tensor) -> None:
+        if self.read_out == "last":
+            raise ValueError("positions can be asked for with read_out='every' only")
+        if at.dtype != torch.int64 or at.dim() != 3 or at.shape[0] not in (1, len(self.seeds)) or not at.shape[2]:
+            raise ValueError(
+                f"at must be int64 positions of shape (copies, batch, n), got {at.dtype} of shape {tuple(at.shape)}"
+            )
+        if at.shape[1] != ids.shape[1]:
+            raise ValueError(f"at has positions for {at.shape[1]} sequences, the ids are {ids.shape[1]}")
+        if at.device.type == "cpu" and at.numel():
+            low, high = (bound.item() for bound in at.aminmax())
+            if low < -1 or high >= ids.shape[2]:
+                raise ValueError(f"positions must lie in −1…{ids.shape[2] - 1}, got {low}…{high}")
+
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_model` rebuilds this model."""
         return {
@@ -151,6 +171,16 @@ class Transformer(nn.Module):
             "init_std": self.init_std,
             "seed": self.seeds,
         }
+
+
+def _filled(at: Tensor, ids: Tensor) -> Tensor:
+    """Return positions (copies or 1, batch, n) that all exist: 0 for −1, without what is −1 in every row.
+
+    As with padding, an accelerator isn't asked how many these are.
+    """
+    if at.device.type == "cpu":
+        at = at[:, :, : max(1, int((at >= 0).any(dim=0).any(dim=0).sum()))]
+    return at.clamp(0, ids.shape[2] - 1).expand(len(ids), -1, -1)
 
 
 class Block(nn.Module):
@@ -178,18 +208,25 @@ class Block(nn.Module):
         self.mlp_in = Linear(width, mlp_ratio * width, generators, std=std)
         self.mlp_out = Linear(mlp_ratio * width, width, generators, std=residual_std)
 
-    def forward(self, hidden: Tensor, seen: Tensor | None = None, *, last_only: bool = False) -> Tensor:
-        """Map the residual stream (copies, batch, length, width) to its next state, or only that of the last position.
+    def forward(
+        self, hidden: Tensor, seen: Tensor | None = None, *, last_only: bool = False, at: Tensor | None = None
+    ) -> Tensor:
+        """Map the residual stream (copies, batch, length, width) to its next state, or only that of some positions.
 
         `seen`, (copies or 1, batch, length) bool, says which positions attention may look at; None for all.
-        What the other positions would become is work for nothing where only the last is read out.
+        What the other positions would become is work for nothing where only the last is read out, or those `at`
+        (copies, batch, n).
         """
         normed = self.attention_norm(hidden)
         if last_only:
-            hidden, asking = hidden[:, :, -1:], normed[:, :, -1:]  # (copies, batch, 1, width)
+            hidden, taken = hidden[:, :, -1:], self._attend(normed[:, :, -1:], normed, seen)
+        elif at is None:
+            taken = self._attend(normed, normed, seen)
+        elif self.causal:  # attention has a causal mask for all positions only
+            hidden, taken = _pick(hidden, at), _pick(self._attend(normed, normed, seen), at)
         else:
-            asking = normed
-        hidden = hidden + self.attention_out(self._attend(asking, normed, seen))
+            hidden, taken = _pick(hidden, at), self._attend(_pick(normed, at), normed, seen)
+        hidden = hidden + self.attention_out(taken)
         return hidden + self.mlp_out(gelu(self.mlp_in(self.mlp_norm(hidden))))
 
     def _attend(self, asking: Tensor, asked: Tensor, seen: Tensor | None) -> Tensor:
@@ -206,3 +243,10 @@ class Block(nn.Module):
             seen = seen.expand(len(asked), -1, -1).flatten(0, 1)[:, None, None]
         taken = scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=causal)
         return taken.transpose(1, 2).flatten(-2).unflatten(0, asking.shape[:2])
+
+
+def _pick(hidden: Tensor, at: Tensor) -> Tensor:
+    """Return the states at some positions: (copies, batch, length, width), (copies, batch, n) → (…, n, width)."""
+    first = torch.arange(0, hidden[..., 0].numel(), hidden.shape[2], device=at.device)  # of each sequence
+    rows = at + first.view(*at.shape[:2], 1)
+    return hidden.flatten(0, 2).index_select(0, rows.flatten()).unflatten(0, at.shape)

@@ -93,5 +93,4 @@ def _distance(
 def _predictions(model: nn.Module, inputs: Tensor, at: Tensor) -> Tensor:
     """Return probabilities at one position of every row: (rows, length), (rows,) → (copies, rows, classes)."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    logits = logits_of(model, inputs.to(device))
-    return logits[:, torch.arange(len(at), device=device), at.to(device)].softmax(-1)
+    return logits_of(model, inputs.to(device), at[:, None].to(device)).squeeze(2).softmax(-1)
