@@ -26,6 +26,7 @@ from pdtutor.plots.figures import (
     which_checkpoint_figure,
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
+from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [
     "INSIDE",
@@ -40,12 +41,15 @@ __all__ = [
     "correlations",
     "depth_colours",
     "grammar_teacher_figure",
+    "grammar_tree",
     "ngrams",
     "node_curves",
     "node_steps",
     "node_steps_figure",
     "nodes_figure",
     "paper_size_figure",
+    "parse_tree",
+    "predictions",
     "regret_by_rule",
     "reported",
     "samples_figure",
