@@ -4,6 +4,7 @@ from .lesson01 import coefficient, degree_one_share, descent_direction, parity_l
 from .lesson02 import monomial_correlation, noise_floor, peak_step, transition_step
 from .lesson03 import distillation_loss, mixed_target, teacher_probabilities, teacher_step
 from .lesson03b import agreement, tokens, tree_label
+from .lesson04 import expected_lengths, m_robust, posterior
 
 __all__ = [
     "agreement",
@@ -11,11 +12,14 @@ __all__ = [
     "degree_one_share",
     "descent_direction",
     "distillation_loss",
+    "expected_lengths",
+    "m_robust",
     "mixed_target",
     "monomial_correlation",
     "noise_floor",
     "parity_label",
     "peak_step",
+    "posterior",
     "samples_to_resolve",
     "teacher_probabilities",
     "teacher_step",

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+LONGEST = 300  # characters of a dict or a list that are shown
+
 
 @dataclass(frozen=True)
 class Case:
@@ -33,13 +35,15 @@ def check(
     success: str,
     tolerance: float = 1e-6,
     dtype: type | None = None,
+    untouched: str = "",
 ) -> None:
     """Print the verdict on `function` for the exercise `name`.
 
     Numbers agree within `tolerance` relative to the largest expected one. The first case that fails decides. With a
-    NumPy `dtype`, the right numbers of another type fail, too.
+    NumPy `dtype`, the right numbers of another type fail, too; with `untouched`, the hint for it, so does a function
+    that changes an array that it was given. Where a dict is expected, what else the answer holds doesn't matter.
     """
-    print(_verdict(name, function, cases, hint, success, tolerance, dtype))
+    print(_verdict(name, function, cases, hint, success, tolerance, dtype, untouched))
 
 
 def _verdict(
@@ -50,14 +54,16 @@ def _verdict(
     success: str,
     tolerance: float,
     dtype: type | None,
+    untouched: str,
 ) -> str:
     if function is None or function is Ellipsis:
         return _unsolved(name)
     if not callable(function):
         return f"✗ {name}: expected a function, got {_show(function)}. Pass the function itself, without calling it."
     for case in cases:
+        given = deepcopy(list(case.given.values()))
         try:
-            found = function(*deepcopy(list(case.given.values())))
+            found = function(*given)
         except NotImplementedError:
             return _unsolved(name)
         except (Exception, SystemExit) as error:  # whatever the reader's code does, the lesson goes on
@@ -71,6 +77,8 @@ def _verdict(
         if dtype is not None and np.asarray(found).dtype != dtype:
             problem = f"the numbers are right, their type {np.asarray(found).dtype} is not {np.dtype(dtype)}"
             return _failure(name, case, problem, hint)
+        if untouched and (changed := _changed(case.given, given)):
+            return _failure(name, case, f"the answer is right, but your function changed {changed}", untouched)
     return f"✓ {name}: {success}"
 
 
@@ -85,8 +93,23 @@ def _failure(name: str, case: Case, problem: str, hint: str) -> str:
     )
 
 
+def _changed(before: Mapping[str, Any], after: Sequence[Any]) -> str:
+    """The name of the first array that is not what it was; empty when there is none."""
+    pairs = zip(before.items(), after, strict=True)
+    return next((key for (key, old), new in pairs if isinstance(old, np.ndarray) and not np.array_equal(old, new)), "")
+
+
 def _difference(found: Any, expected: Any, tolerance: float) -> str:
     """What is wrong with the answer, in one line; empty when it is right."""
+    if isinstance(expected, Mapping):
+        if not isinstance(found, Mapping):
+            return f"got {_show(found)}, which is not a dict"
+        for key, value in expected.items():
+            if key not in found:
+                return f"got {_show(found)}, without {key!r}"
+            if problem := _difference(found[key], value, tolerance):
+                return f"at {key!r} {problem}"
+        return ""
     try:
         values = np.asarray(found, dtype=np.float64)
     except Exception:  # an object may refuse in any way it likes
@@ -102,6 +125,21 @@ def _difference(found: Any, expected: Any, tolerance: float) -> str:
     return f"got {_show(found)}"
 
 
+def _show_parts(value: Any) -> str:
+    """A dict, list or tuple part by part, or its size; empty for anything else."""
+    try:
+        if isinstance(value, Mapping):
+            text = "{" + ", ".join(f"{_show(key)}: {_show(part)}" for key, part in value.items()) + "}"
+        elif isinstance(value, list | tuple):
+            text = ", ".join(map(_show, value))
+            text = f"[{text}]" if isinstance(value, list) else f"({text})" if len(value) > 1 else f"({text},)"
+        else:
+            return ""
+        return text if len(text) <= LONGEST else f"a {type(value).__name__} of {len(value)}"
+    except Exception:  # one that holds itself, say
+        return ""
+
+
 def _show_error(error: BaseException) -> str:
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
@@ -114,7 +152,7 @@ def _show(value: Any) -> str:
     try:
         numbers = np.asarray(value, dtype=np.float64)
     except Exception:
-        return f"a {type(value).__name__}"
+        return _show_parts(value) or f"a {type(value).__name__}"
     if numbers.ndim == 0:
         return f"{float(numbers):.6g}"
     if numbers.size > 64:

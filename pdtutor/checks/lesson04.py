@@ -1,0 +1,353 @@
+"""Checkers for the exercises of lesson 4, Transformers on grammars (notebooks/04_pcfg_transformers.py).
+
+Expected answers are worked out here, by recursion or with plain numpy, apart from `pdtutor.pcfg` (which gives only the
+rules of cfg3b) and `pdtutor.probes`, so that one can catch the other.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+
+import numpy as np
+
+from pdtutor.pcfg import Grammar
+
+from .core import Case, check
+
+Rules = Mapping[str, Sequence[tuple[float, tuple[str, ...]]]]  # symbol → its rules: probability, right side
+
+# The most probable rule of S is neither its first nor its longest, and its right sides hold a symbol twice.
+UNEQUAL: Rules = {
+    "S": [(0.2, ("A", "c")), (0.5, ("A", "A", "B")), (0.3, ("A", "B", "B", "B"))],
+    "B": [(0.75, ("A", "a", "a")), (0.25, ("c",))],
+    "A": [(0.1, ("a", "b")), (0.7, ("b",)), (0.2, ("a", "c", "b"))],
+}
+# B stands below S and below A, and the symbols come in no order: neither from the root down nor from the tokens up.
+SHARED: Rules = {
+    "B": [(0.4, ("D", "y")), (0.6, ("x", "x", "D"))],
+    "S": [(0.9, ("A", "B")), (0.1, ("B", "D", "A"))],
+    "D": [(0.3, ("x",)), (0.7, ("y", "x"))],
+    "A": [(0.8, ("B", "x")), (0.2, ("D", "D"))],
+}
+
+# Logits (ids, classes) that an id adds: four tokens, the beginning, and the mask, which says nothing.
+EMBEDDING = np.array(
+    [
+        [1.6, -0.4, 0.1, -0.9],
+        [-0.7, 1.2, 0.3, -0.2],
+        [0.2, -1.1, 1.4, -0.5],
+        [-0.3, 0.4, -1.3, 1.1],
+        [0.3, 0.5, -0.6, 0.2],
+        [0.0, 0.0, 0.0, 0.0],
+    ]
+)
+MASK = 5
+
+# A grammar's sentences of four tokens: S → A A, A B or B A with 0.2, 0.3 and 0.4 (the rest is longer), A → 0 1 or 2 0
+# with 0.7 and 0.3, B → 2 1 or 1 0 with 0.6 and 0.4.
+SENTENCES = np.array(
+    [
+        [0, 1, 0, 1],
+        [0, 1, 2, 0],
+        [2, 0, 0, 1],
+        [2, 0, 2, 0],
+        [0, 1, 2, 1],
+        [0, 1, 1, 0],
+        [2, 0, 2, 1],
+        [2, 0, 1, 0],
+        [2, 1, 0, 1],
+        [2, 1, 2, 0],
+        [1, 0, 0, 1],
+        [1, 0, 2, 0],
+    ]
+)
+PROBABILITIES = np.array([0.098, 0.042, 0.042, 0.018, 0.126, 0.084, 0.054, 0.036, 0.168, 0.072, 0.112, 0.048])
+
+
+def expected_lengths(function: Callable) -> None:
+    """Check `function(rules)`: symbol → [(probability, right side), …] → a dict, symbol → mean number of tokens.
+
+    A symbol that is no key of `rules` is a token. The answer may hold the tokens, too, or not.
+    """
+    mean = _lengths(UNEQUAL)
+    rule_lengths = {s: sum(p * len(right) for p, right in of) for s, of in UNEQUAL.items()}
+    with_inner = _lengths(UNEQUAL, symbol=1)
+    mistakes = {
+        "this is the longest; an expectation weighs every rule by its probability.": _lengths(
+            UNEQUAL, lambda p, lengths: max(lengths)
+        ),
+        "this is the shortest; an expectation weighs every rule by its probability.": _lengths(
+            UNEQUAL, lambda p, lengths: min(lengths)
+        ),
+        "the rules are not equally likely: weigh each by its probability, instead of a plain mean.": _lengths(
+            UNEQUAL, lambda p, lengths: np.mean(lengths)
+        ),
+        "this is the sum over the rules; weigh each by its probability.": _lengths(
+            UNEQUAL, lambda p, lengths: sum(lengths)
+        ),
+        "this follows each symbol's first rule alone; each of its rules has its share.": _lengths(
+            UNEQUAL, lambda p, lengths: lengths[0]
+        ),
+        "this follows each symbol's most probable rule alone; each of its rules has its share.": _lengths(
+            UNEQUAL, lambda p, lengths: lengths[np.argmax(p)]
+        ),
+        "this is the mean length of the right sides; a symbol in it stands for all the tokens below it.": rule_lengths,
+        "inner nodes count, too, here; a symbol has no length of its own, only that of the tokens below it.": (
+            with_inner
+        ),
+        "inner nodes below the symbol count, too, here; count the tokens alone.": {
+            s: length - 1 for s, length in with_inner.items()
+        },
+        "this counts the symbols with rules; count the tokens below them.": _lengths(UNEQUAL, token=0, symbol=1),
+        "all is 0 here, since tokens are: a symbol that is no key of rules is a token, of length 1.": _lengths(
+            UNEQUAL, token=0
+        ),
+        "all is 1 here: a right side is as long as its parts together, so add them up, don't average or multiply.": (
+            _lengths(UNEQUAL, side=np.mean)
+        ),
+        "a symbol that stands twice in a right side counts twice.": _lengths(UNEQUAL, unique=True),
+        "this is the start symbol's; return a dict with every symbol of rules.": mean["S"],
+    }
+    early: dict[str, float] = {}  # what one pass from the last key to the first finds if it takes 1 for the rest
+    for symbol, of in reversed(SHARED.items()):
+        early[symbol] = sum(p * sum(early.get(s, 1) for s in right) for p, right in of)
+    order = "a symbol has to wait for those in its right sides, and keys come in any order. Recursion sees to that."
+    cfg3b = _rules("cfg3b")
+    check(
+        "expected_lengths",
+        function,
+        [
+            Case({"rules": UNEQUAL}, mean, mistakes),
+            Case({"rules": SHARED}, _lengths(SHARED), {order: early}),
+            Case({"the rules of cfg3b": cfg3b}, _lengths(cfg3b)),
+        ],
+        hint="return a dict: a token's length is 1, a right side's the sum of its parts' lengths, a symbol's the sum "
+        "over its rules of probability times length.",
+        success="294 tokens for cfg3b, on average; pdtutor.Grammar knows it as length_statistics().",
+    )
+
+
+def m_robust(function: Callable) -> None:
+    """Check `function(predict, ids, i, n, mask)` → ½‖p − q‖₁ at i, with i masked, and with the n-gram around i masked.
+
+    `predict` maps ids (length,) to probabilities (length, classes); the window fits into the sentence.
+    """
+    ids, i, n = np.array([4, 0, 3, 1, 2, 2, 0, 1, 3]), 4, 3
+    places = np.arange(len(ids))
+    first, window = _masked(ids, [i]), places[i - 1 : i + 2]
+    p, q = _predict(first)[i], _predict(_masked(ids, window))[i]
+    apart, everywhere = np.abs(p - q), np.abs(_predict(first) - _predict(_masked(ids, window)))
+
+    def distance(hidden: np.ndarray) -> float:
+        return _tv(p, _predict(_masked(ids, hidden))[i])
+
+    mistakes = {
+        "the ½ is missing: a total variation lies between 0 and 1.": apart.sum(),
+        "p is the prediction with i masked: here it still sees token i.": _tv(_predict(ids)[i], q),
+        "n is the size of the window, not how far it reaches: it goes from i − n//2 to i + n//2.": distance(
+            places[i - n : i + n + 1]
+        ),
+        "the window is centred on i; yours begins at i. It goes from i − n//2 to i + n//2.": distance(
+            places[i : i + n]
+        ),
+        "the window is centred on i; yours ends at i. It goes from i − n//2 to i + n//2.": distance(
+            places[i - n + 1 : i + 1]
+        ),
+        "the window's last token is missing: a slice ends before its end, so it is i − n//2 : i + n//2 + 1.": distance(
+            places[i - 1 : i + 1]
+        ),
+        "the window's first token is missing: it begins at i − n//2.": distance(places[i : i + 2]),
+        "mask the whole window for q, i in it; here q still sees token i.": distance(np.array([i - 1, i + 1])),
+        "compare the predictions at i alone: this is a value for each position.": everywhere.sum(axis=1) / 2,
+        "compare the predictions at i alone: this is the sum over all positions.": everywhere.sum() / 2,
+        "compare the predictions at i alone: this is the mean over all positions.": everywhere.sum(axis=1).mean() / 2,
+        "here all but the window is masked: that is M_close. M_robust masks the window.": distance(
+            np.append(np.setdiff1d(places, window), i)
+        ),
+        "here all but the window is masked: that is M_close, and it masks i as well.": distance(
+            np.setdiff1d(places, window)
+        ),
+        "this is the largest difference; a total variation is half their sum over the classes.": apart.max(),
+        "this is half the largest difference; a total variation is half their sum.": apart.max() / 2,
+        "the differences are squared here; take their absolute values.": (apart**2).sum() / 2,
+        "the differences are squared here; take half the sum of their absolute values.": (apart**2).sum(),
+        "this is the Euclidean distance; take half the sum of the absolute values.": np.sqrt((apart**2).sum()),
+        "this is half the Euclidean distance; take the absolute values, without squares.": np.sqrt((apart**2).sum())
+        / 2,
+        "sum over the classes, don't average.": apart.mean() / 2,
+        "sum over the classes, don't average, and halve.": apart.mean(),
+        "compare probabilities, not the most probable tokens.": 1.0,
+        "this is a KL divergence; a total variation is half the sum of |p − q|.": (p * np.log(p / q)).sum(),
+        "add up the classes: return one number.": apart / 2,
+        "0: either the differences cancel, for want of absolute values, or both predictions saw the same ids: b = a is "
+        "a second name for one array, a.copy() is a second array.": 0.0,
+    }
+    short = np.array([1, 2, 0, 1, 2])
+    three = "the window has n ids: here 5, so all of them; yours has 3, whatever n is."
+    fixed = "this task's mask is another id: use the argument `mask`."
+    check(
+        "m_robust",
+        function,
+        [
+            _window(ids, i, n, MASK, mistakes),
+            _window(short, 2, 5, MASK, {three: _robustness(short, 2, 3, MASK)}),
+            _window(short, 3, 1, MASK),
+            _window(short, 3, 3, 4, {fixed: _robustness(short, 3, 3, MASK)}),
+        ],
+        hint="take two copies of ids; mask i in one, and i − n//2 … i + n//2 in the other; predict both, and return "
+        "half the sum of the absolute differences between their rows i.",
+        success="a mean of these, over sentences and positions, is what pdtutor.ngram_robustness measures.",
+        untouched="ids belongs to the caller: mask a copy, ids.copy().",
+    )
+
+
+def posterior(function: Callable) -> None:
+    """Check `function(sentences, probabilities, seen, mask, classes)` → P(token at i = c | what is seen).
+
+    (N, length) sentences, (N,) probabilities, (length,) with `mask` at masked positions → (length, classes).
+    """
+    seen = np.array([2, 4, 4, 1])
+    visible = seen != 4
+    match = seen == SENTENCES  # (N, length)
+    fits = match[:, visible].all(axis=1)
+    joint = PROBABILITIES * fits
+    right, prior = _marginals(joint), _marginals(PROBABILITIES)
+    unscaled = right * joint.sum()
+    second = _marginals(PROBABILITIES * (SENTENCES[:, 1] == 0))
+    likely = np.eye(3)[SENTENCES[joint.argmax()]]
+    only_masked = np.where(visible[:, None], 0, right)
+    mistakes = {
+        "this counts the sentences that fit; weigh each by its probability.": _marginals(fits * 1.0),
+        "this counts the sentences that fit; weigh each by its probability, and divide by the sum.": (
+            _marginals(fits * 1.0) * fits.sum()
+        ),
+        "each row must sum to 1: divide by the probability of all the sentences that fit.": unscaled,
+        "divide by the probability of the sentences that fit, not of them all.": unscaled / PROBABILITIES.sum(),
+        "divide by the sum of the weights, not by how many sentences fit.": unscaled / fits.sum(),
+        "what is seen plays no part here: leave out the sentences that don't fit it.": prior,
+        "what is seen plays no part here: leave out the sentences that don't fit, and divide by what is left.": prior
+        * PROBABILITIES.sum(),
+        "a sentence must fit all that is visible, not only the first.": _marginals(PROBABILITIES * match[:, 0]),
+        "a sentence must fit all that is visible, not only the last.": _marginals(PROBABILITIES * match[:, 3]),
+        "a sentence must fit all that is visible, not any one of them: all(), not any().": _marginals(
+            PROBABILITIES * match.any(axis=1)
+        ),
+        "these are the sentences that don't fit.": _marginals(PROBABILITIES * ~fits),
+        "normalise over the classes, the last axis; each row must sum to 1.": unscaled
+        / np.where(unscaled.any(axis=0), unscaled.sum(axis=0), 1),
+        "normalise every row by itself: here all of them together sum to 1.": unscaled / unscaled.sum(),
+        "normalise the probabilities, don't take a softmax: what is impossible stays at 0.": np.exp(right)
+        / np.exp(right).sum(axis=1, keepdims=True),
+        "this is the most probable sentence alone; the others that fit have their share, too: return probabilities.": (
+            likely
+        ),
+        "a masked position depends on what is seen elsewhere: go through whole sentences, not position by position.": (
+            np.where(visible[:, None], np.eye(3)[SENTENCES[fits][0]], prior)
+        ),
+        "what is seen at one position and at another is not independent: go through whole sentences.": _naive(seen, 4),
+        "the visible positions have a row, too, with a 1 at what is seen.": only_masked,
+        "the visible positions have a row, too, with a 1 at what is seen; and each row must sum to 1.": only_masked
+        * joint.sum(),
+        "no sentence fits here: at a masked position it may have any token.": np.zeros_like(right),
+        "no sentence fits here, so all tokens are equally likely: at a masked position it may have any.": np.full(
+            right.shape, 1 / 3
+        ),
+        "a row for each position, a column for each class: yours is transposed.": right.T,
+        "this is how probable each sentence is; add up, at each position, those that have the same token.": joint
+        / joint.sum(),
+        "this is how probable each sentence is; add up those that have the same token, and divide by the sum.": joint,
+    }
+    check(
+        "posterior",
+        function,
+        [
+            _evidence(seen, 4, 3, right, mistakes),
+            _evidence(np.array([9, 9, 9, 9]), 9, 3, prior),
+            _evidence(SENTENCES[6], 4, 3, np.eye(3)[SENTENCES[6]]),
+            _evidence(np.array([5, 0, 5, 5]), 5, 4, np.pad(second, ((0, 0), (0, 1)))),  # no sentence has the token 3
+        ],
+        hint="keep the sentences that equal seen wherever it isn't mask; at each position add up the probabilities of "
+        "those with token c, (length, classes), and divide by the sum of all that you kept.",
+        success="no model can do better; pdtutor.pcfg.marginals has the same without a list of all the sentences.",
+        untouched="the arrays belong to the caller: work on a copy, as in weights = probabilities * fits.",
+    )
+
+
+def _evidence(seen: np.ndarray, mask: int, classes: int, expected: np.ndarray, mistakes: Mapping | None = None) -> Case:
+    given = {"sentences": SENTENCES, "probabilities": PROBABILITIES, "seen": seen, "mask": mask, "classes": classes}
+    return Case(given, expected, mistakes or {})
+
+
+def _lengths(
+    rules: Rules,
+    over_rules: Callable = np.dot,
+    *,
+    side: Callable = sum,
+    token: float = 1,
+    symbol: float = 0,
+    unique: bool = False,
+) -> dict[str, float]:
+    """Return a length of every symbol: by default the expected number of tokens.
+
+    `over_rules` maps the probabilities and the lengths of a symbol's rules to one, `side` the lengths of a right side;
+    `token` is a token's, `symbol` what a symbol adds of its own. With `unique`, a right side holds no symbol twice.
+    """
+
+    @cache
+    def length(part: str) -> float:
+        if part not in rules:
+            return token
+        probabilities, rights = zip(*rules[part], strict=True)
+        lengths = [side([length(p) for p in (dict.fromkeys(right) if unique else right)]) for right in rights]
+        return symbol + float(over_rules(probabilities, lengths))
+
+    return {part: length(part) for part in rules}
+
+
+def _rules(name: str) -> Rules:
+    grammar = Grammar.load(name)
+    return {symbol: [(rule.probability, rule.right) for rule in grammar.of(symbol)] for symbol in grammar.symbols}
+
+
+def _predict(ids: np.ndarray) -> np.ndarray:
+    """Return probabilities (length, classes), for which every id counts: near ones more, those on the left most."""
+    ids = np.asarray(ids)
+    if ids.ndim != 1:
+        raise ValueError(f"predict reads the ids of one sentence, (length,); got shape {ids.shape}")
+    ahead = np.arange(len(ids)) - np.arange(len(ids))[:, None]  # (length, length): how far column is after row
+    weights = np.where(ahead > 0, 0.5, 0.8) ** np.abs(ahead)
+    powers = np.exp(weights @ EMBEDDING[ids])
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _masked(ids: np.ndarray, places: Sequence[int] | np.ndarray, mask: int = MASK) -> np.ndarray:
+    return np.where(np.isin(np.arange(len(ids)), places), mask, ids)
+
+
+def _tv(p: np.ndarray, q: np.ndarray) -> float:
+    return float(np.abs(p - q).sum() / 2)
+
+
+def _robustness(ids: np.ndarray, i: int, n: int, mask: int) -> float:
+    window = np.arange(i - n // 2, i + n // 2 + 1)
+    return _tv(_predict(_masked(ids, [i], mask))[i], _predict(_masked(ids, window, mask))[i])
+
+
+def _window(ids: np.ndarray, i: int, n: int, mask: int, mistakes: Mapping | None = None) -> Case:
+    given = {"predict": _predict, "ids": ids, "i": i, "n": n, "mask": mask}
+    return Case(given, _robustness(ids, i, n, mask), mistakes or {})
+
+
+def _marginals(weights: np.ndarray) -> np.ndarray:
+    """Return the share (length, 3) of each token at each position of the sentences, weighed by `weights` (N,)."""
+    return np.einsum("n,nlc->lc", weights / weights.sum(), np.eye(3)[SENTENCES])
+
+
+def _naive(seen: np.ndarray, mask: int) -> np.ndarray:
+    """Return naive Bayes' posterior, (length, 3): as if, given one token, the others were independent."""
+    onehot = np.eye(3)[SENTENCES]  # (N, length, 3)
+    joint = np.einsum("n,nic,njd->icjd", PROBABILITIES, onehot, onehot) / PROBABILITIES.sum()
+    prior = np.einsum("icic->ic", joint)
+    scores = prior.copy()
+    for j in np.flatnonzero(seen != mask):
+        scores *= np.divide(joint[:, :, j, seen[j]], prior, out=np.zeros_like(prior), where=prior > 0)
+    return scores / scores.sum(axis=1, keepdims=True)
