@@ -146,10 +146,14 @@ class AttentionReadOut(nn.Module):
         """Map states (copies, batch, length, width) at ids (batch, length) to logits of the symbols."""
         places = self.places[:, :, : ids.shape[1]]
         scores = torch.einsum("chid,chjd->chij", places, places) / math.sqrt(self.DIM)  # i sees j
-        hidden = (ids == self.padding)[None, :, None, None, :]  # (1, batch, 1, 1, length): not to be mixed in
-        mixing = scores.unsqueeze(1).masked_fill(hidden, -torch.inf).softmax(-1)  # (copies, batch, heads, i, j)
-        mapped = torch.einsum("cbjw,chws->cbhjs", states, self.weight)
-        return torch.einsum("cbhij,cbhjs->cbis", mixing, mapped) + self.bias
+        # A softmax over what is not padding. Its exponentials are the same for every sentence, so they are never
+        # written out for each: padding is left out of the two sums instead, that of the values and the one below it.
+        exponentials = (scores - scores.amax(-1, keepdim=True)).exp()
+        seen = (ids != self.padding).to(states.dtype)  # (batch, length)
+        mapped = torch.einsum("cbjw,chws->chjbs", states, self.weight) * seen.T.unsqueeze(-1)
+        values = torch.einsum("chij,chjbs->chibs", exponentials, mapped)
+        total = torch.einsum("chij,bj->chib", exponentials, seen).clamp(min=torch.finfo(states.dtype).tiny)
+        return (values / total.unsqueeze(-1)).sum(1).transpose(1, 2) + self.bias  # (copies, batch, length, symbols)
 
 
 @torch.no_grad()
