@@ -15,7 +15,7 @@ import torch
 import tyro
 from tqdm.auto import tqdm
 
-from benchmarks import grammars, parity
+from benchmarks import grammars, parity, transformers
 from benchmarks.work import Work
 
 REPEATS = 5
@@ -45,7 +45,7 @@ def main(out: Path = Path("build/bench.csv"), seconds: float = 3.0) -> None:
 
 def works() -> list[Work]:
     """Return the rows of the table."""
-    return [*parity.works(), *grammars.works()]
+    return [*parity.works(), *grammars.works(), *transformers.works()]
 
 
 def measure(work: Work, seconds: float, bar: tqdm) -> tuple:
@@ -65,7 +65,7 @@ def measure(work: Work, seconds: float, bar: tqdm) -> tuple:
 def updates_in(seconds: float, run: Callable[[int], object]) -> int:
     """Return about how many updates fit into the time, after a first call that compiles and warms up."""
     run(1)
-    steps = 16
+    steps = 1
     while (took := elapsed(run, steps)) < seconds / 4:
         steps *= 2
     return max(1, round(steps * seconds / took))

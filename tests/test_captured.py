@@ -182,6 +182,7 @@ class Recorder(TorchDispatchMode):
 def fake_cuda(monkeypatch):
     """Stands in for torch.cuda's graphs; its value counts what was recorded and replayed."""
     seen = SimpleNamespace(recorded=0, replayed=0, recording=False)
+    monkeypatch.setattr("pdtutor.models.attention._compiled", lambda *tensors: False)  # a GPU has torch's attention
 
     class Graph:
         def replay(self):

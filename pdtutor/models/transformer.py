@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, pad, scaled_dot_product_attention
+from torch.nn.functional import gelu, pad
 
+from pdtutor.models.attention import attention
 from pdtutor.models.layers import Embedding, LayerNorm, Linear
 from pdtutor.seeds import generator
 from pdtutor.validate import number, one_of, whole
@@ -241,7 +242,7 @@ class Block(nn.Module):
         causal = self.causal and asking.shape[2] == asked.shape[2]
         if seen is not None:  # (copies·batch, 1, 1, length)
             seen = seen.expand(len(asked), -1, -1).flatten(0, 1)[:, None, None]
-        taken = scaled_dot_product_attention(query, key, value, attn_mask=seen, is_causal=causal)
+        taken = attention(query, key, value, seen, causal=causal)
         return taken.transpose(1, 2).flatten(-2).unflatten(0, asking.shape[:2])
 
 

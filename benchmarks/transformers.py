@@ -1,0 +1,114 @@
+"""Transformers: masked prediction on sentences of cfg3b, against Hugging Face's BERT in a plain loop."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import BertConfig, BertForMaskedLM
+
+from benchmarks.work import Work
+from pdtutor import AdamW, MaskedGrammar, Run, Transformer, train
+from pdtutor.seeds import generator
+from pdtutor.tasks import IGNORED
+
+LAYERS, HEAD_DIM, BATCH, LR = 4, 8, 8, 1e-3
+SENTENCES = 4096  # drawn at a time, as `train` does
+PURPOSE = "teacher data"  # the stream that `train` draws from, so that both learn the same sentences
+
+
+def works() -> list[Work]:
+    """Return this part's rows of the table."""
+    return [
+        masked(heads=heads, dropout=dropout, target=target)
+        for heads in (8, 32)
+        for dropout, target in ((0.0, 2.0), (0.1, 8.0))
+    ]
+
+
+def masked(*, heads: int, dropout: float, target: float) -> Work:
+    """Updates of AdamW, forward and backward, on batches of 8 sentences: the plain loop against `train` as it comes.
+
+    Both read the same sentences with the same masks. The plain loop takes them as they are drawn, padded to the longest
+    of a batch; `train` sorts them by length first. Only what is not padding counts. BERT has dropout 0.1 unless told
+    otherwise; ours has none.
+    """
+    task = MaskedGrammar("cfg3b")
+
+    def plain(steps: int) -> None:
+        fit(bert(task, heads=heads, dropout=dropout), plain_batches(task), task.padding, steps=steps)
+
+    def ours(steps: int) -> Run:
+        return train(
+            transformer(task, heads=heads),
+            task,
+            steps=steps,
+            batch_size=BATCH,
+            optimizer=AdamW(lr=LR),
+            eval_every=steps,
+            eval_examples=1,  # it evaluates twice, whatever the updates
+            progress=False,
+        )
+
+    tokens = round(task.lengths(drawn(task, 0)[0]).sum() * BATCH / SENTENCES)  # of an update, on average
+    name = f"masked Transformer, {heads} heads, batch {BATCH}, against BERT with dropout {dropout:g} (tokens/s)"
+    return Work(name, plain, ours, tokens, tokens, target)
+
+
+def transformer(task: MaskedGrammar, *, heads: int) -> Transformer:
+    """Return our model for this task."""
+    return Transformer(
+        task.vocabulary,
+        max_length=task.longest,
+        classes=task.classes,
+        layers=LAYERS,
+        heads=heads,
+        head_dim=HEAD_DIM,
+        read_out="every",
+        padding=task.padding,
+    )
+
+
+def bert(task: MaskedGrammar, *, heads: int, dropout: float) -> BertForMaskedLM:
+    """Return Hugging Face's model of the same size, in training mode."""
+    config = BertConfig(
+        vocab_size=task.vocabulary,
+        hidden_size=heads * HEAD_DIM,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=heads,
+        intermediate_size=4 * heads * HEAD_DIM,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        max_position_embeddings=task.longest,
+        pad_token_id=task.padding,
+    )
+    return BertForMaskedLM(config).train()
+
+
+def fit(model: BertForMaskedLM, batches: Iterator[tuple[Tensor, Tensor]], padding: int, *, steps: int) -> None:
+    """Train on batches of inputs and labels, both (batch, length), with torch's AdamW."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LR)
+    for _, (inputs, labels) in zip(range(steps), batches, strict=False):
+        loss = model(inputs, attention_mask=(inputs != padding).long(), labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def plain_batches(task: MaskedGrammar) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield batches in the order that sentences are drawn in, each padded to its longest, without end."""
+    assert IGNORED == -100, "what Hugging Face's loss leaves out"
+    number = 0
+    while True:
+        inputs, labels = drawn(task, number)
+        lengths = task.lengths(inputs)
+        for start in range(0, SENTENCES, BATCH):
+            rows = slice(start, start + BATCH)
+            batch = (torch.from_numpy(part[rows, : lengths[rows].max()]) for part in (inputs, labels))
+            yield tuple(tensor.contiguous() for tensor in batch)
+        number += 1
+
+
+def drawn(task: MaskedGrammar, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inputs and labels, both (SENTENCES, length), that training with seed 0 draws at a time."""
+    return task.sample(generator(0, PURPOSE, number), SENTENCES)
