@@ -15,7 +15,6 @@ from pdtutor.plots.axes import (
 from pdtutor.plots.figures import (
     accuracy_figure,
     choose_figure,
-    grammar_teacher_figure,
     node_steps_figure,
     nodes_figure,
     paper_size_figure,
@@ -24,6 +23,13 @@ from pdtutor.plots.figures import (
     teacher_figure,
     teacher_width_figure,
     which_checkpoint_figure,
+)
+from pdtutor.plots.grammars import (
+    budgets,
+    budgets_figure,
+    first_checkpoint_figure,
+    grammar_teacher_figure,
+    losses,
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
@@ -36,12 +42,16 @@ __all__ = [
     "STEPS",
     "accuracy",
     "accuracy_figure",
+    "budgets",
+    "budgets_figure",
     "choose_figure",
     "colours",
     "correlations",
     "depth_colours",
+    "first_checkpoint_figure",
     "grammar_teacher_figure",
     "grammar_tree",
+    "losses",
     "ngrams",
     "node_curves",
     "node_steps",

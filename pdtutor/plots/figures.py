@@ -10,7 +10,6 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from pdtutor.plots.axes import (
     accuracy,
     correlations,
-    ngrams,
     node_curves,
     node_steps,
     regret_by_rule,
@@ -196,22 +195,5 @@ def node_steps_figure(history: pd.DataFrame, nodes: pd.DataFrame, *, budget: int
     node_steps(nodes, budget=budget, ax=axes[1])
     for ax in axes:
         sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
-    figure.tight_layout()
-    return figure
-
-
-def grammar_teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame, *, optimal_loss: float) -> Figure:
-    """Draw the teachers' loss above the Bayes optimum beside both n-gram probes."""
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.8))
-    for _, of_seed in history.groupby("seed"):
-        axes[0].plot(of_seed["step"], of_seed["loss"], color=METHOD_COLOURS["teacher"], linewidth=1.2)
-    axes[0].axhline(optimal_loss, color="0.3", linestyle=":", label="Bayes optimum")
-    axes[0].set(xlabel="step (optimizer updates)", ylabel="held-out cross-entropy", ylim=(0, None), title="teacher")
-    axes[0].xaxis.set_major_formatter(STEPS)
-    axes[0].legend(frameon=False)
-    for ax, probe in zip(axes[1:], ("M_robust", "M_close"), strict=True):
-        ngrams(curriculum, probe=probe, ax=ax)
-    axes[1].set(title="masking the n-gram: how far it moves")
-    axes[2].set(title="masking all but the n-gram")
     figure.tight_layout()
     return figure

@@ -132,14 +132,16 @@ class ParityProgressive(ParityStudents):
 
     speed: float = 1.0  # v of progressive distillation: teacher's updates per update of the student's
 
-    def methods(self, teachers: Trajectory, peaks: dict[int, int]) -> dict:
-        """Return the four supervisions by the paper's names; `peaks` is C₁ by seed."""
-        return {
+    def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
+        """Return the supervisions by the paper's names; (2,T) if C₁ is given, by seed."""
+        methods = {
             "cross-entropy": Labels(),
             "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
             "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval, speed=self.speed)),
-            "(2,T)": lambda seed: self.two_shot(teachers.of(seed), peaks[seed]),
         }
+        if first_checkpoints is not None:
+            methods["(2,T)"] = lambda seed: self.two_shot(teachers.of(seed), first_checkpoints[seed])
+        return methods
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the four supervisions."""

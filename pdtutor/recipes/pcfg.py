@@ -1,6 +1,6 @@
-"""Transformers on a grammar's sentences, masked: the paper's experiment E3."""
+"""Transformers on a grammar's sentences, the teachers of the paper's experiments E3 (masked) and E4 (causal)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,22 +8,20 @@ import pandas as pd
 from torch import nn
 
 from pdtutor import plots
-from pdtutor.compare import results, spread
 from pdtutor.evaluate import evaluate, held_out
 from pdtutor.models import Transformer
 from pdtutor.optim import AdamW
 from pdtutor.optimal import BayesOptimal
 from pdtutor.probes import ngram_closeness, ngram_robustness, over
 from pdtutor.recipes.outcome import Outcome, Recipe
-from pdtutor.recipes.parity import ParityProgressive
 from pdtutor.recipes.teacher import Teacher
-from pdtutor.tasks import MaskedGrammar
+from pdtutor.tasks import CausalGrammar, MaskedGrammar
 from pdtutor.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
-class GrammarTeacher(Teacher):
-    """E3, the teacher: a Transformer learns masked prediction, and leans on 3-grams at its transition."""
+class _GrammarTeacher(Teacher):
+    """What both objectives share: a Transformer on the sentences of a grammar."""
 
     grammar: str = "cfg3b"  # by name
     root: str | None = "16"  # start symbol; None for the grammar's own
@@ -35,13 +33,8 @@ class GrammarTeacher(Teacher):
     steps: int = 2000  # updates
     save_every: int = 50  # updates between checkpoints
     eval_examples: int = 512  # held-out sentences
-    probe_sentences: int = 128  # sentences for the n-gram probes
 
     schedule: ClassVar[dict] = {"decay": "cosine", "warmup": 0.06}
-
-    def task(self) -> MaskedGrammar:
-        """Return the task."""
-        return MaskedGrammar(self.grammar, root=self.root)
 
     def model(self, *, width: int, seeds: list[int]) -> Transformer:
         """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind.
@@ -59,6 +52,7 @@ class GrammarTeacher(Teacher):
             layers=self.layers,
             heads=heads,
             head_dim=self.head_dim,
+            causal=isinstance(task, CausalGrammar),
             read_out="every",
             padding=task.padding,
             seed=seeds,
@@ -67,6 +61,22 @@ class GrammarTeacher(Teacher):
     def optimizer(self, **settings) -> AdamW:
         """Return the paper's optimizer, the teacher's and the students' alike but for its settings."""
         return AdamW(betas=(0.9, 0.95), **settings)
+
+    def optimum(self) -> tuple[float, float]:
+        """Return cross-entropy and accuracy of the Bayes-optimal predictor on the held-out sentences."""
+        loss, accuracy = evaluate(BayesOptimal(self.task()), *held_out(self.task(), self.eval_examples))
+        return loss.item(), accuracy.item()
+
+
+@dataclass(frozen=True)
+class GrammarTeacher(_GrammarTeacher):
+    """E3, the teacher: a Transformer learns masked prediction, and leans on 3-grams at its transition."""
+
+    probe_sentences: int = 128  # sentences for the n-gram probes
+
+    def task(self) -> MaskedGrammar:
+        """Return the task."""
+        return MaskedGrammar(self.grammar, root=self.root)
 
     def curriculum(
         self, trajectory: Trajectory, *, sizes: tuple[int, ...] = (3, 5, 7), progress: bool = True
@@ -82,11 +92,6 @@ class GrammarTeacher(Teacher):
             return pd.concat([ask(model).assign(probe=name) for name, ask in asked], ignore_index=True)
 
         return over(trajectory, probe, progress=progress)
-
-    def optimum(self) -> tuple[float, float]:
-        """Return cross-entropy and accuracy of the Bayes-optimal predictor on the held-out sentences."""
-        loss, accuracy = evaluate(BayesOptimal(self.task()), *held_out(self.task(), self.eval_examples))
-        return loss.item(), accuracy.item()
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train one teacher per seed and follow how far its predictions lean on n-grams."""
@@ -126,38 +131,6 @@ def peak_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     }
 
 
-@dataclass(frozen=True)
-class GrammarProgressive(ParityProgressive):
-    """E3, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise.
-
-    C₁ is the first checkpoint whose median M_robust of 3-grams has come half-way to its largest value.
-    """
-
-    teacher: GrammarTeacher = field(default_factory=GrammarTeacher)
-    width: int = 32  # the student's heads × head_dim
-    lr: float = 1e-2  # AdamW, 6 % warm-up, then cosine
-    decay: str = "cosine"
-    warmup: float = 0.06
-    steps: int = 800  # the student's updates
-    eval_every: int = 50  # updates between evaluations
-    interval: int = 100  # R of progressive distillation, in updates
-    speed: float = 2.5  # v: the student meets the teacher's last checkpoint at its own end
-    first: int = 200  # T of (2,T), in updates
-    threshold: float = 0.6  # accuracy whose steps are counted
-
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers, find each one's C₁, and compare the four supervisions."""
-        options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
-        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
-        methods = self.methods(teachers.trajectory, rising_checkpoints(curriculum))
-        compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
-        found = results(compared.history, threshold=self.threshold)
-        history = pd.concat([compared.history, teachers.history.assign(method="teacher")], ignore_index=True)
-        tables = {"results": spread(found), "by_seed": found, "history": history, "curriculum": curriculum}
-        return Outcome(tables, plots.accuracy_figure(compared.history))
-
-
 def rising_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     """Return, by seed, the first step whose median M_robust of the shortest n-grams is half of its largest value."""
     return {
@@ -166,20 +139,30 @@ def rising_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     }
 
 
-_SMOKE_TEACHER = GrammarTeacher(
-    root="10", width=16, layers=1, batch_size=8, steps=40, save_every=10, eval_examples=32, probe_sentences=8
-)
-_PAPER_TEACHER = GrammarTeacher(  # 8k steps; each of the paper's budgets has a teacher of its own
-    root=None, width=256, layers=4, batch_size=512, steps=8000, save_every=200, eval_examples=1024
+@dataclass(frozen=True)
+class CausalTeacher(_GrammarTeacher):
+    """E4, the teacher: a Transformer learns to predict the tokens that close a span, from what is before them."""
+
+    grammar: str = "cfg3f"  # by name
+    level: int = 2  # score the tokens that close a span of this level; the root's is 0
+
+    def task(self) -> CausalGrammar:
+        """Return the task."""
+        return CausalGrammar(self.grammar, root=self.root, level=self.level)
+
+
+SMOKE_TEACHER = GrammarTeacher(
+    root="13", width=16, layers=1, batch_size=8, steps=40, save_every=10, eval_examples=32, probe_sentences=8
 )
 
+
+def paper_teacher(steps: int) -> GrammarTeacher:
+    """Return E3's teacher as the paper has it; each of its budgets has one of its own."""
+    return GrammarTeacher(
+        root=None, width=256, layers=4, batch_size=512, steps=steps, save_every=200, eval_examples=1024
+    )
+
+
 RECIPES: dict[str, dict[str, Recipe]] = {
-    "pcfg-teacher": {"smoke": _SMOKE_TEACHER, "laptop": GrammarTeacher(), "paper": _PAPER_TEACHER},
-    "pcfg-progressive": {
-        "smoke": GrammarProgressive(_SMOKE_TEACHER, width=8, steps=40, eval_every=10, interval=10, speed=1.0, first=10),
-        "laptop": GrammarProgressive(),
-        "paper": GrammarProgressive(
-            _PAPER_TEACHER, width=64, lr=5e-3, steps=8000, eval_every=200, interval=1000, speed=1.0, first=1000
-        ),
-    },
+    "pcfg-teacher": {"smoke": SMOKE_TEACHER, "laptop": GrammarTeacher(), "paper": paper_teacher(8000)},
 }

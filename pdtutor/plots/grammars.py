@@ -1,0 +1,103 @@
+"""Figures of the experiments on grammars: tables in, axes and figures out."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pdtutor.plots.axes import ngrams
+from pdtutor.plots.look import METHOD_COLOURS, METHOD_DASHES, STEPS, colours
+
+
+def losses(history: pd.DataFrame, *, optimal_loss: float, ax: Axes | None = None) -> Axes:
+    """Plot the teachers' held-out loss against the step, a line per seed, above the Bayes optimum's."""
+    ax = ax or plt.gca()
+    for _, of_seed in history.groupby("seed"):
+        ax.plot(of_seed["step"], of_seed["loss"], color=METHOD_COLOURS["teacher"], linewidth=1.2)
+    ax.axhline(optimal_loss, color="0.3", linestyle=":", label="Bayes optimum")
+    ax.set(xlabel="step (optimizer updates)", ylabel="held-out cross-entropy", ylim=(0, None))
+    ax.xaxis.set_major_formatter(STEPS)
+    ax.legend(frameon=False)
+    return ax
+
+
+def budgets(found: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Plot the final accuracy against the budget, a line per method: the median over seeds, the band from min to max.
+
+    The table has the columns method, budget and final_accuracy, and may have `optimum`, the Bayes-optimal accuracy.
+    """
+    ax = ax or plt.gca()
+    methods = list(dict.fromkeys(found["method"]))
+    sns.lineplot(
+        found,
+        x="budget",
+        y="final_accuracy",
+        hue="method",
+        style="method",
+        dashes={method: METHOD_DASHES.get(method, "") for method in methods},
+        palette=colours(methods),
+        markers=dict.fromkeys(methods, "o"),
+        estimator="median",
+        errorbar=("pi", 100),
+        err_kws={"alpha": 0.15, "linewidth": 0},
+        ax=ax,
+    )
+    if "optimum" in found:
+        ax.axhline(found["optimum"].mean(), color="0.3", linestyle=":", label="Bayes optimum")
+    ticks = sorted(found["budget"].unique())
+    ax.set(xscale="log", xlabel="budget (optimizer updates, each a run of its own)", ylabel="held-out accuracy")
+    ax.set_xticks(ticks, [STEPS(tick, None) for tick in ticks])
+    ax.minorticks_off()
+    ax.legend(title=None, frameon=False)
+    return ax
+
+
+def grammar_teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame, *, optimal_loss: float) -> Figure:
+    """Draw the teachers' loss above the Bayes optimum beside both n-gram probes."""
+    figure, axes = plt.subplots(1, 3, figsize=(13, 3.8))
+    losses(history, optimal_loss=optimal_loss, ax=axes[0])
+    for ax, probe in zip(axes[1:], ("M_robust", "M_close"), strict=True):
+        ngrams(curriculum, probe=probe, ax=ax)
+    titles = ("teacher", "masking the n-gram: how far it moves", "masking all but the n-gram")
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set(title=title)
+    figure.tight_layout()
+    return figure
+
+
+def budgets_figure(found: pd.DataFrame) -> Figure:
+    """Draw the final accuracies by budget and method."""
+    figure, ax = plt.subplots(figsize=(8, 4.2))
+    budgets(found, ax=ax)
+    sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
+    return figure
+
+
+def first_checkpoint_figure(found: pd.DataFrame, teacher_history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
+    """Draw, for each seed, the final accuracy of (2,T) by C₁ above the teacher's loss and its M_robust of 3-grams.
+
+    The last C₁ is the final checkpoint, one-shot distillation: the dotted line.
+    """
+    seeds = list(dict.fromkeys(found["seed"]))
+    size = (4.2 * len(seeds), 6.5)
+    figure, axes = plt.subplots(3, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False)
+    robust = curriculum[curriculum["probe"] == "M_robust"]
+    for column, seed in enumerate(seeds):
+        top, middle, bottom = axes[:, column]
+        of_seed = found[found["seed"] == seed].sort_values("checkpoint")
+        top.plot(of_seed["checkpoint"], of_seed["final_accuracy"], color=METHOD_COLOURS["(2,T)"], marker="o")
+        one_shot = of_seed["final_accuracy"].iloc[-1]
+        top.axhline(one_shot, color=METHOD_COLOURS["one-shot"], linestyle=":", label="one-shot")
+        top.set(title=f"seed {seed}")
+        teacher = teacher_history[teacher_history["seed"] == seed]
+        middle.plot(teacher["step"], teacher["loss"], color=METHOD_COLOURS["teacher"])
+        ngrams(robust[robust["seed"] == seed], probe="M_robust", ax=bottom)
+        bottom.set(xlabel="teacher step (above: of C₁)", ylabel="M_robust")
+        bottom.get_legend().remove()
+    axes[0, 0].legend(frameon=False)
+    axes[0, 0].set(ylabel="student's accuracy")
+    axes[1, 0].set(ylabel="teacher's loss", ylim=(0, None))
+    figure.align_ylabels()
+    figure.tight_layout()
+    return figure
