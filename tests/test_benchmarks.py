@@ -6,9 +6,10 @@ import torch
 from torch.utils.data import IterableDataset
 
 from benchmarks import __main__ as bench
+from benchmarks import transformers
 from benchmarks.plain import ParityBatches, distil, fit, sequential
 from benchmarks.work import Work
-from pdtutor import MLP, SGD, Distill, SparseParity, one_shot, train
+from pdtutor import MLP, SGD, Distill, MaskedGrammar, SparseParity, one_shot, train
 from pdtutor.tasks import Stream
 
 TASK = SparseParity(8, 2, support=(1, 5))
@@ -74,15 +75,46 @@ def test_the_plain_examples_are_fresh_parities():
     assert torch.equal(1 - 2 * labels, inputs[:, [1, 5]].prod(1).long())
 
 
+def test_bert_learns_the_sentences_that_ours_does():
+    """Same sentences, same masks; it is as large, and what is padding changes nothing."""
+    task = MaskedGrammar("cfg3b")
+    plain = list(itertools.islice(transformers.plain_batches(task), transformers.SENTENCES // transformers.BATCH))
+    stream = Stream(task, batch_size=transformers.BATCH, seeds=[0], purpose=transformers.PURPOSE)
+    ours = [part.flatten(0, 2) for part in stream.chunk(0, stream.block)]
+
+    def rows(batches):
+        pairs = [pair for inputs, labels in batches for pair in zip(inputs, labels, strict=True)]
+        seen = [(x, y, x != task.padding) for x, y in pairs]
+        return sorted((x[there].tolist(), y[there].tolist()) for x, y, there in seen)
+
+    assert rows(plain) == rows([ours])
+    for inputs, labels in plain:
+        assert (inputs != task.padding).any(0).all()  # no longer than its longest
+        assert (labels[inputs == task.padding] == -100).all()
+    model = transformers.bert(task, heads=2, dropout=0.0)
+    inputs, labels = plain[0]
+    longer = torch.nn.functional.pad(inputs, (0, 5), value=task.padding)
+    logits, padded = (model(ids, attention_mask=(ids != task.padding).long()).logits for ids in (inputs, longer))
+    seen = inputs != task.padding
+    torch.testing.assert_close(padded[:, :-5][seen], logits[seen], atol=1e-5, rtol=1e-4)
+    sizes = [sum(p.numel() for p in m.parameters()) for m in (model, transformers.transformer(task, heads=2))]
+    assert sizes[0] == pytest.approx(sizes[1], rel=0.05)
+    before = model(inputs, labels=labels).loss.item()
+    transformers.fit(model, iter([(inputs, labels)] * 20), task.padding, steps=20)
+    assert model(inputs, labels=labels).loss.item() < before
+
+
 def test_the_command_writes_every_row(tmp_path, monkeypatch, capsys):
     """At this length the rates mean nothing, so either exit status will do."""
     monkeypatch.setattr(bench, "REPEATS", 1)
+    monkeypatch.setattr(transformers, "LAYERS", 1)
+    monkeypatch.setattr(transformers, "BATCH", 1)
     path = tmp_path / "deep" / "bench.csv"
     with pytest.raises(SystemExit) as stopped:
         bench.main(out=path, seconds=1e-3)
     table = pd.read_csv(path)
     assert table.columns.tolist() == ["work", "baseline_per_s", "ours_per_s", "ratio", "target"]
-    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0, 500, 300]
+    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0, 500, 300, 2, 8, 2, 8]
     assert (table[["baseline_per_s", "ours_per_s", "ratio"]] > 0).all(axis=None)
     assert bool(stopped.value.code) == ("MISSED" in capsys.readouterr().out)
 
