@@ -176,3 +176,21 @@ def test_spans_have_the_symbol_of_the_level_and_end_where_it_does(level):
         assert found.symbols[i, 0] == IGNORED
         assert (found.symbols[i, 1 + length :] == IGNORED).all()
         assert found.closes[i].sum() == (1 if level == 0 else (drawn.closes[where] <= level).sum())
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_the_optimum_knows_the_spans_of_a_sentence_that_has_one_tree(level):
+    table = nonterminal_probe(TASK, level, held_out=64)(BayesOptimal(TASK))
+    assert table["kind"].tolist() == ["exact"]
+    assert table.loc[0, ["ends", "inside", "all"]].tolist() == [1, 1, 1]
+    assert table.loc[0, "chance"] < 0.8
+
+
+def test_where_a_sentence_has_two_trees_the_optimum_takes_the_more_probable():
+    # three tokens are X Y with one of X or two; the tree with one of X has probability 0.45, the other 0.1
+    task = MaskedGrammar("S -> X Y\nX -> A [0.75]\nX -> A A [0.25]\nY -> B [0.4]\nY -> B B [0.6]\nA -> a\nB -> a")
+    table = nonterminal_probe(task, 1, held_out=4000)(BayesOptimal(task))
+    p_three = 0.75 * 0.6 + 0.25 * 0.4  # of three tokens; those of two and four have one tree
+    wrong_middle = 0.25 * 0.4  # the middle token of X = a a, Y = a, taken for Y's
+    tokens = 2 * 0.75 * 0.4 + 3 * p_three + 4 * 0.25 * 0.6
+    assert table["all"][0] == pytest.approx(1 - wrong_middle / tokens, abs=0.01)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pdtutor.models import Transformer
+from pdtutor.optimal import BayesOptimal
+from pdtutor.pcfg import marginals
 from pdtutor.progress import progress_bar
 from pdtutor.seeds import generator
 from pdtutor.tasks import MaskedGrammar
@@ -52,6 +54,8 @@ def nonterminal_probe(
     (a softmax over the position mixed in) that depend on the two positions alone. "linear" reads each token's own state
     and is its control. Sentences are shown whole, without masks. Padding is neither mixed in nor scored.
 
+    `BayesOptimal` needs no reading out: it knows how likely each span is. Its kind is "exact".
+
     The probe maps a Transformer to a table with a row per copy: copy, level, kind, and the held-out accuracy at tokens
     where the span of this level `ends`, `inside` spans, over `all` tokens, and of the most frequent symbol (`chance`).
 
@@ -67,7 +71,9 @@ def nonterminal_probe(
     unseen = spans(task, level, whole("held_out", held_out), seed=seed, purpose="span probe: evaluation")
     symbols = len(levels[level])
 
-    def probe(model: Transformer) -> pd.DataFrame:
+    def probe(model: Transformer | BayesOptimal) -> pd.DataFrame:
+        if isinstance(model, BayesOptimal):
+            return table(_most_probable(task, level, unseen.ids).unsqueeze(0), kind="exact")
         device = next(model.parameters()).device
         make = AttentionReadOut if kind == "attention" else LinearReadOut
         read_out = make(
@@ -93,6 +99,9 @@ def nonterminal_probe(
         with torch.no_grad():
             pieces = unseen.ids.to(device).split(batch_size)
             guesses = torch.cat([read_out(_states(model, ids), ids).argmax(-1) for ids in pieces], dim=1).cpu()
+        return table(guesses, kind=kind)
+
+    def table(guesses: Tensor, *, kind: str) -> pd.DataFrame:
         scored = unseen.symbols != IGNORED
         right = guesses == unseen.symbols  # (copies, sentences, length)
         most = unseen.symbols[scored].bincount().max().item() / scored.sum().item()
@@ -154,6 +163,20 @@ class AttentionReadOut(nn.Module):
         values = torch.einsum("chij,chjbs->chibs", exponentials, mapped)
         total = torch.einsum("chij,bj->chib", exponentials, seen).clamp(min=torch.finfo(states.dtype).tiny)
         return (values / total.unsqueeze(-1)).sum(1).transpose(1, 2) + self.bias  # (copies, batch, length, symbols)
+
+
+def _most_probable(task: MaskedGrammar, level: int, ids: Tensor) -> Tensor:
+    """Return the most probable symbol of this level above every token: ids (n, length) → (n, length).
+
+    A token lies in the span that ends at the next token where one ends, more likely than not.
+    """
+    found = torch.full_like(ids, IGNORED)
+    for row, length, out in zip(ids.numpy(), task.lengths(ids.numpy()), found, strict=True):
+        spans = marginals(task.rules, np.eye(task.classes)[row[1:length]]).spans[level]  # (tokens, symbols)
+        ends = np.flatnonzero(spans.sum(axis=1) > 0.5)
+        following = np.searchsorted(ends, np.arange(length - 1)).clip(max=len(ends) - 1)
+        out[1:length] = torch.from_numpy(spans.argmax(axis=1)[ends[following]])
+    return found
 
 
 @torch.no_grad()
