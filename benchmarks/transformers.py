@@ -8,22 +8,24 @@ from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
 from benchmarks.work import Work
-from pdtutor import AdamW, MaskedGrammar, Run, Transformer, train
+from pdtutor import AdamW, MaskedGrammar, Run, Transformer, ngram_robustness, train
 from pdtutor.seeds import generator
 from pdtutor.tasks import IGNORED
 
 LAYERS, HEAD_DIM, BATCH, LR = 4, 8, 8, 1e-3
+POSITIONS = 4  # at which a sentence is probed
 SENTENCES = 4096  # drawn at a time, as `train` does
 PURPOSE = "teacher data"  # the stream that `train` draws from, so that both learn the same sentences
 
 
 def works() -> list[Work]:
     """Return this part's rows of the table."""
-    return [
+    training = [
         masked(heads=heads, dropout=dropout, target=target)
         for heads in (8, 32)
         for dropout, target in ((0.0, 2.0), (0.1, 8.0))
     ]
+    return [*training, probing(root="16", layers=2, heads=4, target=10), probing(root=None, layers=4, heads=8)]
 
 
 def masked(*, heads: int, dropout: float, target: float) -> Work:
@@ -55,13 +57,43 @@ def masked(*, heads: int, dropout: float, target: float) -> Work:
     return Work(name, plain, ours, tokens, tokens, target)
 
 
-def transformer(task: MaskedGrammar, *, heads: int) -> Transformer:
+def probing(*, root: str | None, layers: int, heads: int, target: float | None = None) -> Work:
+    """The probe of M_robust(3) as it comes: BERT reads sentence after sentence, as the official code does.
+
+    The targets are for students at laptop scale. At full length the multiplications weigh more than starting them.
+    """
+    task = MaskedGrammar("cfg3b", root=root)
+    theirs = bert(task, heads=heads, dropout=0.0, layers=layers).eval()
+    ours = transformer(task, heads=heads, layers=layers)
+
+    @torch.no_grad()
+    def plain(sentences: int) -> None:
+        for row, length in _rows(task, sentences):
+            for place in range(1, 1 + POSITIONS):
+                for n in (1, 3):
+                    masked = row[:length].clone()
+                    masked[place : place + n] = task.mask
+                    theirs(masked[None]).logits[0, place].softmax(-1)
+
+    def probed(sentences: int) -> None:
+        ngram_robustness(task, 3, sentences=sentences, positions=POSITIONS)(ours)
+
+    name = f"M_robust(3), cfg3b{f' from {root}' if root else ''}, {layers} layers, {heads} heads (sequences/s)"
+    return Work(name, plain, probed, 2 * POSITIONS, 2 * POSITIONS, target)
+
+
+def _rows(task: MaskedGrammar, sentences: int) -> Iterator[tuple[Tensor, int]]:
+    rows = task.rows(task.sentences(generator(0, PURPOSE), sentences))
+    return zip(torch.from_numpy(rows), task.lengths(rows), strict=True)
+
+
+def transformer(task: MaskedGrammar, *, heads: int, layers: int = LAYERS) -> Transformer:
     """Return our model for this task."""
     return Transformer(
         task.vocabulary,
         max_length=task.longest,
         classes=task.classes,
-        layers=LAYERS,
+        layers=layers,
         heads=heads,
         head_dim=HEAD_DIM,
         read_out="every",
@@ -69,12 +101,12 @@ def transformer(task: MaskedGrammar, *, heads: int) -> Transformer:
     )
 
 
-def bert(task: MaskedGrammar, *, heads: int, dropout: float) -> BertForMaskedLM:
+def bert(task: MaskedGrammar, *, heads: int, dropout: float, layers: int = LAYERS) -> BertForMaskedLM:
     """Return Hugging Face's model of the same size, in training mode."""
     config = BertConfig(
         vocab_size=task.vocabulary,
         hidden_size=heads * HEAD_DIM,
-        num_hidden_layers=LAYERS,
+        num_hidden_layers=layers,
         num_attention_heads=heads,
         intermediate_size=4 * heads * HEAD_DIM,
         hidden_dropout_prob=dropout,

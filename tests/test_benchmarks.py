@@ -114,7 +114,7 @@ def test_the_command_writes_every_row(tmp_path, monkeypatch, capsys):
         bench.main(out=path, seconds=1e-3)
     table = pd.read_csv(path)
     assert table.columns.tolist() == ["work", "baseline_per_s", "ours_per_s", "ratio", "target"]
-    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0, 500, 300, 2, 8, 2, 8]
+    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0, 500, 300, 2, 8, 2, 8, 10, 0]
     assert (table[["baseline_per_s", "ours_per_s", "ratio"]] > 0).all(axis=None)
     assert bool(stopped.value.code) == ("MISSED" in capsys.readouterr().out)
 
