@@ -161,6 +161,9 @@ class CausalProgressive(_GrammarStudents):
     """E4, the students: cross-entropy, one-shot and progressive distillation, token by token."""
 
     teacher: CausalTeacher = field(default_factory=CausalTeacher)
+    lr: float = 5e-3  # AdamW, 6 % warm-up, then cosine
+    speed: float = 4.0  # v: the last half of the updates has the final teacher
+    temperature: float = 1.0  # τ; early teachers are unsure, and their argmax alone says little
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers and compare the three supervisions."""
@@ -219,7 +222,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "laptop": CausalProgressive(),
         "paper": CausalProgressive(
             CausalTeacher(
-                root=None, width=256, layers=4, batch_size=512, steps=8000, save_every=200, eval_examples=1024
+                root=None, width=256, layers=4, lr=5e-3, batch_size=512, steps=8000, save_every=200, eval_examples=1024
             ),
             width=64,
             lr=5e-3,
@@ -227,6 +230,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             eval_every=200,
             interval=1000,
             speed=2.0,
+            temperature=1e-4,
         ),
     },
 }

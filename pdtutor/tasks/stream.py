@@ -57,6 +57,14 @@ class Stream:
         _, inputs, labels = self._held
         return inputs[:, offset : offset + stop - start], labels[:, offset : offset + stop - start]
 
+    def padding_share(self) -> float:
+        """Return how much of the first block's batches is padding, each cut to its longest row. 0 without `lengths`."""
+        if not hasattr(self.task, "lengths"):
+            return 0.0
+        inputs, _ = self.chunk(0, self.block)  # (distinct, updates, batch, length)
+        lengths = self.task.lengths(inputs.cpu().numpy())  # (distinct, updates, batch)
+        return 1 - float(lengths.sum() / (lengths.max(axis=(0, 2)).sum() * lengths.shape[0] * lengths.shape[2]))
+
     def _draw(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return a block on the device: inputs and labels, both (distinct, examples, …)."""
         generators = [generator(seed, self.purpose, number) for seed in self.distinct]
