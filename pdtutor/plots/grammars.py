@@ -93,7 +93,7 @@ def first_checkpoint_figure(found: pd.DataFrame, teacher_history: pd.DataFrame, 
         teacher = teacher_history[teacher_history["seed"] == seed]
         middle.plot(teacher["step"], teacher["loss"], color=METHOD_COLOURS["teacher"])
         ngrams(robust[robust["seed"] == seed], probe="M_robust", ax=bottom)
-        bottom.set(xlabel="teacher step (above: of C₁)", ylabel="M_robust")
+        bottom.set(xlabel="teacher step (above: of C₁)", ylabel="" if column else "M_robust(3)")
         bottom.get_legend().remove()
     axes[0, 0].legend(frameon=False)
     axes[0, 0].set(ylabel="student's accuracy")

@@ -120,7 +120,9 @@ def predictions(table: pd.DataFrame, *, truth: str | None = None, ax: Axes | Non
     """
     names, tokens = list(dict.fromkeys(table["predictor"])), list(dict.fromkeys(table["token"]))
     wide = table.pivot(index="predictor", columns="token", values="probability").loc[names, tokens]
-    ax, shades = ax or plt.gca(), colours(names)
+    ax, kinds = ax or plt.gca(), [str(name).split(", ")[0] for name in names]  # "teacher, 3 masked" is the teacher's
+    by_kind = colours(list(dict.fromkeys(kinds)))
+    shades = {name: by_kind[kind] for name, kind in zip(names, kinds, strict=True)}
     _blank(ax, xlim=(0, len(tokens)), ylim=(len(names) - 0.4, -1.4))
     for column, token in enumerate(tokens):
         head = DARK if str(token) == truth else PALE
