@@ -1,6 +1,9 @@
 """Vectors in compiled code: what a numba kernel may do with 16 numbers at once, each a few of LLVM's instructions.
 
 Numba alone leaves it to LLVM to find vectors in loops, and it finds none in attention's.
+
+Numba looks for changes in the file of a compiled function only: after an edit here, touch `attention.py` too, or its
+cached code stays in use.
 """
 
 import operator
