@@ -111,3 +111,27 @@ def test_accuracies_below_one_half_are_seen():
     assert plots.accuracy(history).get_ylim()[0] <= 0.12
     plt.close("all")
     assert plots.accuracy(HISTORY).get_ylim()[0] == 0.45
+
+
+def test_budgets_are_medians_under_the_optimum():
+    rows = [("one-shot", 10, s, a) for s, a in enumerate((0.1, 0.2, 0.9))] + [("one-shot", 20, 0, 0.4)]
+    found = pd.DataFrame(rows, columns=["method", "budget", "seed", "final_accuracy"]).assign(optimum=0.95)
+    _, ax = plt.subplots()
+    plots.budgets(found, ax=ax)
+    assert ax.lines[0].get_xydata().tolist() == [[10, 0.2], [20, 0.4]]
+    assert ax.lines[-1].get_ydata()[0] == pytest.approx(0.95)
+    plt.close()
+
+
+def test_the_first_checkpoint_figure_has_the_final_one_as_one_shot():
+    found = pd.DataFrame({"checkpoint": [30, 10, 20], "seed": 0, "final_accuracy": [0.5, 0.3, 0.8]})
+    history = pd.DataFrame({"step": [0, 30], "seed": 0, "loss": [1.0, 0.1]})
+    shares = {"p25": 0.0, "median": [0.0, 0.4], "p75": 0.5}
+    curriculum = pd.DataFrame({"step": [0, 30], "seed": 0, "probe": "M_robust", "n": 3, **shares})
+    figure = plots.first_checkpoint_figure(found, history, curriculum)
+    top, middle, bottom = figure.axes
+    assert top.lines[0].get_xydata().tolist() == [[10, 0.3], [20, 0.8], [30, 0.5]]
+    assert top.lines[1].get_ydata()[0] == 0.5
+    assert middle.lines[0].get_ydata().tolist() == [1.0, 0.1]
+    assert bottom.lines[0].get_ydata().tolist() == [0.0, 0.4]
+    plt.close(figure)
