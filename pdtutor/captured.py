@@ -27,12 +27,13 @@ class CapturedUpdates:
     Args:
         model: its parameters must stay the same tensors, changed in place only.
         state: the optimizer's state for these parameters, under the same condition.
+        precision: see `autograd_updates`.
 
     Raises RuntimeError if the updates can't be recorded.
     """
 
-    def __init__(self, model: nn.Module, state: SGDState | AdamWState) -> None:
-        self.model, self.state = model, state
+    def __init__(self, model: nn.Module, state: SGDState | AdamWState, *, precision: str = "float32") -> None:
+        self.model, self.state, self.precision = model, state, precision
         self._buffers: list[Tensor] = []  # inputs, soft, rates, corrections, perhaps at; updates first
         self._losses = torch.empty(0)  # (MOST, copies)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by number of updates
@@ -100,7 +101,9 @@ class CapturedUpdates:
         inputs, soft, rates, corrections, *at = (buffer[:size] for buffer in self._buffers)
         at = at[0].transpose(0, 1) if at else None
         targets = Targets(soft.transpose(0, 1), constant=torch.empty(0), others=[], at=at)
-        losses = autograd_updates(self.model, self.state, inputs.transpose(0, 1), targets, rates, corrections)
+        losses = autograd_updates(
+            self.model, self.state, inputs.transpose(0, 1), targets, rates, corrections, precision=self.precision
+        )
         self._losses[:size].copy_(losses)
 
 

@@ -14,10 +14,13 @@ from pdtutor.optim import SGD, AdamWState, SGDState
 from pdtutor.teaching import Targets
 from pdtutor.validate import one_of
 
+PRECISIONS = ("float32", "bfloat16")
 KERNEL_BATCH = 512  # measured on a 2-core CPU: up to this batch size, at least, the kernel beats autograd
 
 
-def choose_engine(engine: str, model: nn.Module, optimizer, batch_size: int, *, linear: bool) -> str:
+def choose_engine(
+    engine: str, model: nn.Module, optimizer, batch_size: int, *, linear: bool, precision: str = "float32"
+) -> str:
     """Return "kernel", "graph" or "autograd"; "auto" takes the first where it applies and is faster, then the second.
 
     `linear` says whether every copy's loss is linear in its target (labels or forward KL).
@@ -33,6 +36,7 @@ def choose_engine(engine: str, model: nn.Module, optimizer, batch_size: int, *, 
             and not optimizer.momentum
             and not optimizer.weight_decay,
             "the model is not float32 on the CPU": first.device.type == "cpu" and first.dtype == torch.float32,
+            "it computes in float32 only": precision == "float32",
         }
         | only_linear,
         "graph": only_linear,
@@ -55,6 +59,8 @@ def autograd_updates(
     targets: Targets,
     rates: Tensor,
     corrections: Tensor,
+    *,
+    precision: str = "float32",
 ) -> Tensor:
     """Run one update per row of rates and return the losses before each, (updates, copies).
 
@@ -62,10 +68,16 @@ def autograd_updates(
         inputs: (copies, updates, batch, …).
         rates: (updates, copies).
         corrections: (updates, …), the optimizer's.
+        precision: what matrices are multiplied in; weights, losses and the optimizer stay as they are.
     """
     losses = []
     for update in range(len(rates)):
-        loss = targets.loss_of(targets.logits(model, inputs[:, update], update), update)  # (copies,)
+        # no cache of converted weights: a recorded graph would go on reading those of the update that was recorded
+        with torch.autocast(
+            inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False
+        ):
+            logits = targets.logits(model, inputs[:, update], update)
+        loss = targets.loss_of(logits.to(targets.soft.dtype), update)  # (copies,)
         # no copy's parameters enter another's loss, so each gets its own gradient
         gradients = torch.autograd.grad(loss.sum(), state.parameters)
         state.update(gradients, rates[update], corrections[update])

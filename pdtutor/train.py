@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pdtutor.captured import CapturedUpdates
-from pdtutor.engines import autograd_updates, choose_engine, kernel_updates
+from pdtutor.engines import PRECISIONS, autograd_updates, choose_engine, kernel_updates
 from pdtutor.evaluate import evaluate, held_out, reads_positions
 from pdtutor.optim import SGD, AdamW
 from pdtutor.progress import progress_bar
@@ -47,6 +47,7 @@ def train(
     resume: bool = False,
     device: str | torch.device | None = None,
     engine: str = "auto",
+    precision: str = "float32",
     progress: bool = True,
     description: str = "training",
 ) -> Run:
@@ -74,6 +75,8 @@ def train(
         device: where to train; where the model is if not given.
         engine: "autograd"; "kernel", compiled, for MLPs with one hidden layer under SGD on the CPU; "graph", autograd's
             updates in few launches, for a GPU; or "auto", the fastest that applies.
+        precision: "float32", or "bfloat16" to multiply matrices in it, which a GPU does several times faster; weights,
+            losses, evaluations and teachers stay in float32.
         progress: show a progress bar.
         description: what the bar says.
 
@@ -106,7 +109,8 @@ def train(
     if max(saved_steps) > steps:
         raise ValueError(f"save_at must lie in 0…{steps}, got {max(saved_steps)}")
     linear = all(isinstance(s, Labels) or s.divergence == "forward_kl" for s in supervision)
-    engine = choose_engine(engine, model, optimizer, batch_size, linear=linear)
+    one_of("precision", precision, PRECISIONS)
+    engine = choose_engine(engine, model, optimizer, batch_size, linear=linear, precision=precision)
     teachers = Teachers(supervision, steps)
     optimizer.rates(0, 1, steps=steps, copies=copies)  # a wrong number of rates fails here, before training
     settings = json.loads(
@@ -125,6 +129,7 @@ def train(
                 "saved_steps": sorted(saved_steps),
                 "until": until,
                 "engine": engine,
+                "precision": precision,
             }
         )
     )
@@ -141,7 +146,11 @@ def train(
         tensors = load_state(Path(out), saved, model)
         state.tensors = {name: tensors[name].to(device) for name in state.tensors}
 
-    run_updates = CapturedUpdates(model, state) if engine == "graph" else partial(autograd_updates, model, state)
+    run_updates = (
+        CapturedUpdates(model, state, precision=precision)
+        if engine == "graph"
+        else partial(autograd_updates, model, state, precision=precision)
+    )
     stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data", device=device)
     test_inputs, test_labels = (t.to(device) for t in held_out(task, eval_examples))
     pending: list[torch.Tensor] = []  # losses (updates, copies) since the last row of history

@@ -1,6 +1,7 @@
 """Recipes of grammar students: what their tables hold, on runs of seconds."""
 
 import dataclasses
+import json
 
 import matplotlib
 import pandas as pd
@@ -80,6 +81,9 @@ def test_the_first_checkpoint_teaches_first_and_the_final_one_is_one_shot(tmp_pa
     first = history[history["step"] == recipe.first]
     assert (first["teacher_step"] == first["checkpoint"]).all()
     assert (history[history["step"] == recipe.steps]["teacher_step"] == 40).all()
+    teachers = Trajectory(tmp_path / "teachers")
+    taught = json.loads((tmp_path / "students" / "students" / "run.json").read_text())["settings"]["supervision"]
+    assert [of["teacher"] for of in taught] == [teachers.of(seed).digest for seed in (0, 1)] * 3  # each by its own
     pairs = tables["results"][["checkpoint", "seed"]].to_numpy().tolist()
     assert pairs == [[checkpoint, seed] for checkpoint in (10, 20, 40) for seed in (0, 1)]
 
@@ -103,7 +107,7 @@ def test_the_paper_scale_is_the_papers():
         )  # fmt: skip
         assert (teacher.width // teacher.head_dim, run.width // teacher.head_dim, teacher.head_dim) == (32, 8, 8)
         assert (teacher.save_every, run.interval, run.speed, run.temperature) == (200, 1000, 1.0, 1e-4)
-        assert run.probed == 10_240
+        assert (run.probed, teacher.precision) == (10_240, "bfloat16")
     sweep = recipes.recipe("pcfg-which-checkpoint", "paper")
     assert sweep.checkpoints == (400, 800, 1000, 1200, 1600, 2000, 4000, 7000, 8000)
     causal = recipes.recipe("pcfg-autoregressive", "paper")

@@ -513,3 +513,26 @@ def test_logits_at_labelled_positions_alone_train_the_same_model(monkeypatch):
     for p, q in zip(some.model.parameters(), every.model.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-4, rtol=1e-3)
     pd.testing.assert_frame_equal(some.history, every.history, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("engine", ["autograd", "graph"])
+def test_in_bfloat16_it_learns_much_the_same_and_leaves_float32(engine):
+    task = MaskedGrammar("cfg3b", root="10")
+    sizes = {"max_length": task.longest, "classes": task.classes, "heads": 4, "layers": 1, "init_std": 0.1}
+    runs = {}
+    for precision in ("float32", "bfloat16"):
+        model = Transformer(task.vocabulary, read_out="every", padding=task.padding, seed=[0, 1], **sizes)
+        runs[precision] = train(model, task, steps=60, batch_size=16, optimizer=AdamW(lr=0.01), engine=engine,
+                                precision=precision, eval_examples=200, progress=False)  # fmt: skip
+    exact, mixed = (run.history.query("step == 60")["loss"].to_numpy() for run in runs.values())
+    assert 0 < np.abs(exact - mixed).max() < 0.05
+    assert {p.dtype for p in runs["bfloat16"].model.parameters()} == {torch.float32}
+    assert runs["bfloat16"].settings["precision"] == "bfloat16"
+
+
+def test_a_precision_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="precision must be one of 'float32', 'bfloat16'; got 'half'"):
+        train(MLP(8, width=4), TASK, steps=1, precision="half", **QUIET)
+    with pytest.raises(ValueError, match="engine='kernel' doesn't apply here: it computes in float32 only"):
+        train(MLP(8, width=4), TASK, steps=1, precision="bfloat16", engine="kernel", **QUIET)
+    assert train(MLP(8, width=4), TASK, steps=1, precision="bfloat16", **QUIET).settings["engine"] == "autograd"

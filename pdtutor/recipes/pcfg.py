@@ -15,6 +15,7 @@ from pdtutor.optimal import BayesOptimal
 from pdtutor.probes import ngram_closeness, ngram_robustness, over
 from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.teacher import Teacher
+from pdtutor.run import Run
 from pdtutor.tasks import CausalGrammar, MaskedGrammar
 from pdtutor.trajectory import Trajectory
 
@@ -33,6 +34,7 @@ class _GrammarTeacher(Teacher):
     steps: int = 2000  # updates
     save_every: int = 50  # updates between checkpoints
     eval_examples: int = 512  # held-out sentences
+    precision: str = "float32"  # of multiplied matrices, the students' too; "bfloat16" for a GPU
 
     schedule: ClassVar[dict] = {"decay": "cosine", "warmup": 0.06}
 
@@ -61,6 +63,10 @@ class _GrammarTeacher(Teacher):
     def optimizer(self, **settings) -> AdamW:
         """Return the paper's optimizer, the teacher's and the students' alike but for its settings."""
         return AdamW(betas=(0.9, 0.95), **settings)
+
+    def train(self, **options) -> Run:
+        """Return the run of one teacher per seed, at the recipe's precision; options go to `train`."""
+        return super().train(precision=self.precision, **options)
 
     def optimum(self) -> tuple[float, float]:
         """Return cross-entropy and accuracy of the Bayes-optimal predictor on the held-out sentences."""
@@ -161,8 +167,9 @@ SMOKE_TEACHER = GrammarTeacher(
 def paper_teacher(steps: int) -> GrammarTeacher:
     """Return E3's teacher as the paper has it; each of its budgets has one of its own."""
     return GrammarTeacher(
-        root=None, width=256, layers=4, batch_size=512, steps=steps, save_every=200, eval_examples=1024
-    )
+        root=None, width=256, layers=4, batch_size=512, steps=steps, save_every=200, eval_examples=1024,
+        precision="bfloat16",
+    )  # fmt: skip
 
 
 RECIPES: dict[str, dict[str, Recipe]] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from pdtutor import plots
-from pdtutor.compare import results, spread
+from pdtutor.compare import Comparison, results, spread
 from pdtutor.models import Transformer
 from pdtutor.probes import nonterminal_probe
 from pdtutor.recipes.outcome import Outcome, Recipe
@@ -30,6 +30,10 @@ class _GrammarStudents(ParityProgressive):
     speed: float = 2.5  # v: the student meets the teacher's last checkpoint at its own end
     first: int = 200  # T of (2,T), in updates
     threshold: float = 0.6  # accuracy whose steps are counted
+
+    def compare(self, methods, **options) -> Comparison:
+        """Return the comparison of students under these supervisions, at the teacher's precision."""
+        return super().compare(methods, precision=self.teacher.precision, **options)
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,15 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "laptop": CausalProgressive(),
         "paper": CausalProgressive(
             CausalTeacher(
-                root=None, width=256, layers=4, lr=5e-3, batch_size=512, steps=8000, save_every=200, eval_examples=1024
+                root=None,
+                width=256,
+                layers=4,
+                lr=5e-3,
+                batch_size=512,
+                steps=8000,
+                save_every=200,
+                eval_examples=1024,
+                precision="bfloat16",
             ),
             width=64,
             lr=5e-3,
