@@ -19,7 +19,7 @@
 #
 # - to read a probabilistic context-free grammar, and how its sentences hide a tree;
 # - the *exact* best prediction of a masked token, so that every accuracy is read against its ceiling;
-# - that a teacher goes through three phases, and leans on 3-grams in the second one only: an implicit curriculum again;
+# - that a teacher goes through three phases, and leans on 3-grams most in the second one: an implicit curriculum again;
 # - what progressive distillation gains from that, at several budgets; which checkpoint helps; and what the students know of the tree.
 #
 # **You need** lesson 3, and a little of what a Transformer is. No GPU.
@@ -172,7 +172,7 @@ fig = plots.grammar_teacher_figure(teacher_history, curriculum, optimal_loss=opt
 plt.show()
 
 # %% [markdown]
-# Where does a phase end? The paper draws its borders at 600 and 2000 steps, where its teacher's loss has gone 5 % and 86 % of the way down. We take the same shares.
+# Where does a phase end? The paper draws its borders at 600 steps, where its teacher's loss begins to fall, and at 2000, where it has gone 86 % of the way down. 📄 We take the first 5 % of the way, and the same 86 %.
 
 # %%
 def phases(history):
@@ -303,6 +303,7 @@ print("every student is further from the optimum than its teacher:", bool((by_se
 # - **The ceiling** is far away for all of them. A student of this size learns the lower levels of the tree; its teacher, with four times as many heads, gets further.
 #
 # The learning rate is the one that is best for labels and for one-shot (of 0.003, 0.01, 0.02 and 0.04, on the first seed). For (2, T), 0.04 would be better still. One thing differs from the paper: there each budget has a teacher of its own, here one teacher of 2000 updates serves all three, and progressive students go through its checkpoints at the speed that brings them to its end.
+#
 # ## 6 Which checkpoint?
 #
 # (2, T) again, $C_1$ being one of twelve checkpoints from 50 to 2000 (`pcfg-which-checkpoint`, half an hour; `data/runs/pcfg-which-checkpoint`). The last one is the final checkpoint, which is one-shot.
