@@ -329,7 +329,7 @@ print("the best C₁ is one of the second phase, every teacher:", bool(second_ph
 print("on average it is better than the earliest, and than the final one:", bool(mean_by_first.max() > max(mean_by_first.iloc[0], mean_by_first.iloc[-1])))
 
 # %% [markdown]
-# The inverted U of the paper: too early a checkpoint knows nothing, too late a one has nothing simpler to say. The best comes soon after the fall of the loss begins, when $M_{\text{robust}}(3)$ has just risen, well before it is highest everywhere. Single students jump around; the shape is in the average.
+# The inverted U of the paper: too early a checkpoint knows nothing, too late a one has nothing simpler to say. The best comes soon after $M_{\text{robust}}(3)$ has risen, before its very peak in each of the three. Single students jump around; the shape is in the average.
 #
 # ## 7 What do the students know of the tree?
 #
