@@ -17,7 +17,8 @@ IDS = 4096  # the same for rows with padding, in ids
 
 def held_out(task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Return examples that no training stream ever draws: inputs (examples, …), labels (examples, …)."""
-    inputs, labels = task.sample(generator(seed, "evaluation"), examples)
+    draw = getattr(task, "sample_held_out", task.sample)
+    inputs, labels = draw(generator(seed, "evaluation"), examples)
     return torch.from_numpy(inputs), torch.from_numpy(labels)
 
 

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 from pdtutor.evaluate import logits_of
 from pdtutor.seeds import generator
-from pdtutor.tasks import MaskedGrammar
+from pdtutor.tasks import MaskedGrammar, MaskedText
 from pdtutor.validate import whole
 
 QUANTILES = {"p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
 
 
 def ngram_robustness(
-    task: MaskedGrammar, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
+    task: MaskedGrammar | MaskedText, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
 ) -> Callable[[nn.Module], pd.DataFrame]:
     """Return a probe of M_robust(n): how far a prediction moves when its n-gram is masked.
 
@@ -40,7 +40,7 @@ def ngram_robustness(
 
 
 def ngram_closeness(
-    task: MaskedGrammar, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
+    task: MaskedGrammar | MaskedText, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
 ) -> Callable[[nn.Module], pd.DataFrame]:
     """Return a probe of M_close(n): how far a prediction moves when all but its n-gram is masked.
 
@@ -48,11 +48,11 @@ def ngram_closeness(
     values: the n-gram explains the prediction.
     """
     rows, places, window = _windows(task, n, sentences=sentences, positions=positions, seed=seed)
-    return _distance(task, n, rows, places, (rows < task.classes) & ~window)
+    return _distance(task, n, rows, places, task.is_token(rows) & ~window)
 
 
 def _windows(
-    task: MaskedGrammar, n: int, *, sentences: int, positions: int, seed: int
+    task: MaskedGrammar | MaskedText, n: int, *, sentences: int, positions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids (pairs, length), the positions i (pairs,), and which ids lie in their windows (pairs, length) bool."""
     if whole("n", n) % 2 == 0:
@@ -65,14 +65,17 @@ def _windows(
         raise ValueError(f"a window of n = {n} is longer than each of the {sentences} sentences, {drawn.lengths.max()}")
     ids, lengths, half = task.rows(drawn)[fits], drawn.lengths[fits], n // 2
     # positions 1 … length hold tokens; the window of i reaches from i − half to i + half
-    chosen = [rng.permutation(np.arange(1 + half, length - half + 1))[:positions] for length in lengths]
+    chosen = []
+    for row, length in zip(task.is_token(ids), lengths, strict=True):
+        middles = 1 + half + np.flatnonzero(row[1 + half : length - half + 1])
+        chosen.append(rng.permutation(middles)[:positions])
     rows = ids.repeat([len(of_sentence) for of_sentence in chosen], axis=0)
     places = np.concatenate(chosen)
     return rows, places, np.abs(np.arange(ids.shape[1]) - places[:, None]) <= half
 
 
 def _distance(
-    task: MaskedGrammar, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray
+    task: MaskedGrammar | MaskedText, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray
 ) -> Callable[[nn.Module], pd.DataFrame]:
     """Return a probe of how far predictions at `places` move when `hidden` is masked as well."""
     alone = np.arange(rows.shape[1]) == places[:, None]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pdtutor.pcfg import Grammar, Sentences, sample
+from pdtutor.tasks.masking import mask_rows, require_rate
 from pdtutor.tasks.stream import IGNORED
-from pdtutor.validate import number, whole
+from pdtutor.validate import whole
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,10 @@ class _GrammarTask:
         ids = sentences.padded(sentences.tokens.astype(np.int64), self.padding)
         return np.pad(ids, ((0, 0), (1, 0)), constant_values=self.bos)
 
+    def is_token(self, rows: np.ndarray) -> np.ndarray:
+        """Return which ids are tokens: (…) int64 → (…) bool."""
+        return rows < self.classes
+
     def lengths(self, inputs: np.ndarray) -> np.ndarray:
         """Return how many ids of each row (…, length) are not padding: (…,). Batches are made of rows alike in it."""
         return (inputs != self.padding).sum(-1)
@@ -88,8 +93,7 @@ class _GrammarTask:
 class MaskedGrammar(_GrammarTask):
     """Masked prediction: tokens are selected with probability `rate` and to be told from the rest.
 
-    A selected token is shown as `mask` with probability 0.8, as a token drawn uniformly with 0.1, and as itself
-    with 0.1. The beginning and the padding are never selected. In a sentence where chance selects none, one token is.
+    `pdtutor.tasks.masking.mask_rows` says how. The beginning and the padding are never selected.
 
     Args:
         rate: in (0, 1), 0.3 in the paper.
@@ -101,8 +105,7 @@ class MaskedGrammar(_GrammarTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 < number("rate", self.rate) < 1:
-            raise ValueError(f"rate must lie in (0, 1), got {self.rate}")
+        require_rate(self.rate)
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Return n examples: inputs (n, length) int64 ids, labels (n, length) int64, IGNORED where not selected."""
@@ -110,17 +113,8 @@ class MaskedGrammar(_GrammarTask):
 
     def corrupt(self, rng: np.random.Generator, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs and labels, both (n, length) int64, for rows of ids (n, length)."""
-        tokens = rows < self.classes
-        chance = rng.random(rows.shape, dtype=np.float32)
-        selected = tokens & (chance < self.rate)
-        unlucky = ~selected.any(axis=1)
-        if unlucky.any():  # the token that came closest
-            closest = np.where(tokens[unlucky], chance[unlucky], 2).argmin(axis=1)
-            selected[np.flatnonzero(unlucky), closest] = True
-        fate = rng.random(rows.shape, dtype=np.float32)
-        shown = np.where(fate < 0.8, self.mask, rng.integers(0, self.classes, rows.shape))
-        inputs = np.where(selected & (fate < 0.9), shown, rows)
-        return inputs, np.where(selected, rows, IGNORED)
+        alphabet = np.arange(self.classes)
+        return mask_rows(rng, rows, self.is_token(rows), rate=self.rate, mask=self.mask, alphabet=alphabet)
 
     def config(self) -> dict:
         return super().config() | {"rate": self.rate}

@@ -1,0 +1,39 @@
+"""The masking rule of masked language modelling (BERT), for rows of ids of any kind."""
+
+import numpy as np
+
+from pdtutor.tasks.stream import IGNORED
+from pdtutor.validate import number
+
+
+def require_rate(rate: float) -> None:
+    """Raise ValueError for a rate outside (0, 1)."""
+    if not 0 < number("rate", rate) < 1:
+        raise ValueError(f"rate must lie in (0, 1), got {rate}")
+
+
+def mask_rows(
+    rng: np.random.Generator, rows: np.ndarray, tokens: np.ndarray, *, rate: float, mask: int, alphabet: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs and labels, both (n, length) int64, for rows of ids: labels are IGNORED where not selected.
+
+    A token is selected with probability `rate`, and then shown as `mask` with probability 0.8, as a token drawn
+    uniformly with 0.1, and as itself with 0.1. In a row where chance selects none, one token is.
+
+    Args:
+        rows: (n, length) int64.
+        tokens: (n, length) bool, which ids may be selected; at least one of each row.
+        rate: in (0, 1).
+        mask: the id that hides a token.
+        alphabet: (m,) int64, the ids from which tokens are drawn.
+    """
+    chance = rng.random(rows.shape, dtype=np.float32)
+    selected = tokens & (chance < rate)
+    unlucky = ~selected.any(axis=1)
+    if unlucky.any():  # the token that came closest
+        closest = np.where(tokens[unlucky], chance[unlucky], 2).argmin(axis=1)
+        selected[np.flatnonzero(unlucky), closest] = True
+    fate = rng.random(rows.shape, dtype=np.float32)
+    shown = np.where(fate < 0.8, mask, alphabet[rng.integers(0, len(alphabet), rows.shape)])
+    inputs = np.where(selected & (fate < 0.9), shown, rows)
+    return inputs, np.where(selected, rows, IGNORED)

