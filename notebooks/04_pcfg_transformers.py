@@ -149,7 +149,7 @@ short_curriculum = short.curriculum(short_run.trajectory)
 
 # %%
 short_loss, _ = short.optimum()
-fig = plots.grammar_teacher_figure(short_run.history, short_curriculum, optimal_loss=short_loss)
+fig = plots.sequence_teacher_figure(short_run.history, short_curriculum, optimal_loss=short_loss)
 plt.show()
 
 # %%
@@ -168,7 +168,7 @@ print("7-grams explain the predictions better at the end than at step 100:", boo
 # %%
 kept = data_path("runs/pcfg-teacher")
 teacher_history, curriculum = pd.read_csv(kept / "history.csv"), pd.read_csv(kept / "curriculum.csv")
-fig = plots.grammar_teacher_figure(teacher_history, curriculum, optimal_loss=optimal_loss)
+fig = plots.sequence_teacher_figure(teacher_history, curriculum, optimal_loss=optimal_loss)
 plt.show()
 
 # %% [markdown]

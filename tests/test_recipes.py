@@ -8,7 +8,7 @@ import pytest
 from pdtutor import MLP, Trajectory, probes, recipes, train
 from pdtutor.cli import main
 from pdtutor.recipes import hierarchical
-from pdtutor.recipes.pcfg import peak_checkpoints, rising_checkpoints
+from pdtutor.recipes.sequences import peak_checkpoints, rising_checkpoints
 
 matplotlib.use("agg")
 

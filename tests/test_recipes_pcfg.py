@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pdtutor import CausalGrammar, Trajectory, nonterminal_probe, recipes
-from pdtutor.recipes.pcfg_students import by_budget
+from pdtutor.recipes.sequence_students import by_budget
 
 matplotlib.use("agg")
 STUDENTS = ["cross-entropy", "one-shot", "progressive", "(2,T)"]

@@ -24,14 +24,14 @@ from pdtutor.plots.figures import (
     teacher_width_figure,
     which_checkpoint_figure,
 )
-from pdtutor.plots.grammars import (
+from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
+from pdtutor.plots.sequences import (
     budgets,
     budgets_figure,
     first_checkpoint_figure,
-    grammar_teacher_figure,
     losses,
+    sequence_teacher_figure,
 )
-from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
     "correlations",
     "depth_colours",
     "first_checkpoint_figure",
-    "grammar_teacher_figure",
     "grammar_tree",
     "losses",
     "ngrams",
@@ -63,6 +62,7 @@ __all__ = [
     "regret_by_rule",
     "reported",
     "samples_figure",
+    "sequence_teacher_figure",
     "staircase",
     "steps_by_agreement",
     "steps_figure",

@@ -1,4 +1,4 @@
-"""Figures of the experiments on grammars: tables in, axes and figures out."""
+"""Figures of the experiments on sequences, of grammars and of text: tables in, axes and figures out."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -10,15 +10,16 @@ from pdtutor.plots.axes import ngrams
 from pdtutor.plots.look import METHOD_COLOURS, METHOD_DASHES, STEPS, colours
 
 
-def losses(history: pd.DataFrame, *, optimal_loss: float, ax: Axes | None = None) -> Axes:
-    """Plot the teachers' held-out loss against the step, a line per seed, above the Bayes optimum's."""
+def losses(history: pd.DataFrame, *, optimal_loss: float | None = None, ax: Axes | None = None) -> Axes:
+    """Plot the teachers' held-out loss against the step, a line per seed, above the Bayes optimum's where known."""
     ax = ax or plt.gca()
     for _, of_seed in history.groupby("seed"):
         ax.plot(of_seed["step"], of_seed["loss"], color=METHOD_COLOURS["teacher"], linewidth=1.2)
-    ax.axhline(optimal_loss, color="0.3", linestyle=":", label="Bayes optimum")
     ax.set(xlabel="step (optimizer updates)", ylabel="held-out cross-entropy", ylim=(0, None))
     ax.xaxis.set_major_formatter(STEPS)
-    ax.legend(frameon=False)
+    if optimal_loss is not None:
+        ax.axhline(optimal_loss, color="0.3", linestyle=":", label="Bayes optimum")
+        ax.legend(frameon=False)
     return ax
 
 
@@ -53,8 +54,10 @@ def budgets(found: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def grammar_teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame, *, optimal_loss: float) -> Figure:
-    """Draw the teachers' loss above the Bayes optimum beside both n-gram probes."""
+def sequence_teacher_figure(
+    history: pd.DataFrame, curriculum: pd.DataFrame, *, optimal_loss: float | None = None
+) -> Figure:
+    """Draw the teachers' loss, above the Bayes optimum where known, beside both n-gram probes."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8))
     losses(history, optimal_loss=optimal_loss, ax=axes[0])
     for ax, probe in zip(axes[1:], ("M_robust", "M_close"), strict=True):

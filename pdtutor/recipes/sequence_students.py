@@ -1,0 +1,153 @@
+"""Students of teachers on sequences: at one budget, at several, by first checkpoint, and token by token."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pdtutor import plots
+from pdtutor.compare import Comparison, results, spread
+from pdtutor.recipes.outcome import Outcome
+from pdtutor.recipes.parity import ParityProgressive
+from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, peak_checkpoints
+from pdtutor.run import Run
+
+
+@dataclass(frozen=True)
+class SequenceStudents(ParityProgressive):
+    """What the students of both objectives share."""
+
+    teacher: SequenceTeacher
+    width: int = 32  # the student's heads × head_dim
+    lr: float = 2e-2  # AdamW, 6 % warm-up, then cosine
+    decay: str = "cosine"
+    warmup: float = 0.06
+    steps: int = 800  # the student's updates
+    eval_every: int = 50  # updates between evaluations
+    interval: int = 100  # R of progressive distillation, in updates
+    speed: float = 2.5  # v: the student meets the teacher's last checkpoint at its own end
+    first: int = 200  # T of (2,T), in updates
+    threshold: float = 0.6  # accuracy whose steps are counted
+
+    def compare(self, methods, **options) -> Comparison:
+        """Return the comparison of students under these supervisions, at the teacher's precision."""
+        return super().compare(methods, precision=self.teacher.precision, **options)
+
+    def optimum(self) -> dict[str, float]:
+        """Return the best accuracy that any model can have as a column `optimum`, or no column where nobody knows."""
+        optimum = self.teacher.optimum()
+        return {} if optimum is None else {"optimum": optimum[1]}
+
+
+@dataclass(frozen=True)
+class MaskedProgressive(SequenceStudents):
+    """Cross-entropy, one-shot, progressive and (2,T) distillation, with C₁ from the teacher's n-gram probe."""
+
+    teacher: MaskedTeacher
+
+    def first_checkpoints(self, curriculum: pd.DataFrame) -> dict[int, int]:
+        """Return C₁ of (2,T) by seed: where M_robust of 3-grams peaks."""
+        return peak_checkpoints(curriculum)
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers, find each one's C₁, and compare the four supervisions."""
+        options = {"resume": resume, "progress": progress}
+        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
+        tables = self.students(teachers, curriculum, out=out / "students", **options)
+        found = results(tables["history"], threshold=self.threshold)
+        history = pd.concat([tables["history"], teachers.history.assign(method="teacher")], ignore_index=True)
+        figure = plots.accuracy_figure(tables["history"])
+        first = {"results": spread(found), "by_seed": found}
+        return Outcome(first | tables | {"history": history, "curriculum": curriculum}, figure)
+
+    def students(
+        self, teachers: Run, curriculum: pd.DataFrame, *, out: Path, progress: bool = True, **options
+    ) -> dict[str, pd.DataFrame]:
+        """Return the students' history, and whatever else is asked of them, by name."""
+        compared = self.taught(teachers, curriculum, out=out, progress=progress, **options)
+        return {"history": compared.history}
+
+    def taught(self, teachers: Run, curriculum: pd.DataFrame, **options) -> Comparison:
+        """Return the comparison of the four supervisions, a student per teacher; options go to `train`."""
+        methods = self.methods(teachers.trajectory, self.first_checkpoints(curriculum))
+        return self.compare(methods, seeds=teachers.trajectory.seeds, **options)
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Students at several budgets, each a run of its own, as in the paper."""
+
+    runs: tuple[MaskedProgressive, ...] = ()  # those whose teachers are alike share them
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers and, for every budget, students of the four supervisions."""
+        options = {"resume": resume, "progress": progress}
+        kinds = list(dict.fromkeys(students.teacher for students in self.runs))
+        teachers, parts = {}, []
+        for students in self.runs:
+            if students.teacher not in teachers:
+                place = out / f"teachers-{kinds.index(students.teacher)}"
+                run = students.teacher.train(seeds=list(range(seeds)), out=place, **options)
+                curriculum = students.teacher.curriculum(run.trajectory, sizes=(3,), progress=progress)
+                teachers[students.teacher] = run, curriculum, students.optimum()
+            run, curriculum, optimum = teachers[students.teacher]
+            tables = students.students(run, curriculum, out=out / f"students-{students.steps}", **options)
+            history = pd.concat([tables["history"], run.history.assign(method="teacher")])
+            found = results(history, threshold=students.threshold).assign(**optimum)
+            tables = {"by_seed": found} | tables | {"history": history, "curriculum": curriculum}
+            parts.append({name: table.assign(budget=students.steps) for name, table in tables.items()})
+        tables = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
+        found = tables["by_seed"]
+        return Outcome({"results": by_budget(found)} | tables, plots.budgets_figure(found))
+
+
+def by_budget(found: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per budget and method: the final accuracy's median, lowest and highest over seeds, and seeds.
+
+    And the optimum, where the table has it.
+    """
+    accuracy = "final_accuracy"
+    columns = {"accuracy": (accuracy, "median"), "lowest": (accuracy, "min"), "highest": (accuracy, "max")}
+    columns |= {"seeds": ("seed", "size")} | ({"optimum": ("optimum", "first")} if "optimum" in found else {})
+    return found.groupby(["budget", "method"], sort=False).agg(**columns).reset_index()
+
+
+@dataclass(frozen=True)
+class WhichCheckpoint(MaskedProgressive):
+    """(2,T) distillation by its first checkpoint: the inverted U."""
+
+    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000)  # C₁, teacher's steps
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers and, for every C₁ of each, a student. C₁ = the final checkpoint is one-shot."""
+        options = {"resume": resume, "progress": progress}
+        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
+
+        def with_first(step: int):
+            return lambda seed: self.two_shot(teachers.trajectory.of(seed), step)
+
+        methods = {str(step): with_first(step) for step in self.checkpoints}
+        compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
+        history = compared.history.rename(columns={"method": "checkpoint"}).astype({"checkpoint": int})
+        found = compared.results(threshold=self.threshold).rename(columns={"method": "checkpoint"})
+        found = found.astype({"checkpoint": int})
+        tables = {"results": found, "history": history, "teacher_history": teachers.history, "curriculum": curriculum}
+        return Outcome(tables, plots.first_checkpoint_figure(found, teachers.history, curriculum))
+
+
+@dataclass(frozen=True)
+class Autoregressive(SequenceStudents):
+    """Cross-entropy, one-shot and progressive distillation, token by token; there is no n-gram probe, and no (2,T)."""
+
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Train the teachers and compare the three supervisions."""
+        options = {"resume": resume, "progress": progress}
+        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        methods = self.methods(teachers.trajectory)
+        compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
+        found = results(compared.history, threshold=self.threshold).assign(**self.optimum())
+        history = pd.concat([compared.history, teachers.history.assign(method="teacher")], ignore_index=True)
+        tables = {"results": spread(found), "by_seed": found, "history": history}
+        return Outcome(tables, plots.accuracy_figure(history))
