@@ -12,7 +12,7 @@ CONDA_NAMES = {"torch": "pytorch"}
 
 def requirements() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"]
-    lines = PROJECT["dependencies"] + extras["course"] + extras["test"]
+    lines = PROJECT["dependencies"] + extras["hub"] + extras["course"] + extras["test"]
     return [requirement for requirement in map(Requirement, lines) if requirement.name != PROJECT["name"]]
 
 
