@@ -5,6 +5,7 @@ from .lesson02 import monomial_correlation, noise_floor, peak_step, transition_s
 from .lesson03 import distillation_loss, mixed_target, teacher_probabilities, teacher_step
 from .lesson03b import agreement, tokens, tree_label
 from .lesson04 import expected_lengths, m_robust, posterior
+from .lesson05 import mask_batch, split_by_document, top_k_loss, top_k_targets, whole_batch_gradient
 
 __all__ = [
     "agreement",
@@ -14,6 +15,7 @@ __all__ = [
     "distillation_loss",
     "expected_lengths",
     "m_robust",
+    "mask_batch",
     "mixed_target",
     "monomial_correlation",
     "noise_floor",
@@ -21,9 +23,13 @@ __all__ = [
     "peak_step",
     "posterior",
     "samples_to_resolve",
+    "split_by_document",
     "teacher_probabilities",
     "teacher_step",
     "tokens",
+    "top_k_loss",
+    "top_k_targets",
     "transition_step",
     "tree_label",
+    "whole_batch_gradient",
 ]

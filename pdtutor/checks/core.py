@@ -57,19 +57,19 @@ def _verdict(
     untouched: str,
 ) -> str:
     if function is None or function is Ellipsis:
-        return _unsolved(name)
+        return unsolved(name)
     if not callable(function):
-        return f"✗ {name}: expected a function, got {_show(function)}. Pass the function itself, without calling it."
+        return f"✗ {name}: expected a function, got {show(function)}. Pass the function itself, without calling it."
     for case in cases:
         given = deepcopy(list(case.given.values()))
         try:
             found = function(*given)
         except NotImplementedError:
-            return _unsolved(name)
+            return unsolved(name)
         except (Exception, SystemExit) as error:  # whatever the reader's code does, the lesson goes on
-            return _failure(name, case, f"your function stopped with {_show_error(error)}", hint)
+            return _failure(name, case, f"your function stopped with {show_error(error)}", hint)
         if found is None or found is Ellipsis:
-            return _unsolved(name)
+            return unsolved(name)
         problem = _difference(found, case.expected, tolerance)
         if problem:
             matching = (text for text, wrong in case.mistakes.items() if not _difference(found, wrong, tolerance))
@@ -82,14 +82,14 @@ def _verdict(
     return f"✓ {name}: {success}"
 
 
-def _unsolved(name: str) -> str:
+def unsolved(name: str) -> str:
     return f"… {name}: not solved yet. Fill in the function, then run this cell again."
 
 
 def _failure(name: str, case: Case, problem: str, hint: str) -> str:
-    given = ", ".join(f"{key} = {_show(value)}" for key, value in case.given.items())
+    given = ", ".join(f"{key} = {show(value)}" for key, value in case.given.items())
     return "\n".join(
-        [f"✗ {name}: {problem}", f"  given:    {given}", f"  expected: {_show(case.expected)}", f"  hint:     {hint}"]
+        [f"✗ {name}: {problem}", f"  given:    {given}", f"  expected: {show(case.expected)}", f"  hint:     {hint}"]
     )
 
 
@@ -103,35 +103,35 @@ def _difference(found: Any, expected: Any, tolerance: float) -> str:
     """What is wrong with the answer, in one line; empty when it is right."""
     if isinstance(expected, Mapping):
         if not isinstance(found, Mapping):
-            return f"got {_show(found)}, which is not a dict"
+            return f"got {show(found)}, which is not a dict"
         for key, value in expected.items():
             if key not in found:
-                return f"got {_show(found)}, without {key!r}"
+                return f"got {show(found)}, without {key!r}"
             if problem := _difference(found[key], value, tolerance):
                 return f"at {key!r} {problem}"
         return ""
     try:
         values = np.asarray(found, dtype=np.float64)
     except Exception:  # an object may refuse in any way it likes
-        return f"got {_show(found)}, which is not a number or an array of numbers"
+        return f"got {show(found)}, which is not a number or an array of numbers"
     target = np.asarray(expected, dtype=np.float64)
     if values.shape != target.shape:
         return f"got shape {values.shape}, expected shape {target.shape}"
     if np.isnan(values).any():
-        return f"got {_show(found)}: something divided 0 by 0 or overflowed"
+        return f"got {show(found)}: something divided 0 by 0 or overflowed"
     scale = float(np.abs(target).max(initial=0.0)) or 1.0
     if np.all(np.abs(values - target) <= tolerance * scale):
         return ""
-    return f"got {_show(found)}"
+    return f"got {show(found)}"
 
 
 def _show_parts(value: Any) -> str:
     """A dict, list or tuple part by part, or its size; empty for anything else."""
     try:
         if isinstance(value, Mapping):
-            text = "{" + ", ".join(f"{_show(key)}: {_show(part)}" for key, part in value.items()) + "}"
+            text = "{" + ", ".join(f"{show(key)}: {show(part)}" for key, part in value.items()) + "}"
         elif isinstance(value, list | tuple):
-            text = ", ".join(map(_show, value))
+            text = ", ".join(map(show, value))
             text = f"[{text}]" if isinstance(value, list) else f"({text})" if len(value) > 1 else f"({text},)"
         else:
             return ""
@@ -140,12 +140,12 @@ def _show_parts(value: Any) -> str:
         return ""
 
 
-def _show_error(error: BaseException) -> str:
+def show_error(error: BaseException) -> str:
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
     """A short text for a value, the same on every machine: six significant digits, one line, no memory addresses."""
     if isinstance(value, bool | np.bool_ | str):
         return repr(value)
