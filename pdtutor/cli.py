@@ -1,4 +1,7 @@
-"""`pdtutor list` and `pdtutor run RECIPE`: every experiment from the command line, without a notebook."""
+"""`pdtutor list` and `pdtutor run RECIPE`: every experiment from the command line, without a notebook.
+
+On several devices: `torchrun --nproc_per_node 2 -m pdtutor run RECIPE …`, or with `accelerate launch --multi_gpu -m`.
+"""
 
 import argparse
 import sys
@@ -9,6 +12,7 @@ import matplotlib
 import tyro
 
 from pdtutor import plots
+from pdtutor.processes import launched, on_main
 from pdtutor.recipes import RECIPES, SCALES
 from pdtutor.validate import whole
 
@@ -46,9 +50,10 @@ def main(arguments: list[str] | None = None) -> None:
         matplotlib.use("agg")
         plots.style()
         outcome = recipe.run(seeds=whole("seeds", seeds), out=out, resume=resume)
-        outcome.save(out)
-        print(outcome.tables["results"].to_string(index=False))
-        print(f"tables and figure: {out}")
+        on_main(outcome.save)(out)
+        if launched().main:
+            print(outcome.tables["results"].to_string(index=False))
+            print(f"tables and figure: {out}")
 
     try:
         tyro.extras.subcommand_cli_from_dict(

@@ -10,11 +10,12 @@ import pandas as pd
 from torch import nn
 
 from pdtutor.run import Run
+from pdtutor.stored import Stored
 from pdtutor.supervision import Distill, Labels
 from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
-Supervision = Labels | Distill
+Supervision = Labels | Distill | Stored
 
 
 @dataclass
@@ -63,8 +64,8 @@ def compare(
     Args:
         student: makes the model for a list of seeds, one copy per seed: `lambda seeds: MLP(30, width=100, seed=seeds)`.
         task: what to learn.
-        methods: name → Labels() or Distill(…), or a function from the student's seed to one of these, for students
-            that each have a teacher of their own.
+        methods: name → Labels() or Distill(…), or a function from the student's seed to one of these or to Stored(…),
+            for students that each have a teacher of their own, or targets on disk for their own examples.
         seeds: student seeds.
         side_by_side: train students as copies of one model: all of them, or those of one method at a time if `until`
             is given, so that a fast method stops early. Else one student after the other.
@@ -105,7 +106,7 @@ def compare(
 
 def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) -> Supervision:
     """Return the supervision of the student with this seed."""
-    return method if isinstance(method, Labels | Distill) else method(seed)
+    return method if isinstance(method, Supervision) else method(seed)
 
 
 def _folder(group: list[tuple[str, int]], groups: int) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pdtutor.kernels import sgd
 from pdtutor.models import MLP
 from pdtutor.optim import SGD, AdamWState, SGDState
+from pdtutor.processes import ALONE, Processes, shares
 from pdtutor.teaching import Targets
 from pdtutor.validate import one_of
 
@@ -19,16 +20,29 @@ KERNEL_BATCH = 512  # measured on a 2-core CPU: up to this batch size, at least,
 
 
 def choose_engine(
-    engine: str, model: nn.Module, optimizer, batch_size: int, *, linear: bool, precision: str = "float32"
+    engine: str,
+    model: nn.Module,
+    optimizer,
+    batch_size: int,
+    *,
+    linear: bool,
+    precision: str = "float32",
+    processes: int = 1,
+    accumulate: int = 1,
 ) -> str:
     """Return "kernel", "graph" or "autograd"; "auto" takes the first where it applies and is faster, then the second.
 
-    `linear` says whether every copy's loss is linear in its target (labels or forward KL).
+    `linear` says whether every copy's loss is linear in its target (labels or forward KL); `processes` how many share
+    an update, and `accumulate` in how many micro-batches: "autograd" alone lets several sum up their gradients.
     Raises ValueError if an engine is asked for where it doesn't apply, with the reason.
     """
     one_of("engine", engine, ("auto", "kernel", "graph", "autograd"))
     first = next(model.parameters())
-    only_linear = {"a divergence other than forward_kl is in use": linear}
+    in_one_piece = {
+        "a divergence other than forward_kl is in use": linear,
+        "several processes share every update": processes == 1,
+        "an update accumulates the gradients of several micro-batches": accumulate == 1,
+    }
     conditions = {
         "kernel": {
             "the model is not an MLP with one hidden layer": isinstance(model, MLP) and len(model.widths) == 1,
@@ -38,8 +52,8 @@ def choose_engine(
             "the model is not float32 on the CPU": first.device.type == "cpu" and first.dtype == torch.float32,
             "it computes in float32 only": precision == "float32",
         }
-        | only_linear,
-        "graph": only_linear,
+        | in_one_piece,
+        "graph": in_one_piece,
         "autograd": {},
     }
     missing = {name: [reason for reason, holds in of.items() if not holds] for name, of in conditions.items()}
@@ -61,6 +75,8 @@ def autograd_updates(
     corrections: Tensor,
     *,
     precision: str = "float32",
+    accumulate: int = 1,
+    processes: Processes = ALONE,
 ) -> Tensor:
     """Run one update per row of rates and return the losses before each, (updates, copies).
 
@@ -69,20 +85,40 @@ def autograd_updates(
         rates: (updates, copies).
         corrections: (updates, …), the optimizer's.
         precision: what matrices are multiplied in; weights, losses and the optimizer stay as they are.
+        accumulate: in how many micro-batches the gradient is summed up: less memory, the same update.
+        processes: those that share every update; inputs and targets are this one's rows, losses are of all.
     """
+    micro_batches = [rows for rows in shares(inputs.shape[2], accumulate) if rows.stop > rows.start]
     losses = []
     for update in range(len(rates)):
-        # no cache of converted weights: a recorded graph would go on reading those of the update that was recorded
-        with torch.autocast(
-            inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False
-        ):
-            logits = targets.logits(model, inputs[:, update], update)
-        loss = targets.loss_of(logits.to(targets.soft.dtype), update)  # (copies,)
-        # no copy's parameters enter another's loss, so each gets its own gradient
-        gradients = torch.autograd.grad(loss.sum(), state.parameters)
+        total = None
+        for rows in micro_batches:
+            part = _loss_and_gradients(model, state.parameters, inputs, targets, update, rows, precision)
+            total = part if total is None else [so_far + more for so_far, more in zip(total, part, strict=True)]
+        if total is None:  # more processes than rows: this one has none, but the others wait for its zeros
+            total = [torch.zeros_like(tensor) for tensor in (rates[update], *state.parameters)]
+        loss, *gradients = processes.all_reduce_sum(total)
         state.update(gradients, rates[update], corrections[update])
-        losses.append(loss.detach())
+        losses.append(loss)
     return torch.stack(losses)
+
+
+def _loss_and_gradients(
+    model: nn.Module,
+    parameters: list[Tensor],
+    inputs: Tensor,
+    targets: Targets,
+    update: int,
+    rows: slice,
+    precision: str,
+) -> list[Tensor]:
+    """Return what these rows of an update add to the loss of each copy, (copies,), and to each parameter's gradient."""
+    # no cache of converted weights: a recorded graph would go on reading those of the update that was recorded
+    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
+        logits = targets.logits(model, inputs[:, update, rows], update, rows)
+    loss = targets.loss_of(logits.to(targets.soft.dtype), update, rows)  # (copies,)
+    # no copy's parameters enter another's loss, so each gets its own gradient
+    return [loss.detach(), *torch.autograd.grad(loss.sum(), parameters)]
 
 
 def kernel_updates(model: MLP, inputs: Tensor, index: Tensor, targets: Targets, rates: Tensor) -> Tensor:

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from pdtutor.kernels import logits_of_signs
-from pdtutor.losses import cross_entropy, labelled_positions, mean_labelled
+from pdtutor.losses import cross_entropy, labelled_positions
 from pdtutor.models import MLP
+from pdtutor.processes import ALONE, Processes
 from pdtutor.seeds import generator
+from pdtutor.tasks import IGNORED
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
 IDS = 4096  # the same for rows with padding, in ids
@@ -77,12 +79,28 @@ def _compiled(model: nn.Module, inputs: Tensor) -> Tensor | None:
     return None if logits[0] is None else torch.from_numpy(np.stack(logits))
 
 
-def evaluate(model: nn.Module, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,)."""
+def evaluate(
+    model: nn.Module, inputs: Tensor, labels: Tensor, processes: Processes = ALONE
+) -> tuple[Tensor, Tensor]:
+    """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,).
+
+    Several processes each take a share of the examples; all must call this, and all get the same.
+    """
+    labelled = (labels != IGNORED).sum()
+    share = processes.share(len(inputs))
+    sums = processes.all_reduce_sum([_sums(model, inputs[share], labels[share])])[0]  # (2, copies)
+    loss, accuracy = sums / labelled
+    return loss, accuracy
+
+
+def _sums(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Return cross-entropies and hits, summed over labelled positions: (2, copies)."""
+    if not len(inputs):
+        return torch.zeros(2, len(model.seeds), device=inputs.device)
     at = None
     if labels.shape == inputs.shape:  # of sequences, a label per position
         at, labels = labelled_positions(labels)
     logits = logits_of(model, inputs, at)
     labels = labels.expand(logits.shape[:-1])
-    hits = (logits.argmax(-1) == labels).to(logits.dtype)
-    return mean_labelled(cross_entropy(logits, labels), labels), mean_labelled(hits, labels)
+    hits = (logits.argmax(-1) == labels).to(logits.dtype)  # no class is IGNORED
+    return torch.stack([values.flatten(1).sum(1) for values in (cross_entropy(logits, labels), hits)])

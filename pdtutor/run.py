@@ -2,6 +2,8 @@
 
 A run's folder is its trajectory's folder with two more files. `run.json` holds the settings, the history and the step
 reached; it names the safetensors file with the weights and the optimizer's tensors of that step.
+
+Of several processes that train together, the main one writes, for all; each must call what it would call alone.
 """
 
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from pdtutor.files import clear_temporary, read_json, write_bytes, write_json
+from pdtutor.processes import Processes, on_main
 from pdtutor.trajectory import Trajectory, load_weights
 
 
@@ -57,11 +60,18 @@ def new_trajectory(out: str | Path | None, model: nn.Module, task, *, resume: bo
     On a resume, what a run left that died before its first state was saved makes way. Raises ValueError if the folder
     holds any other trajectory.
     """
-    if resume and out is not None and (Path(out) / "trajectory.json").exists() and Trajectory(out).steps in ((), (0,)):
-        (Path(out) / "trajectory.json").unlink()
+    if resume and out is not None:
+        _clear_unstarted(Path(out))
     return Trajectory.create(out, model, task)
 
 
+@on_main
+def _clear_unstarted(path: Path) -> None:
+    if (path / "trajectory.json").exists() and Trajectory(path).steps in ((), (0,)):
+        (path / "trajectory.json").unlink()
+
+
+@on_main
 def save_state(path: Path, settings: dict, model, state, *, step: int, over: bool, history, stages) -> None:
     """Write what a resume needs.
 
@@ -79,21 +89,35 @@ def save_state(path: Path, settings: dict, model, state, *, step: int, over: boo
             earlier.unlink()
 
 
+@on_main
 def saved_state(path: Path, settings: dict) -> dict | None:
-    """Return the saved state in path, None if there is none. Raises ValueError if its settings differ."""
+    """Return the saved state in path, None if there is none. Raises ValueError if its settings differ.
+
+    The engine may: it says how updates are run, and other devices or more processes may need another.
+    """
     clear_temporary(path)
     if not (path / "run.json").exists():
         return None
     saved = read_json(path / "run.json")
-    theirs = saved["settings"]
-    different = [
-        f"{key} was {theirs.get(key)!r}, now {settings.get(key)!r}"
-        for key in sorted(theirs.keys() | settings.keys())
-        if theirs.get(key) != settings.get(key)
-    ]
-    if different:
-        raise ValueError(f"{path} holds a run with other settings, so it can't be resumed: {'; '.join(different)}")
+    if different := _differences(saved["settings"] | {"engine": settings["engine"]}, settings, "was", "now"):
+        raise ValueError(f"{path} holds a run with other settings, so it can't be resumed: {different}")
     return saved
+
+
+def require_same(settings: dict, processes: Processes) -> None:
+    """Raise ValueError if this process was asked for another run than the main one: they would miss each other."""
+    here = f"in process {processes.rank}"
+    if different := _differences(processes.broadcast(settings), settings, "in process 0 is", here):
+        raise ValueError(f"all processes must be asked for the same run: {different}")
+
+
+def _differences(theirs: dict, mine: dict, of_theirs: str, of_mine: str) -> str:
+    """Return which entries differ, and how; nothing if none does."""
+    return "; ".join(
+        f"{key} {of_theirs} {theirs.get(key)!r}, {of_mine} {mine.get(key)!r}"
+        for key in sorted(theirs.keys() | mine.keys())
+        if theirs.get(key) != mine.get(key)
+    )
 
 
 def load_state(path: Path, saved: dict, model: nn.Module) -> dict[str, torch.Tensor]:

@@ -1,9 +1,12 @@
-"""Where a student's targets come from: labels, or the checkpoints of a teacher."""
+"""Where a student's targets come from: labels, or the checkpoints of a teacher.
+
+A third source, a teacher's predictions on disk, is `stored.Stored`.
+"""
 
 from dataclasses import dataclass
 
 from pdtutor.losses import DIVERGENCES
-from pdtutor.schedule import Anneal, Schedule
+from pdtutor.schedule import Anneal, Schedule, Stages
 from pdtutor.trajectory import Trajectory
 from pdtutor.validate import number, one_of, whole
 
@@ -11,6 +14,10 @@ from pdtutor.validate import number, one_of, whole
 @dataclass(frozen=True)
 class Labels:
     """Cross-entropy on the task's labels."""
+
+    def stages(self, steps: int) -> Stages:
+        """Return no stages: nobody teaches."""
+        return []
 
     def config(self) -> dict:
         """Return a JSON-ready description."""
@@ -41,9 +48,9 @@ class Distill:
     top_k: int | None = None
 
     def __post_init__(self) -> None:
-        for value in _ends(self.temperature):
+        for value in ends(self.temperature):
             number("temperature", value, minimum=0)
-        for value in _ends(self.alpha):
+        for value in ends(self.alpha):
             number("alpha", value, minimum=0, maximum=1)
         one_of("divergence", self.divergence, DIVERGENCES)
         if self.top_k is not None:
@@ -53,6 +60,10 @@ class Distill:
                 f"a teacher is one model, but {self.trajectory.path} holds {len(self.trajectory.seeds)} copies: "
                 "pick one with trajectory.copy(i)"
             )
+
+    def stages(self, steps: int) -> Stages:
+        """Return [(first student step, teacher step), …] for `steps` student updates. Raises ValueError."""
+        return self.schedule.stages(self.trajectory.steps, steps)
 
     def config(self) -> dict:
         """Return a JSON-ready description; the teacher is named by the digest of its trajectory."""
@@ -72,5 +83,6 @@ def value_at(setting: float | Anneal, step: int) -> float:
     return setting.at(step) if isinstance(setting, Anneal) else setting
 
 
-def _ends(setting: float | Anneal) -> tuple[float, ...]:
+def ends(setting: float | Anneal) -> tuple[float, ...]:
+    """Return the values between which a setting lies: the first and the last, or its only one."""
     return (setting.start, setting.stop) if isinstance(setting, Anneal) else (setting,)

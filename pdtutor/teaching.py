@@ -13,13 +13,20 @@ from torch import Tensor, nn
 from pdtutor.evaluate import logits_of
 from pdtutor.losses import divergence, labelled_positions, soft_targets, teacher_log_probabilities
 from pdtutor.schedule import Anneal, OnPlateau
+from pdtutor.stored import Stored
 from pdtutor.supervision import Distill, Labels, value_at
 from pdtutor.tasks import IGNORED
+
+ALL = slice(None)  # rows of a batch
+STRETCH_BYTES = 2**28  # of targets at once, at most
 
 
 @dataclass
 class Targets:
     """The targets of a stretch of updates, ready to be summed: `loss_of` is all that training needs.
+
+    `batch` is the rows that they were made for, all or a share. Weights are those of the whole batch's mean, so that
+    losses and gradients of all shares sum to the whole batch's.
 
     Attributes:
         soft: (copies, updates, batch, …, classes), q of `soft_targets` times each position's weight in the mean.
@@ -35,15 +42,19 @@ class Targets:
     others: list[tuple[int, str, Tensor, Tensor]]
     at: Tensor | None = None
 
-    def logits(self, model: nn.Module, inputs: Tensor, update: int) -> Tensor:
-        """Return the model's logits where this update has targets: inputs (copies, batch, …) → (copies, batch, …)."""
-        return model(inputs) if self.at is None else model(inputs, at=self.at[:, update])
+    def logits(self, model: nn.Module, inputs: Tensor, update: int, rows: slice = ALL) -> Tensor:
+        """Return the model's logits where these rows of an update have targets: (copies, rows, …) → (copies, rows, …).
+        """
+        return model(inputs) if self.at is None else model(inputs, at=self.at[:, update, rows])
 
-    def loss_of(self, logits: Tensor, update: int) -> Tensor:
-        """Return the loss of each copy at one update, less its constant: (copies, batch, …, classes) → (copies,)."""
-        losses = -(self.soft[:, update] * logits.log_softmax(-1)).flatten(1).sum(1)
+    def loss_of(self, logits: Tensor, update: int, rows: slice = ALL) -> Tensor:
+        """Return what these rows of an update add to each copy's loss: (copies, rows, …, classes) → (copies,).
+
+        Summed over an update's rows, and with its constant, that is the loss.
+        """
+        losses = -(self.soft[:, update, rows] * logits.log_softmax(-1)).flatten(1).sum(1)
         for copy, kind, log_p, weight in self.others:
-            extra = (divergence(logits[copy], log_p[update], kind=kind) * weight[update]).sum()
+            extra = (divergence(logits[copy], log_p[update, rows], kind=kind) * weight[update, rows]).sum()
             losses = losses + extra * torch.nn.functional.one_hot(torch.tensor(copy), len(losses)).to(losses)
         return losses
 
@@ -54,13 +65,11 @@ class Teachers:
     Raises ValueError at once if a schedule asks for a checkpoint that its trajectory doesn't have.
     """
 
-    def __init__(self, supervision: Sequence[Labels | Distill], steps: int) -> None:
+    def __init__(self, supervision: Sequence[Labels | Distill | Stored], steps: int) -> None:
         self.supervision = supervision
         # stages[copy] = [(first student step, teacher step), …], for adaptive schedules those entered so far
-        self.stages = [
-            [] if isinstance(s, Labels) else s.schedule.stages(s.trajectory.steps, steps) for s in supervision
-        ]
-        self._digests = [None if isinstance(s, Labels) else s.trajectory.digest for s in supervision]
+        self.stages = [s.stages(steps) for s in supervision]
+        self._digests = [_digest(s) for s in supervision]
         self._models: dict = {}  # (digest, step) → the checkpoints in force
 
     def in_force(self, step: int) -> list[int | None]:
@@ -76,7 +85,7 @@ class Teachers:
     def observe(self, step: int, history: Sequence[dict]) -> None:
         """Let adaptive schedules look at the rows of history up to this step, and switch from this step on."""
         for copy, supervision in enumerate(self.supervision):
-            if isinstance(supervision, Labels) or not isinstance(supervision.schedule, OnPlateau):
+            if not isinstance(supervision, Distill) or not isinstance(supervision.schedule, OnPlateau):
                 continue
             schedule, stages = supervision.schedule, self.stages[copy]
             ladder = schedule.ladder(supervision.trajectory.steps)
@@ -94,6 +103,7 @@ class Teachers:
         classes: int,
         *,
         some_positions: bool = False,
+        rows: slice = ALL,
     ) -> Targets:
         """Return the targets of the updates from `start` on, for one set of teachers in force.
 
@@ -105,17 +115,20 @@ class Teachers:
             classes: number of classes.
             some_positions: make targets for labelled positions only, which a model that reads out at some positions
                 needs no others than (see `evaluate.reads_positions`).
+            rows: of every batch, make the targets of these only: this process's share. May be none.
 
         Raises ValueError if a teacher predicts another number of classes.
         """
+        in_batch = (labels != IGNORED).flatten(2).sum(2)[index]  # (copies, updates), labels in the whole batch
+        whole, inputs, labels = labels, inputs[:, :, rows], labels[:, :, rows]
         at = None
-        if some_positions:
+        if some_positions and labels.numel():
             at, labels = labelled_positions(labels)  # both (distinct, updates, batch, positions)
-        logits = self._logits(inputs, at, index, start, classes)
+        logits = self._logits(inputs, at, index, start, classes, whole, rows) if labels.numel() else {}
         labels = labels[index]  # (copies, updates, batch, …)
         scored = labels != IGNORED
         per_update = labels.dim() - 2  # axes over which an update's mean runs
-        weights = scored / scored.flatten(2).sum(2).view(*labels.shape[:2], *[1] * per_update)
+        weights = scored / in_batch.view(*labels.shape[:2], *[1] * per_update)
         soft = torch.empty(*labels.shape, classes, device=labels.device)
         constant = torch.zeros(labels.shape[:2], device=labels.device)
         others = []
@@ -141,9 +154,12 @@ class Teachers:
         return Targets(soft * weights.unsqueeze(-1), constant, others, None if at is None else at[index])
 
     def _logits(
-        self, inputs: Tensor, at: Tensor | None, index: Tensor, start: int, classes: int
+        self, inputs: Tensor, at: Tensor | None, index: Tensor, start: int, classes: int, labels: Tensor, rows: slice
     ) -> dict[int, Tensor]:
-        """Return the teacher's logits (updates, batch, …, classes) of every copy that has a teacher."""
+        """Return the teacher's logits (updates, batch, …, classes) of every copy that has a teacher.
+
+        The inputs are these rows of the batches that the labels are of.
+        """
         in_force = self.in_force(start)
         self._load(in_force, inputs.device)
         found: dict[tuple, Tensor] = {}  # by teacher and stream: copies that share both share one forward pass
@@ -153,11 +169,16 @@ class Teachers:
                 continue
             key, row = (self._digests[copy], step), int(index[copy])
             if (key, row) not in found:
-                wanted = None if at is None else at[row].flatten(0, 1)
-                flat = logits_of(self._models[key], inputs[row].flatten(0, 1), wanted)[0]
-                if flat.shape[-1] != classes:
-                    raise ValueError(f"the teacher predicts {flat.shape[-1]} classes, the student {classes}")
-                found[key, row] = flat.unflatten(0, inputs.shape[1:3])
+                wanted = None if at is None else at[row]
+                if isinstance(stored := self.supervision[copy], Stored):
+                    said = stored.targets.log_probabilities(labels[row], start, rows=rows, at=wanted)
+                else:
+                    wanted = None if at is None else wanted.flatten(0, 1)
+                    said = logits_of(self._models[key], inputs[row].flatten(0, 1), wanted)[0]
+                    said = said.unflatten(0, inputs.shape[1:3])
+                if said.shape[-1] != classes:
+                    raise ValueError(f"the teacher predicts {said.shape[-1]} classes, the student {classes}")
+                found[key, row] = said
             logits[copy] = found[key, row]
         return logits
 
@@ -166,7 +187,7 @@ class Teachers:
         wanted = {
             (self._digests[copy], step): self.supervision[copy].trajectory
             for copy, step in enumerate(in_force)
-            if step is not None
+            if isinstance(self.supervision[copy], Distill)
         }
         self._models = {
             key: self._models[key] if key in self._models else trajectory.at(key[1]).to(device)
@@ -183,3 +204,30 @@ class Teachers:
         steps = range(start, start + (labels.shape[1] if changing else 1))
         values = [[value_at(value, step) for step in steps] for value in settings]
         return torch.tensor(values, device=labels.device).view(len(group), len(steps), *[1] * (labels.dim() - 1))
+
+
+def _digest(supervision: Labels | Distill | Stored) -> str | None:
+    """Return what tells this teacher, in memory or on disk, from others; None for labels."""
+    if isinstance(supervision, Stored):
+        return supervision.targets.digest
+    return supervision.trajectory.digest if isinstance(supervision, Distill) else None
+
+
+def longest_stretch(labels: Tensor, *, copies: int, rows: int, classes: int, some_positions: bool) -> int:
+    """Return for how many of these updates targets take STRETCH_BYTES at most, 1 at least.
+
+    Every process must find the same, so this asks about the whole batch and the largest share.
+
+    Args:
+        labels: (distinct, updates, batch, …), of the whole batch.
+        rows: of each batch, the most that a process makes targets for.
+        some_positions: see `Teachers.targets`.
+    """
+    def fit(positions: int) -> int:
+        return max(1, STRETCH_BYTES // (4 * copies * rows * positions * classes))
+
+    updates = labels.shape[1]
+    fitting = fit(labels[0, 0, 0].numel())
+    if some_positions and fitting < updates:  # counting labels costs more than counting positions
+        fitting = fit(max(1, int((labels != IGNORED).sum(-1).max())))
+    return min(updates, fitting)

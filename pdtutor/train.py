@@ -17,11 +17,22 @@ from pdtutor.captured import CapturedUpdates
 from pdtutor.engines import PRECISIONS, autograd_updates, choose_engine, kernel_updates
 from pdtutor.evaluate import evaluate, held_out, reads_positions
 from pdtutor.optim import SGD, AdamW
+from pdtutor.processes import launched, launched_accumulation, launched_precision
 from pdtutor.progress import progress_bar
-from pdtutor.run import Run, history_frame, load_state, new_trajectory, save_state, saved_state, teachers_frame
+from pdtutor.run import (
+    Run,
+    history_frame,
+    load_state,
+    new_trajectory,
+    require_same,
+    save_state,
+    saved_state,
+    teachers_frame,
+)
+from pdtutor.stored import Stored
 from pdtutor.supervision import Distill, Labels
 from pdtutor.tasks import Stream
-from pdtutor.teaching import Teachers
+from pdtutor.teaching import Teachers, longest_stretch
 from pdtutor.trajectory import Trajectory
 from pdtutor.validate import number, one_of, whole
 
@@ -35,7 +46,7 @@ def train(
     steps: int,
     batch_size: int = 32,
     optimizer: SGD | AdamW | None = None,
-    supervision: Labels | Distill | Sequence[Labels | Distill] | None = None,
+    supervision: Labels | Distill | Stored | Sequence[Labels | Distill | Stored] | None = None,
     seed: int | Sequence[int] | None = None,
     role: str | None = None,
     eval_every: int | None = None,
@@ -47,7 +58,8 @@ def train(
     resume: bool = False,
     device: str | torch.device | None = None,
     engine: str = "auto",
-    precision: str = "float32",
+    precision: str | None = None,
+    accumulate: int | None = None,
     progress: bool = True,
     description: str = "training",
 ) -> Run:
@@ -55,13 +67,17 @@ def train(
 
     Every argument that says "per copy" takes one value for all copies of the model or a list of one per copy.
 
+    Under `torchrun` or `accelerate launch`, processes that each call this with the same arguments train the model
+    together, each on its share of every batch: the same updates and history as one process alone, up to the rounding
+    of sums. All get the run. A run may be resumed by another number of processes.
+
     Args:
         model: a model with a leading copies dimension (see `pdtutor.models`).
         task: what to learn (see `pdtutor.tasks`).
         steps: optimizer updates.
-        batch_size: examples per update and copy.
+        batch_size: examples per update and copy, over all processes.
         optimizer: SGD or AdamW with its learning rate and schedule; SGD(lr=0.1) if not given.
-        supervision: Labels() or Distill(…), per copy; labels if not given.
+        supervision: Labels(), Distill(…) or Stored(…), per copy; labels if not given.
         seed: seed of the training examples, per copy; the model's own seeds if not given.
         role: "teacher" or "student", which keeps their examples apart even at equal seeds; by default a student is
             what has a teacher. Give "student" to a model trained on labels for comparison with distilled ones.
@@ -72,17 +88,22 @@ def train(
         until: stop at the first evaluation in which every copy has reached this accuracy.
         out: folder for the run; a temporary one that lives as long as the trajectory if not given.
         resume: continue the run in `out` from its last saved state; start it if there is none.
-        device: where to train; where the model is if not given.
+        device: where to train; where the model is if not given, and under a launch the device of each process.
         engine: "autograd"; "kernel", compiled, for MLPs with one hidden layer under SGD on the CPU; "graph", autograd's
-            updates in few launches, for a GPU; or "auto", the fastest that applies.
+            updates in few launches, for a GPU; or "auto", the fastest that applies. Several processes and micro-batches
+            need "autograd".
         precision: "float32", or "bfloat16" to multiply matrices in it, which a GPU does several times faster; weights,
-            losses, evaluations and teachers stay in float32.
+            losses, evaluations and teachers stay in float32. If not given, what `accelerate launch --mixed_precision`
+            says, else "float32".
+        accumulate: sum the gradient of an update over so many micro-batches of a process's rows, for less memory. If
+            not given, what Accelerate's ACCELERATE_GRADIENT_ACCUMULATION_STEPS says, else 1.
         progress: show a progress bar.
         description: what the bar says.
 
     Raises:
         ValueError: for arguments out of range, a schedule that the teacher's trajectory can't serve, an `out` that
-            already holds a run, or a resume with other settings than the saved run's.
+            already holds a run, a resume with other settings than the saved run's, or stored targets for a student
+            with other examples or fewer steps.
         FloatingPointError: if a loss stops being finite; it names the step, on a GPU at the next evaluation. The last
             checkpoint stays readable.
     """
@@ -95,13 +116,14 @@ def train(
     whole("eval_examples", eval_examples)
     if until is not None:
         number("until", until, minimum=0, maximum=1)
-    if device is not None:
+    processes = launched()
+    if (device := processes.place(device)) is not None:
         model.to(device)
     device = next(model.parameters()).device
     optimizer = SGD() if optimizer is None else optimizer
     supervision = _per_copy("supervision", Labels() if supervision is None else supervision, copies)
     seeds = model.seeds if seed is None else _per_copy("seed", seed, copies)
-    distilled = any(isinstance(s, Distill) for s in supervision)
+    distilled = any(not isinstance(s, Labels) for s in supervision)
     role = one_of("role", role or ("student" if distilled else "teacher"), ("teacher", "student"))
     saved_steps = {steps} | {whole("save_at", step, minimum=0) for step in save_at}
     if save_every is not None:
@@ -109,8 +131,13 @@ def train(
     if max(saved_steps) > steps:
         raise ValueError(f"save_at must lie in 0…{steps}, got {max(saved_steps)}")
     linear = all(isinstance(s, Labels) or s.divergence == "forward_kl" for s in supervision)
-    one_of("precision", precision, PRECISIONS)
-    engine = choose_engine(engine, model, optimizer, batch_size, linear=linear, precision=precision)
+    precision = one_of("precision", launched_precision() if precision is None else precision, PRECISIONS)
+    accumulate = whole("accumulate", launched_accumulation() if accumulate is None else accumulate)
+    parts = {"processes": processes.size, "accumulate": accumulate}
+    engine = choose_engine(engine, model, optimizer, batch_size, linear=linear, precision=precision, **parts)
+    for of_copy, its_seed in zip(supervision, seeds, strict=True):
+        if isinstance(of_copy, Stored):
+            of_copy.targets.require(task=task, batch_size=batch_size, seed=its_seed, role=role, steps=steps)
     teachers = Teachers(supervision, steps)
     optimizer.rates(0, 1, steps=steps, copies=copies)  # a wrong number of rates fails here, before training
     settings = json.loads(
@@ -134,6 +161,7 @@ def train(
         )
     )
 
+    require_same(settings, processes)
     state = optimizer.start(model.parameters())
     saved = saved_state(Path(out), settings) if resume and out is not None else None
     if saved is None:
@@ -146,11 +174,15 @@ def train(
         tensors = load_state(Path(out), saved, model)
         state.tensors = {name: tensors[name].to(device) for name in state.tensors}
 
+    processes.share_weights(model)
     run_updates = (
         CapturedUpdates(model, state, precision=precision)
         if engine == "graph"
-        else partial(autograd_updates, model, state, precision=precision)
+        else partial(
+            autograd_updates, model, state, precision=precision, accumulate=accumulate, processes=processes
+        )
     )
+    rows = processes.share(batch_size)  # of every batch, what this process works on
     stream = Stream(task, batch_size=batch_size, seeds=seeds, purpose=f"{role} data", device=device)
     test_inputs, test_labels = (t.to(device) for t in held_out(task, eval_examples))
     pending: list[torch.Tensor] = []  # losses (updates, copies) since the last row of history
@@ -160,7 +192,7 @@ def train(
     def look(step: int) -> bool:
         """Evaluate, write down, save what is due; return whether training is over."""
         nonlocal last_saved
-        loss, accuracy = evaluate(model, test_inputs, test_labels)
+        loss, accuracy = evaluate(model, test_inputs, test_labels, processes)
         _require_finite(loss.unsqueeze(0), step + 1, out)
         train_loss = torch.cat(pending).mean(0).tolist() if pending else [float("nan")] * copies
         pending.clear()
@@ -183,7 +215,7 @@ def train(
         due = step in saved_steps or over
         if due:
             trajectory.save(step, model)
-        if due or time.monotonic() - last_saved > SAVE_SECONDS:
+        if due or processes.broadcast(time.monotonic() - last_saved > SAVE_SECONDS):
             save_state(
                 trajectory.path, settings, model, state, step=step, over=over, history=history, stages=teachers.stages
             )
@@ -191,7 +223,7 @@ def train(
         return over
 
     bar = progress_bar(total=steps, initial=step, desc=description, unit="update", show=progress)
-    with bar:
+    with bar, processes.own_noise(seeds[0], step):
         if saved is None:
             finished = look(0)
         while not finished:
@@ -204,15 +236,20 @@ def train(
             stop = teachers.next_switch(step, stop)
             inputs, labels = stream.chunk(step, stop)
             some = labels.shape == inputs.shape and reads_positions(model)  # sequences with labels at some positions
-            targets = teachers.targets(inputs, labels, stream.index, step, task.classes, some_positions=some)
+            sizes = {"copies": copies, "rows": processes.largest_share(batch_size), "classes": task.classes}
+            updates = longest_stretch(labels, some_positions=some, **sizes)
+            inputs, labels, stop = inputs[:, :updates], labels[:, :updates], step + updates
+            targets = teachers.targets(
+                inputs, labels, stream.index, step, task.classes, some_positions=some, rows=rows
+            )
             rates = optimizer.rates(step, stop, steps=steps, copies=copies).to(device)
             corrections = optimizer.corrections(step, stop).to(device)
             if engine == "kernel":
                 losses = kernel_updates(model, inputs, stream.index, targets, rates)
             else:
                 model.train()
-                losses = run_updates(inputs[stream.index], targets, rates, corrections)
-            losses = losses + targets.constant.T
+                losses = run_updates(inputs[:, :, rows][stream.index], targets, rates, corrections)
+            losses = losses + processes.all_reduce_sum([targets.constant.T])[0]
             pending.append(losses)
             unchecked.append(losses)
             bar.update(stop - step)

@@ -5,7 +5,6 @@ for every checkpoint its step, file name, size and SHA-256. Nothing is ever unpi
 """
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import nn
 
 from pdtutor.files import read_json, write_bytes, write_json
 from pdtutor.models import build_model, select_copies
+from pdtutor.processes import TemporaryFolder, on_main
 from pdtutor.tasks import build_task
 
 FORMAT = "pdtutor trajectory 1"
@@ -36,7 +36,7 @@ class Trajectory:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._temporary: tempfile.TemporaryDirectory | None = None  # the folder, if it is to go when this does
+        self._temporary: TemporaryFolder | None = None  # the folder, if it is to go when this does
         if not (self.path / "trajectory.json").exists():
             raise ValueError(f"{self.path} holds no trajectory: it has no trajectory.json")
         self._index = read_json(self.path / "trajectory.json")
@@ -48,21 +48,16 @@ class Trajectory:
     def create(cls, path: str | Path | None, model: nn.Module, task) -> "Trajectory":
         """Make the folder, a temporary one for None, and an empty trajectory in it.
 
-        A temporary folder lives as long as the trajectory or any of its copies. Raises ValueError if the folder
-        already holds a trajectory.
+        A temporary folder lives as long as the trajectory or any of its copies. Several processes (see
+        `pdtutor.processes`) must all call this, and all get the same trajectory. Raises ValueError if the folder
+        already holds one.
         """
-        if path is None:
-            temporary = tempfile.TemporaryDirectory(prefix="pdtutor-")
-            trajectory = cls.create(temporary.name, model, task)
-            trajectory._temporary = temporary
-            return trajectory
-        path = Path(path)
-        if (path / "trajectory.json").exists():
-            raise ValueError(f"{path} already holds a trajectory: choose another folder, or resume that run")
-        path.mkdir(parents=True, exist_ok=True)
-        index = {"format": FORMAT, "model": model.config(), "task": task.config(), "checkpoints": []}
-        write_json(path / "trajectory.json", index)
-        return cls(path)
+        temporary = TemporaryFolder() if path is None else None
+        path = Path(path or temporary.path)
+        _start(path, model, task)
+        trajectory = cls(path)
+        trajectory._temporary = temporary
+        return trajectory
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -103,19 +98,11 @@ class Trajectory:
         return self.copy(self.seeds.index(seed))
 
     def save(self, step: int, model: nn.Module) -> None:
-        """Add the model as the checkpoint of this step, replacing one of the same step. Atomic at every point."""
-        content = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
-        entry = {
-            "step": step,
-            "file": f"step_{step:09d}.safetensors",
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-        write_bytes(self.path / entry["file"], content)
-        kept = [other for other in self._index["checkpoints"] if other["step"] != step]
-        index = self._index | {"checkpoints": sorted([*kept, entry], key=lambda e: e["step"])}
-        write_json(self.path / "trajectory.json", index)
-        self._index = index
+        """Add the model as the checkpoint of this step, replacing one of the same step. Atomic at every point.
+
+        Several processes must all call this; the main one writes.
+        """
+        self._index = _add(self.path, self._index, step, model)
 
     def at(self, step: int) -> nn.Module:
         """Return the model as it was after exactly `step` updates, in eval mode on the CPU.
@@ -169,6 +156,33 @@ class Trajectory:
     def __repr__(self) -> str:
         span = f"steps {self.steps[0]}…{self.steps[-1]}" if self.steps else "empty"
         return f"Trajectory({str(self.path)!r}: {len(self.steps)} checkpoints, {span})"
+
+
+@on_main
+def _start(path: Path, model: nn.Module, task) -> None:
+    """Make the folder and an empty trajectory in it. Raises ValueError if there is one already."""
+    if (path / "trajectory.json").exists():
+        raise ValueError(f"{path} already holds a trajectory: choose another folder, or resume that run")
+    path.mkdir(parents=True, exist_ok=True)
+    index = {"format": FORMAT, "model": model.config(), "task": task.config(), "checkpoints": []}
+    write_json(path / "trajectory.json", index)
+
+
+@on_main
+def _add(path: Path, index: dict, step: int, model: nn.Module) -> dict:
+    """Write the checkpoint, then the index that has it; return the latter."""
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
+    entry = {
+        "step": step,
+        "file": f"step_{step:09d}.safetensors",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    write_bytes(path / entry["file"], content)
+    kept = [other for other in index["checkpoints"] if other["step"] != step]
+    index = index | {"checkpoints": sorted([*kept, entry], key=lambda e: e["step"])}
+    write_json(path / "trajectory.json", index)
+    return index
 
 
 def load_weights(model: nn.Module, content: bytes, path: Path) -> None:

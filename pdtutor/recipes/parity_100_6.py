@@ -8,6 +8,7 @@ import pandas as pd
 from pdtutor import plots
 from pdtutor.compare import results, spread
 from pdtutor.probes import peak_steps
+from pdtutor.processes import on_main
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityStudents, ParityTeacher
 from pdtutor.reference import paper
@@ -60,6 +61,7 @@ class ParityHundred(ParityStudents):
 
         return {"(2,T), C₁ early": method(-self.early), "(2,T)": method(0), "(2,T), C₁ late": method(self.late)}
 
+    @on_main
     def keep(self, teacher: Trajectory, peak: int, folder: Path) -> None:
         """Extract the checkpoints that (2,T) teaches with, and one from `around` steps before the spike."""
         if not folder.exists():

@@ -11,7 +11,6 @@ from pdtutor.probes import nonterminal_probe
 from pdtutor.recipes.outcome import Recipe
 from pdtutor.recipes.pcfg import SMOKE_TEACHER, CausalTeacher, GrammarTeacher, paper_teacher
 from pdtutor.recipes.sequence_students import Autoregressive, Budgets, MaskedProgressive, WhichCheckpoint
-from pdtutor.recipes.sequences import rising_checkpoints
 from pdtutor.run import Run
 
 
@@ -25,10 +24,6 @@ class GrammarProgressive(MaskedProgressive):
 
     teacher: GrammarTeacher = field(default_factory=GrammarTeacher)
     probed: int = 2048  # sentences from which the probe for non-terminals learns
-
-    def first_checkpoints(self, curriculum: pd.DataFrame) -> dict[int, int]:
-        """Return C₁ of (2,T) by seed: where M_robust of 3-grams has risen half-way."""
-        return rising_checkpoints(curriculum)
 
     def students(
         self, teachers: Run, curriculum: pd.DataFrame, *, out: Path, progress: bool = True, **options

@@ -9,7 +9,7 @@ from pdtutor import plots
 from pdtutor.compare import Comparison, results, spread
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.parity import ParityProgressive
-from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, peak_checkpoints
+from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, rising_checkpoints
 from pdtutor.run import Run
 
 
@@ -41,13 +41,13 @@ class SequenceStudents(ParityProgressive):
 
 @dataclass(frozen=True)
 class MaskedProgressive(SequenceStudents):
-    """Cross-entropy, one-shot, progressive and (2,T) distillation, with C₁ from the teacher's n-gram probe."""
+    """Cross-entropy, one-shot, progressive and (2,T) distillation, with C₁ as M_robust starts to rise."""
 
     teacher: MaskedTeacher
 
     def first_checkpoints(self, curriculum: pd.DataFrame) -> dict[int, int]:
-        """Return C₁ of (2,T) by seed: where M_robust of 3-grams peaks."""
-        return peak_checkpoints(curriculum)
+        """Return C₁ of (2,T) by seed: the first checkpoint whose M_robust of 3-grams is half of its largest."""
+        return rising_checkpoints(curriculum)
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find each one's C₁, and compare the four supervisions."""

@@ -34,7 +34,7 @@ class SequenceTeacher(Teacher):
     save_every: int = 50  # updates between checkpoints
     eval_examples: int = 512  # held-out rows
     init_std: float = 0.02  # of the initial weights, the students' too
-    precision: str = "float32"  # of multiplied matrices, the students' too; "bfloat16" for a GPU
+    precision: str | None = None  # of multiplied matrices, the students' too; "bfloat16" for a GPU
 
     schedule: ClassVar[dict] = {"decay": "cosine", "warmup": 0.06}
 

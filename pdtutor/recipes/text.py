@@ -14,10 +14,16 @@ WIKIPEDIA_AND_PLAYS = ("wikipedia-vital", "shakespeare")
 class TextTeacher(MaskedTeacher):
     """E5, the teacher: a Transformer learns to fill in masked characters or word pieces of Wikipedia and plays."""
 
+    width: int = 64  # heads × head_dim
+    head_dim: int = 16  # width of a head, the students' too
+    init_std: float = 0.04  # of the initial weights, the students' too; at 0.02 all wait longer for their transition
+    lr: float = 4e-3  # AdamW, 6 % warm-up, then cosine
+    steps: int = 1200  # updates
+    save_every: int = 25  # updates between checkpoints
     corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names of data/corpora.toml, or folders of texts
     tokenizer: str = "characters"  # or bpe-N, wordpiece-N, a tokenizer.json, a model's folder or repository
-    length: int = 64  # ids per row
-    rate: float = 0.15  # share of tokens that is masked
+    length: int = 32  # ids per row
+    rate: float = 0.3  # share of tokens that is masked
     limit: int | None = None  # documents of each corpus at most
 
     def task(self) -> MaskedText:
@@ -27,9 +33,14 @@ class TextTeacher(MaskedTeacher):
 
 @dataclass(frozen=True)
 class TextProgressive(MaskedProgressive):
-    """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ where M_robust(3) peaks."""
+    """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise."""
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
+    lr: float = 8e-3  # AdamW, 6 % warm-up, then cosine
+    steps: int = 1000  # the student's updates
+    interval: int = 125  # R of progressive distillation, in updates
+    speed: float = 1.2  # v: the student meets the teacher's last checkpoint at its own end
+    threshold: float = 0.3  # accuracy whose steps are counted
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,10 @@ class TextWhichCheckpoint(WhichCheckpoint):
     """E5, (2,T) by its first checkpoint."""
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
+    lr: float = 8e-3  # AdamW, 6 % warm-up, then cosine
+    threshold: float = 0.3  # accuracy whose steps are counted
+    steps: int = 1000  # the student's updates
+    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200)  # C₁, teacher's steps
 
 
 @dataclass(frozen=True)
@@ -66,3 +81,71 @@ class TextAutoregressive(Autoregressive):
 
     teacher: CausalTextTeacher = field(default_factory=CausalTextTeacher)
     temperature: float = 1.0  # τ
+
+
+_TINY = {"width": 16, "head_dim": 8, "layers": 1, "batch_size": 8, "steps": 40, "save_every": 10, "eval_examples": 32}
+_TINY |= {"length": 16, "limit": 400}
+_SMOKE_TEACHER = TextTeacher(**_TINY, probe_sentences=8)
+_SMOKE = {"width": 8, "steps": 40, "eval_every": 10, "interval": 10, "speed": 1.0, "first": 10}
+_SMOKE_STUDENTS = TextProgressive(_SMOKE_TEACHER, **_SMOKE)
+
+
+def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
+    """Return students with this budget, in which they meet as many checkpoints as with any other."""
+    return TextProgressive(teacher, steps=steps, speed=teacher.steps / steps, interval=steps // 8, **settings)
+
+
+# Word pieces have their transition later than characters, and models of them cost more.
+WORD_PIECES = TextTeacher(
+    tokenizer="wordpiece-2048", width=128, lr=3e-3, steps=1600, save_every=50, init_std=0.08
+)
+
+
+def paper_teacher(steps: int) -> TextTeacher:
+    """Return a teacher near the paper's, a BERT-base on Wikipedia and books; each budget has one of its own."""
+    return TextTeacher(
+        corpus=("wikitext-103", "gutenberg"), limit=40_000, tokenizer="wordpiece-30522", length=512, rate=0.15,
+        width=768, head_dim=64, layers=12, lr=1e-4, batch_size=256, steps=steps, save_every=2000, init_std=0.02,
+        precision="bfloat16",
+    )  # fmt: skip
+
+
+_PAPER = {"width": 256, "lr": 1e-4, "eval_every": 1000, "speed": 1.0, "first": 8000}
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "text-teacher": {"smoke": _SMOKE_TEACHER, "laptop": TextTeacher(), "paper": paper_teacher(120_000)},
+    "text-progressive": {
+        "smoke": _SMOKE_STUDENTS,
+        "laptop": TextProgressive(),
+        "paper": TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),
+    },
+    "text-budgets": {
+        "smoke": TextBudgets((_SMOKE_STUDENTS, replace(_SMOKE_STUDENTS, steps=20))),
+        "laptop": TextBudgets(tuple(_at_budget(steps, TextTeacher()) for steps in (500, 1000, 2000))),
+        "paper": TextBudgets(
+            tuple(
+                TextProgressive(paper_teacher(steps), **_PAPER, steps=steps, interval=steps // 8)
+                for steps in (24_000, 60_000, 120_000)
+            )
+        ),
+    },
+    "text-word-pieces": {
+        "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, tokenizer="wordpiece-256")),)),
+        "laptop": TextBudgets(
+            tuple(_at_budget(steps, WORD_PIECES, width=64, lr=5e-3, threshold=0.15) for steps in (400, 800, 1600))
+        ),
+        "paper": TextBudgets(
+            (TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)
+        ),
+    },
+    "text-which-checkpoint": {
+        "smoke": TextWhichCheckpoint(_SMOKE_TEACHER, **_SMOKE, checkpoints=(10, 20, 40)),
+        "laptop": TextWhichCheckpoint(),
+        "paper": TextWhichCheckpoint(
+            paper_teacher(24_000),
+            **_PAPER,
+            steps=24_000,
+            checkpoints=(4000, 6000, 8000, 10_000, 12_000, 16_000, 20_000, 24_000),
+        ),
+    },
+}

@@ -1,0 +1,216 @@
+"""Several processes that train one model together, each on a device of its own (data parallelism).
+
+`torchrun` or `accelerate launch` starts them; Accelerate reads what they left in the environment. All processes draw
+the same batches and hold the same weights, each works on its share of a batch's rows, and what they find is summed. So
+they agree on every number, and take the same turns. Process 0, the main one, writes files for all: their folder must
+be one that all processes see. Without a launch, everything here does nothing.
+"""
+
+import functools
+import os
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pdtutor.seeds import generator
+from pdtutor.validate import whole
+
+MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # where MPIs say how many processes there are
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes that train together, seen from one of them.
+
+    Attributes:
+        rank: this process's number, 0 … size − 1.
+        size: how many there are.
+        device: what this one works on; None where nobody was launched and the model stays where it is.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device | None = None
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the process that writes files and shows progress."""
+        return self.rank == 0
+
+    def share(self, rows: int) -> slice:
+        """Return which of so many rows this process works on; shares differ by a row at most, and may be empty."""
+        return shares(rows, self.size)[self.rank]
+
+    def largest_share(self, rows: int) -> int:
+        """Return how many of so many rows the busiest process works on."""
+        return -(-rows // self.size)
+
+    def place(self, device: str | torch.device | None) -> str | torch.device | None:
+        """Return where this process trains if `device` was asked for.
+
+        Raises ValueError if the processes were launched on another kind of device.
+        """
+        if self.device is None:
+            return device
+        if device is not None and torch.device(device).type != self.device.type:
+            raise ValueError(
+                f"device={str(device)!r} was asked for, but this process was launched on {str(self.device)!r}: leave "
+                "device out, and choose it at the launch (ACCELERATE_USE_CPU=1 for the CPU)"
+            )
+        return self.device
+
+    def all_reduce_sum(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the tensors, each summed over the processes; all of them travel in one piece."""
+        if self.size == 1:
+            return tensors
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        parts = flat.split([tensor.numel() for tensor in tensors])
+        return [part.view(tensor.shape).to(tensor.dtype) for part, tensor in zip(parts, tensors, strict=True)]
+
+    def broadcast(self, value):
+        """Return the main process's value."""
+        if self.size == 1:
+            return value
+        values = [value]
+        torch.distributed.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        if self.size > 1:
+            torch.distributed.barrier()
+
+    def share_weights(self, model: nn.Module) -> None:
+        """Give the model of every process the main one's weights."""
+        if self.size > 1:
+            for tensor in (*model.parameters(), *model.buffers()):
+                torch.distributed.broadcast(tensor.detach(), src=0)
+
+    @contextmanager
+    def own_noise(self, seed: int, step: int) -> Iterator[None]:
+        """While it lasts, let torch draw other numbers in each process, so that no two drop out the same units.
+
+        Nothing changes for one process alone.
+        """
+        if self.size == 1:
+            yield
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(int(generator(seed, "noise", self.rank, step).integers(2**63)))
+            yield
+
+
+ALONE = Processes()
+_within_main = False  # while the main process does what the others wait for
+
+
+def launched() -> Processes:
+    """Return the processes that this one was launched with, having met them. Within `on_main` it is alone.
+
+    Raises ImportError if there are others and Accelerate is missing, RuntimeError if they can't be met.
+    """
+    accelerated = "ACCELERATE_MIXED_PRECISION" in os.environ  # accelerate launch says so, always
+    names = ("WORLD_SIZE", *(MPI_SIZES if accelerated else ()))  # who starts MPI himself may want other things of it
+    size = next((int(os.environ[name]) for name in names if name in os.environ), None)
+    if size is None and accelerated and "MASTER_ADDR" in os.environ:
+        warnings.warn("accelerate launch, asked for several processes, has started one: without several GPUs it needs "
+                      "--mpirun_hostfile, torchrun doesn't", stacklevel=1)  # fmt: skip
+    return ALONE if _within_main or size in (None, 1) else _meet(size)
+
+
+@functools.cache
+def _meet(size: int) -> Processes:
+    try:
+        from accelerate import PartialState
+    except ImportError as error:
+        raise ImportError(f"{size} processes were launched; to train together they need Accelerate: "
+                          "pip install 'pdtutor[hub]'") from error  # fmt: skip
+    cuda_like = torch.accelerator.is_available() and not torch.backends.mps.is_available()
+    state = PartialState(cpu=_flag("ACCELERATE_USE_CPU") or not cuda_like)
+    if state.num_processes != size:
+        raise RuntimeError(f"{size} processes were launched, but Accelerate finds {state.num_processes}: start them "
+                           "with torchrun or accelerate launch")  # fmt: skip
+    return Processes(state.process_index, state.num_processes, state.device)
+
+
+def shares(rows: int, parts: int) -> list[slice]:
+    """Return so many rows cut into consecutive parts that differ by a row at most; some may be empty."""
+    return [slice(part * rows // parts, (part + 1) * rows // parts) for part in range(parts)]
+
+
+def on_main(function: Callable) -> Callable:
+    """Return the function as the main process does it for all: every process must call it.
+
+    The main process calls it, alone; all return what it returned, or raise the exception that it raised.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        global _within_main
+        processes = launched()
+        if processes.size == 1:
+            return function(*args, **kwargs)
+        result = error = None
+        if processes.main:
+            _within_main = True
+            try:
+                result = function(*args, **kwargs)
+            except Exception as raised:
+                error = raised
+            finally:
+                _within_main = False
+        result, error = processes.broadcast((result, error))
+        if error is not None:
+            raise error
+        return result
+
+    return wrapped
+
+
+class TemporaryFolder:
+    """A temporary folder, `path`, that goes when the last process has let go of this object.
+
+    Each holds it by a file of its own in there. So none has to wait for another when it is done.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(on_main(tempfile.mkdtemp)(prefix="pdtutor-"))
+        held = self.path / f".held-by-{launched().rank}"
+        held.touch()
+        launched().barrier()  # nobody lets go before all hold it
+        self._let_go = weakref.finalize(self, _let_go, held)
+
+
+def _let_go(held: Path) -> None:
+    held.unlink(missing_ok=True)
+    if not any(held.parent.glob(".held-by-*")):
+        shutil.rmtree(held.parent, ignore_errors=True)
+
+
+def launched_precision() -> str:
+    """Return the precision of `accelerate launch --mixed_precision …`, "float32" without. Raises ValueError for fp16.
+    """
+    asked = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    names = {"no": "float32", "bf16": "bfloat16"}
+    if asked not in names:
+        raise ValueError(f"launched with mixed precision {asked!r}; training is possible in {', '.join(names)}")
+    return names[asked]
+
+
+def launched_accumulation() -> int:
+    """Return how many micro-batches the launch asks for, 1 without: Accelerate's variable for it in the environment."""
+    asked = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")
+    return whole("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", int(asked)) if asked.isdigit() else 1  # it may be "auto"
+
+
+def _flag(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("1", "true", "yes", "y", "on", "t")
