@@ -25,6 +25,7 @@ from pdtutor import (
     on_plateau,
     one_shot,
     progressive,
+    teaching,
     train,
 )
 from pdtutor.evaluate import evaluate, held_out
@@ -536,3 +537,55 @@ def test_a_precision_that_cannot_be_is_refused():
     with pytest.raises(ValueError, match="engine='kernel' doesn't apply here: it computes in float32 only"):
         train(MLP(8, width=4), TASK, steps=1, precision="bfloat16", engine="kernel", **QUIET)
     assert train(MLP(8, width=4), TASK, steps=1, precision="bfloat16", **QUIET).settings["engine"] == "autograd"
+
+
+@pytest.mark.parametrize("kind", ["kernel", "autograd", "graph", "sentences"])
+def test_how_many_targets_fit_in_memory_changes_nothing(monkeypatch, kind):
+    """Stretches of one update, of some, and as long as evaluations allow.
+
+    Weights to the last bit, where rounding doesn't: the kernel works on several updates at a time, and for sentences
+    the most labels in any row of a stretch says how many zeros are summed up.
+    """
+    lengths, runs = [], []
+    stretches = teaching.Teachers.targets
+
+    def noted(self, inputs, *args, **kwargs):
+        lengths[-1].append(inputs.shape[1])
+        return stretches(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(teaching.Teachers, "targets", noted)
+    for limit in (1, 4000 if kind == "sentences" else 800, 2**28):
+        monkeypatch.setattr(teaching, "STRETCH_BYTES", limit)
+        lengths.append([])
+        settings = {"steps": 20, "batch_size": 8, "eval_every": 10, **QUIET}
+        if kind == "sentences":
+            task = MaskedGrammar("cfg3b", root="10")
+            sizes = {"max_length": task.longest, "classes": task.classes, "heads": 2, "layers": 1}
+            model = Transformer(task.vocabulary, read_out="every", padding=task.padding, seed=[0, 1], **sizes)
+            runs.append(train(model, task, **settings))
+        else:
+            runs.append(train(MLP(8, width=12, seed=[0, 1]), TASK, engine=kind, **settings))
+    one, some, most = lengths
+    assert one == [1] * 20
+    assert most == [10, 10]
+    assert 1 < max(some) < 10
+    close = {"atol": 0, "rtol": 0} if kind in ("autograd", "graph") else {"atol": 1e-5, "rtol": 1e-4}
+    for run in runs[1:]:
+        pd.testing.assert_frame_equal(run.history, runs[0].history, atol=1e-5, rtol=1e-5)  # train_loss: another sum
+        torch.testing.assert_close(weights(run.model), weights(runs[0].model), **close)
+
+
+def test_targets_of_a_stretch_take_no_more_than_the_limit(monkeypatch):
+    task = MaskedGrammar("cfg3b", root="10")
+    stream = Stream(task, batch_size=8, seeds=[0, 1, 0], purpose="student data")
+    inputs, labels = stream.chunk(0, 50)
+    for some_positions, limit in ((True, 40_000), (False, 60_000)):
+        monkeypatch.setattr(teaching, "STRETCH_BYTES", limit)
+        sizes = {"classes": task.classes, "some_positions": some_positions}
+        updates = teaching.longest_stretch(labels, copies=3, rows=8, **sizes)
+        made = teaching.Teachers([Labels()] * 3, 50).targets(
+            inputs[:, :updates], labels[:, :updates], stream.index, 0, task.classes, some_positions=some_positions
+        )
+        assert 1 < updates < 50
+        assert limit / 3 < 4 * made.soft.numel() <= limit
+        assert teaching.longest_stretch(labels, copies=3, rows=4, **sizes) >= 2 * updates  # a share of the rows
