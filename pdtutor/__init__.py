@@ -7,7 +7,9 @@ The nouns, in the order in which they meet: a **task** gives batches; `train` fi
 
 from pdtutor.choose import checkpoint_table, choose_checkpoint
 from pdtutor.compare import Comparison, compare
-from pdtutor.models import MLP, Transformer
+from pdtutor.foreign import FunctionTeacher
+from pdtutor.hub import Checkpoint, PretrainedTrajectory, local_family, multiberts, pythia, save_family
+from pdtutor.models import MLP, Pretrained, Transformer
 from pdtutor.optim import SGD, AdamW
 from pdtutor.optimal import BayesOptimal
 from pdtutor.pcfg import Grammar
@@ -21,8 +23,9 @@ from pdtutor.probes import (
 )
 from pdtutor.run import Run
 from pdtutor.schedule import FINAL, Anneal, explicit, n_shot, on_plateau, one_shot, progressive
+from pdtutor.stored import Stored, StoredTargets, storage_table, store_targets
 from pdtutor.supervision import Distill, Labels
-from pdtutor.tasks import CausalGrammar, HierarchicalParity, MaskedGrammar, SparseParity
+from pdtutor.tasks import CausalGrammar, CausalText, HierarchicalParity, MaskedGrammar, MaskedText, SparseParity
 from pdtutor.train import train
 from pdtutor.trajectory import Trajectory
 
@@ -34,21 +37,31 @@ __all__ = [
     "Anneal",
     "BayesOptimal",
     "CausalGrammar",
+    "CausalText",
+    "Checkpoint",
     "Comparison",
     "Distill",
+    "FunctionTeacher",
     "Grammar",
     "HierarchicalParity",
     "Labels",
     "MaskedGrammar",
+    "MaskedText",
+    "Pretrained",
+    "PretrainedTrajectory",
     "Run",
     "SparseParity",
+    "Stored",
+    "StoredTargets",
     "Trajectory",
     "Transformer",
     "checkpoint_table",
     "choose_checkpoint",
     "compare",
     "explicit",
+    "local_family",
     "monomial_correlations",
+    "multiberts",
     "n_shot",
     "ngram_closeness",
     "ngram_robustness",
@@ -58,5 +71,9 @@ __all__ = [
     "one_shot",
     "over",
     "progressive",
+    "pythia",
+    "save_family",
+    "storage_table",
+    "store_targets",
     "train",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pdtutor.kernels import sgd
-from pdtutor.models import MLP
+from pdtutor.models import MLP, Pretrained
 from pdtutor.optim import SGD, AdamWState, SGDState
 from pdtutor.processes import ALONE, Processes, shares
 from pdtutor.teaching import Targets
@@ -53,7 +53,8 @@ def choose_engine(
             "it computes in float32 only": precision == "float32",
         }
         | in_one_piece,
-        "graph": in_one_piece,
+        "graph": {"models of transformers may ask the accelerator in between": not isinstance(model, Pretrained)}
+        | in_one_piece,
         "autograd": {},
     }
     missing = {name: [reason for reason, holds in of.items() if not holds] for name, of in conditions.items()}

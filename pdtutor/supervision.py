@@ -5,6 +5,7 @@ A third source, a teacher's predictions on disk, is `stored.Stored`.
 
 from dataclasses import dataclass
 
+from pdtutor.foreign import ForeignTrajectory
 from pdtutor.losses import DIVERGENCES
 from pdtutor.schedule import Anneal, Schedule, Stages
 from pdtutor.trajectory import Trajectory
@@ -40,7 +41,7 @@ class Distill:
     Raises ValueError for any value outside these, and for a trajectory with several copies.
     """
 
-    trajectory: Trajectory
+    trajectory: Trajectory | ForeignTrajectory
     schedule: Schedule
     temperature: float | Anneal = 1e-4
     alpha: float | Anneal = 0.0

@@ -162,6 +162,7 @@ class Teachers:
         """
         in_force = self.in_force(start)
         self._load(in_force, inputs.device)
+        self._read_ahead(start)
         found: dict[tuple, Tensor] = {}  # by teacher and stream: copies that share both share one forward pass
         logits = {}
         for copy, step in enumerate(in_force):
@@ -193,6 +194,18 @@ class Teachers:
             key: self._models[key] if key in self._models else trajectory.at(key[1]).to(device)
             for key, trajectory in wanted.items()
         }
+
+    def _read_ahead(self, step: int) -> None:
+        """Have trajectories that can do so read the checkpoint that they teach with next, beside the training."""
+        stages = [(*stage, copy) for copy, of_copy in enumerate(self.stages) for stage in of_copy]
+        coming = sorted(stage for stage in stages if stage[0] > step)
+        first = {}  # of each trajectory: it holds one checkpoint ready
+        for _, teacher, copy in coming:
+            trajectory = getattr(self.supervision[copy], "trajectory", None)
+            if hasattr(trajectory, "prefetch") and (self._digests[copy], teacher) not in self._models:
+                first.setdefault(id(trajectory), (trajectory, teacher))
+        for trajectory, teacher in first.values():
+            trajectory.prefetch(teacher)
 
     def _over(self, setting: str, group: Sequence[int], start: int, labels: Tensor) -> Tensor:
         """Return a setting of some copies at each update, shaped to multiply (group, updates, batch, …, classes).

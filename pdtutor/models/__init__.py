@@ -2,7 +2,7 @@
 
 So many seeds or methods train side by side in one pass, each exactly as it would alone: no parameter of one copy
 enters the output of another. A model offers `seeds` (one per copy) and `config()`, from which `build_model` rebuilds
-it.
+it. `Pretrained`, of the transformers library, is the exception: one copy, whose parameters have no such dimension.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from torch import nn
 
 from pdtutor.models.mlp import MLP
+from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.transformer import Transformer
 
-MODELS = {"MLP": MLP, "Transformer": Transformer}
+MODELS = {"MLP": MLP, "Pretrained": Pretrained, "Transformer": Transformer}
 
-__all__ = ["MLP", "MODELS", "Transformer", "build_model", "select_copies"]
+__all__ = ["MLP", "MODELS", "Pretrained", "Transformer", "build_model", "select_copies"]
 
 
 def build_model(config: dict) -> nn.Module:
@@ -29,5 +30,8 @@ def build_model(config: dict) -> nn.Module:
 def select_copies(model: nn.Module, copies: Sequence[int]) -> nn.Module:
     """Return a new model that holds only the given copies, in that order, on the same device."""
     chosen = build_model(model.config() | {"seed": [model.seeds[copy] for copy in copies]})
-    chosen.load_state_dict({name: tensor[list(copies)] for name, tensor in model.state_dict().items()})
+    state = model.state_dict()
+    if not isinstance(model, Pretrained):  # which has one copy only, and chosen would have refused any other number
+        state = {name: tensor[list(copies)] for name, tensor in state.items()}
+    chosen.load_state_dict(state)
     return chosen.to(next(model.parameters()).device)

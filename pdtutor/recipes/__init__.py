@@ -3,7 +3,17 @@
 A recipe is a frozen dataclass. Changing the scale changes numbers, never code paths.
 """
 
-from pdtutor.recipes import choose, hierarchical, parity, parity_100_6, pcfg, pcfg_students, text, transformers
+from pdtutor.recipes import (
+    choose,
+    hierarchical,
+    parity,
+    parity_100_6,
+    pcfg,
+    pcfg_students,
+    pretrained,
+    text,
+    transformers,
+)
 from pdtutor.recipes.outcome import Outcome, Recipe
 
 __all__ = ["RECIPES", "SCALES", "Outcome", "Recipe", "recipe"]
@@ -19,6 +29,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     **pcfg.RECIPES,
     **pcfg_students.RECIPES,
     **text.RECIPES,
+    **pretrained.RECIPES,
 }
 
 

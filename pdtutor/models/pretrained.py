@@ -1,0 +1,260 @@
+"""Any masked or causal language model of the transformers library: teachers from elsewhere, students of any kind."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from pdtutor.models.architectures import (
+    OBJECTIVES,
+    configuration,
+    describe,
+    filled,
+    longest_row,
+    network_class,
+    quiet,
+)
+from pdtutor.models.saved import Saved, read_saved
+from pdtutor.seeds import generator
+from pdtutor.validate import one_of, whole
+
+
+class Pretrained(nn.Module):
+    """A language model of the transformers library as a model of one copy, freshly initialised; `load` brings weights.
+
+    Parameters have no copies dimension, so it trains alone: `compare(…, side_by_side=False)`. Its architecture's
+    dropout applies while it trains, drawn from torch's global generator; a run of which every update is to be
+    repeatable, after a resume too, needs an architecture with all dropout at 0.
+
+    Args:
+        architecture: a transformers configuration, or its dict with `model_type` ("bert", "gpt_neox", …).
+        objective: "masked", every position sees the whole row (BERT), or "causal", what is before it (GPT-2, Pythia).
+        padding: the id that fills rows up after the end of a sequence: no position attends to it, and it takes the
+            place of the architecture's pad_token_id. None if sequences are all of one length; then mind that an
+            architecture's own pad_token_id (BERT's is 0) is an id whose embedding it never trains.
+        classes: number of logits, if fewer than the architecture's vocab_size: the first so many ids. Vocabularies are
+            often padded to a round number (Pythia's to 50304), and those surplus rows are no tokens.
+        seed: seed of the initial weights.
+
+    Attributes:
+        network: the transformers model.
+        vocabulary: number of ids that it takes.
+        max_length: longest row of ids; None if the architecture sets no limit.
+
+    Raises ValueError for an architecture that transformers doesn't know or that has no such objective, padding and
+    classes outside the vocabulary, and several seeds; ImportError without transformers.
+    """
+
+    def __init__(
+        self,
+        architecture,
+        *,
+        objective: str = "masked",
+        padding: int | None = None,
+        classes: int | None = None,
+        seed: int | Sequence[int] = 0,
+    ) -> None:
+        super().__init__()
+        self.objective, self.causal = one_of("objective", objective, OBJECTIVES), objective == "causal"
+        self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
+        if len(self.seeds) != 1:
+            raise ValueError(
+                f"a Pretrained is one copy, got seeds {self.seeds}: train one at a time, as "
+                "compare(…, side_by_side=False) does"
+            )
+        config = configuration(architecture, causal=self.causal)
+        self.vocabulary = config.vocab_size
+        self.classes = self.vocabulary if classes is None else whole("classes", classes)
+        self.padding = padding if padding is None else whole("padding", padding, minimum=0)
+        if self.classes > self.vocabulary or (self.padding or 0) >= self.vocabulary:
+            raise ValueError(
+                f"the architecture has a vocabulary of {self.vocabulary}: classes may be at most that and padding "
+                f"must be below it, got {classes} and {padding}"
+            )
+        if padding is not None:
+            config.pad_token_id = self.padding
+        draws = int(generator(self.seeds[0], "init").integers(2**63))
+        network = network_class(config, objective)
+        with quiet():
+            torch.default_generator.manual_seed(draws)  # torch.manual_seed would touch the accelerators' too
+            try:
+                self.network = network(config)
+            except AssertionError as error:  # torch's, of sizes that don't go together
+                raise ValueError(f"no {network.__name__} can be built of this architecture: {error}") from error
+        self.max_length = longest_row(self.network)
+        self.register_state_dict_post_hook(_drop_tied)
+        self.register_load_state_dict_pre_hook(_restore_tied)
+
+    @classmethod
+    def load(
+        cls,
+        repo: str | Path,
+        *,
+        objective: str,
+        revision: str | None = None,
+        padding: int | None = None,
+        classes: int | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+    ) -> "Pretrained":
+        """Return the model that was saved in a local folder or published on the hub, in eval mode on the CPU, float32.
+
+        Args:
+            repo: a folder as `save_pretrained` writes it, or a repository on the hub.
+            objective, padding, classes: as for `Pretrained`; padding must be the model's own pad_token_id, if it has
+                one.
+            revision: a branch, tag or commit of the repository.
+            cache_dir, local_files_only: as for transformers' own `from_pretrained`.
+
+        Raises what `read_saved` and `from_saved` raise.
+        """
+        saved = read_saved(repo, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only)
+        return cls.from_saved(saved, objective=objective, padding=padding, classes=classes)
+
+    @classmethod
+    def from_saved(
+        cls, saved: Saved, *, objective: str, padding: int | None = None, classes: int | None = None
+    ) -> "Pretrained":
+        """Return the model with these weights, in eval mode. See `load`.
+
+        Raises ValueError if weights are missing or of another shape, which transformers itself would draw at random,
+        for another padding than the model's, and whatever the constructor raises.
+        """
+        own = saved.config.get("pad_token_id")
+        if None not in (padding, own) and padding != own:
+            raise ValueError(f"{saved.name} was made with padding {own}, got padding={padding}")
+        with torch.device("meta"):  # shapes only
+            model = cls(saved.config, objective=objective, padding=padding, classes=classes)
+        model.network = filled(model.network, saved)
+        return model.eval()
+
+    def forward(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
+        """Map token ids (1, batch, length) int64 to logits (1, batch, length, classes).
+
+        With positions `at` (1, batch, n) int64, to logits (1, batch, n, classes): the rows of the vocabulary are read
+        out there only. Logits at the padding, and where `at` is −1, mean nothing.
+
+        Raises ValueError for other types and shapes, rows that are empty or longer than max_length and, where looking
+        costs no wait for an accelerator (on the CPU), ids outside 0…vocabulary−1 and positions outside −1…length−1.
+        """
+        self._require_ids(ids)
+        if at is not None:
+            _require_positions(at, ids)
+        ids, length = ids[0], ids.shape[2]
+        seen = None
+        if self.padding is not None:
+            ids, seen = self._trimmed(ids)
+        wanted = None if at is None else at[0].clamp(0, ids.shape[1] - 1)  # (batch, n)
+        with _read_out_at(self.network, wanted) as picked:
+            logits = self.network(input_ids=ids, attention_mask=None if seen is None else seen.long()).logits
+        if wanted is not None and not picked:
+            logits = logits.take_along_dim(wanted.unsqueeze(-1), dim=1)
+        logits = logits[..., : self.classes]  # (batch, length or n, classes)
+        if at is None and ids.shape[1] < length:
+            logits = pad(logits, (0, 0, 0, length - ids.shape[1]))
+        return logits.unsqueeze(0)
+
+    def _trimmed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return ids (batch, length) without the columns after all rows' ends, and which of them may be attended to.
+
+        The latter is (batch, length) bool, or None where a mask would hide nothing. An accelerator isn't asked how
+        long the rows are: it would have to be waited for.
+        """
+        seen = ids != self.padding
+        if ids.device.type == "cpu":
+            used = seen.any(dim=0).nonzero()  # columns
+            longest = int(used[-1]) + 1 if len(used) else 1
+            ids, seen = ids[:, :longest], seen[:, :longest]
+            if seen.all():
+                return ids, None
+        return ids, seen
+
+    def _require_ids(self, ids: Tensor) -> None:
+        if ids.dtype != torch.int64 or ids.dim() != 3 or ids.shape[0] != 1:
+            raise ValueError(
+                f"a Pretrained takes int64 token ids of shape (1, batch, length), got {ids.dtype} of shape "
+                f"{tuple(ids.shape)}"
+            )
+        if ids.shape[2] < 1 or ids.shape[2] > (self.max_length or ids.shape[2]):
+            raise ValueError(f"rows must hold 1…{self.max_length or 'any number of'} ids, got {ids.shape[2]}")
+        if ids.device.type == "cpu" and ids.numel():
+            low, high = (bound.item() for bound in ids.aminmax())
+            if low < 0 or high >= self.vocabulary:
+                raise ValueError(f"token ids must lie in 0…{self.vocabulary - 1}, got {low}…{high}")
+
+    def config(self) -> dict:
+        """Return the JSON-ready description from which `build_model` rebuilds this model, freshly initialised."""
+        return {
+            "class": "Pretrained",
+            "architecture": describe(self.network.config),
+            "objective": self.objective,
+            "padding": self.padding,
+            "classes": self.classes,
+            "seed": self.seeds,
+        }
+
+
+@contextmanager
+def _read_out_at(network: nn.Module, at: Tensor | None) -> Iterator[list]:
+    """Have the last layer, which is vocabulary wide, work at positions (batch, n) only; None for all.
+
+    What comes after it works on each position alone, in every architecture. Yields a list that is empty until the
+    layer did so: some architectures use its weights without calling it.
+    """
+    picked: list[bool] = []
+    head = None if at is None else network.get_output_embeddings()
+    if head is None:
+        yield picked
+        return
+
+    def pick(_, inputs: tuple) -> tuple | None:  # hidden states (batch, length, width) → (batch, n, width)
+        if len(inputs) != 1 or inputs[0].dim() != 3 or len(inputs[0]) != len(at):
+            return None
+        (hidden,) = inputs
+        first = torch.arange(0, len(hidden) * hidden.shape[1], hidden.shape[1], device=at.device)  # of each row
+        picked.append(True)
+        return (hidden.flatten(0, 1).index_select(0, (at + first[:, None]).flatten()).unflatten(0, at.shape),)
+
+    hook = head.register_forward_pre_hook(pick)
+    try:
+        yield picked
+    finally:
+        hook.remove()
+
+
+def _require_positions(at: Tensor, ids: Tensor) -> None:
+    if at.dtype != torch.int64 or at.dim() != 3 or at.shape[:2] != ids.shape[:2] or not at.shape[2]:
+        raise ValueError(
+            f"at must be int64 positions of shape (1, {ids.shape[1]}, n), got {at.dtype} of shape {tuple(at.shape)}"
+        )
+    if at.device.type == "cpu" and at.numel():
+        low, high = (bound.item() for bound in at.aminmax())
+        if low < -1 or high >= ids.shape[2]:
+            raise ValueError(f"positions must lie in −1…{ids.shape[2] - 1}, got {low}…{high}")
+
+
+def _tied(network: nn.Module) -> dict[str, str]:
+    """Return which parameters are another one under a second name: {second name: first name}."""
+    first: dict[int, str] = {}
+    named = network.named_parameters(remove_duplicate=False)
+    return {
+        name: first[id(parameter)]
+        for name, parameter in named
+        if first.setdefault(id(parameter), name) != name
+    }
+
+
+def _drop_tied(model: nn.Module, state: dict, prefix: str, _) -> None:
+    """Keep one name of each tied parameter in a state dict: safetensors saves no memory twice."""
+    for name in _tied(model):
+        state.pop(prefix + name)
+
+
+def _restore_tied(model: nn.Module, state: dict, prefix: str, *_) -> None:
+    """Give tied parameters back the names that `_drop_tied` dropped, so that loading misses nothing."""
+    for name, first in _tied(model).items():
+        if prefix + first in state:
+            state.setdefault(prefix + name, state[prefix + first])
