@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from pdtutor import FINAL, MLP, Anneal, Distill, Labels, SparseParity, n_shot, one_shot, train
+from pdtutor import FINAL, MLP, Anneal, Distill, Labels, SparseParity, Trajectory, n_shot, one_shot, train
 from pdtutor.evaluate import logits_of
 from pdtutor.losses import distillation_loss
 from pdtutor.tasks import Stream
@@ -67,3 +67,16 @@ def test_one_forward_pass_serves_all_copies_with_the_same_teacher_and_examples(t
     inputs, labels = stream.chunk(0, 6)
     Teachers(taught, steps=10).targets(inputs, labels, stream.index, 0, classes=2)
     assert passes == [(30, 8), (30, 8)]  # once for seed 3, once for seed 4
+
+
+def test_the_checkpoint_that_teaches_next_is_read_ahead(trajectory, monkeypatch):
+    """Of two copies with one trajectory, the earlier switch decides; nothing is asked for after the last."""
+    asked = []
+    monkeypatch.setattr(Trajectory, "prefetch", lambda self, step: asked.append(step), raising=False)
+    early, late = n_shot([20, 40, FINAL], each=4), n_shot([20, FINAL], each=6)
+    teachers = Teachers([Labels(), Distill(trajectory, late), Distill(trajectory, early)], steps=20)
+    stream = Stream(TASK, batch_size=5, seeds=[0, 1, 2], purpose="student data")
+    for start in (0, 4, 6, 8):
+        inputs, labels = stream.chunk(start, start + 1)
+        teachers.targets(inputs, labels, stream.index, start, classes=2)
+    assert asked == [40, 60]  # at 4 the final one is asked for; at 6 it is in memory

@@ -65,9 +65,14 @@ class TextWhichCheckpoint(WhichCheckpoint):
 class CausalTextTeacher(SequenceTeacher):
     """E5 token by token, the teacher: a Transformer learns to continue Wikipedia and plays."""
 
+    width: int = 64  # heads × head_dim
+    head_dim: int = 16  # width of a head, the students' too
+    init_std: float = 0.04  # of the initial weights, the students' too
+    lr: float = 4e-3  # AdamW, 6 % warm-up, then cosine
+    steps: int = 1000  # updates
     corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names of data/corpora.toml, or folders of texts
     tokenizer: str = "characters"  # or bpe-N, wordpiece-N, a tokenizer.json, a model's folder or repository
-    length: int = 64  # ids per row
+    length: int = 32  # ids per row
     limit: int | None = None  # documents of each corpus at most
 
     def task(self) -> CausalText:
@@ -80,7 +85,10 @@ class TextAutoregressive(Autoregressive):
     """E5 token by token, the students: cross-entropy, one-shot and progressive distillation."""
 
     teacher: CausalTextTeacher = field(default_factory=CausalTextTeacher)
-    temperature: float = 1.0  # τ
+    lr: float = 8e-3  # AdamW, 6 % warm-up, then cosine
+    speed: float = 1.25  # v: the student meets the teacher's last checkpoint at its own end
+    temperature: float = 1.0  # τ; early teachers are unsure, and their argmax alone says little
+    threshold: float = 0.35  # accuracy whose steps are counted
 
 
 _TINY = {"width": 16, "head_dim": 8, "layers": 1, "batch_size": 8, "steps": 40, "save_every": 10, "eval_examples": 32}
@@ -132,7 +140,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "text-word-pieces": {
         "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, tokenizer="wordpiece-256")),)),
         "laptop": TextBudgets(
-            tuple(_at_budget(steps, WORD_PIECES, width=64, lr=5e-3, threshold=0.15) for steps in (400, 800, 1600))
+            tuple(_at_budget(steps, WORD_PIECES, width=64, lr=5e-3, threshold=0.15) for steps in (800, 1600))
         ),
         "paper": TextBudgets(
             (TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)
@@ -146,6 +154,18 @@ RECIPES: dict[str, dict[str, Recipe]] = {
             **_PAPER,
             steps=24_000,
             checkpoints=(4000, 6000, 8000, 10_000, 12_000, 16_000, 20_000, 24_000),
+        ),
+    },
+    "text-autoregressive": {
+        "smoke": TextAutoregressive(CausalTextTeacher(**_TINY), **_SMOKE),
+        "laptop": TextAutoregressive(),
+        "paper": TextAutoregressive(
+            CausalTextTeacher(
+                corpus=("wikitext-103", "gutenberg"), limit=40_000, tokenizer="wordpiece-30522", length=512,
+                width=768, head_dim=64, layers=12, lr=3e-4, batch_size=256, steps=24_000, save_every=2000,
+                init_std=0.02, precision="bfloat16",
+            ),
+            width=256, lr=3e-4, steps=24_000, eval_every=1000, interval=3000, speed=1.0,
         ),
     },
 }
