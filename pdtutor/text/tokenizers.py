@@ -1,7 +1,10 @@
 """Tokenizers of the `tokenizers` library: trained on a corpus, or read from a file, a folder or the hub."""
 
 import re
-from collections.abc import Iterable
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -15,62 +18,94 @@ ALIASES = {
     "end": ("[SEP]", "</s>", "<|endoftext|>"),
     "mask": ("[MASK]", "<mask>"),
 }
-RARE = 100  # a character seen less often is unknown
+RARE = 100  # to "characters", one seen less often is unknown
+ALPHABET = 64  # to the others, all but so many of the most frequent characters are
+PREFIX = "##"  # of a word piece that does not begin a word
 
 
 def train_tokenizer(kind: str, texts: Iterable[str]) -> Tokenizer:
-    """Return a tokenizer trained on texts; all are lower-case, without accents, as BERT's "uncased".
+    """Return a tokenizer trained on texts, the same whenever it is; all are lower-case, without accents, as BERT's.
 
     Args:
-        kind: "characters", "bpe-N" or "wordpiece-N", N being the size of the vocabulary with its five special tokens.
+        kind: "characters", "bpe-N" or "wordpiece-N", N being the size of the vocabulary with its five special tokens
+            (at most: from few texts there are fewer pieces to make).
+        texts: read twice; an iterator's are held in memory.
 
-    Raises ValueError for any other kind.
+    Raises ValueError for any other kind, and an N without room for the characters.
     """
     matched = re.fullmatch(r"characters|(bpe|wordpiece)-(\d+)", kind)
     if not matched:
         raise ValueError(f"tokenizer must be 'characters', 'bpe-N', 'wordpiece-N', a file or a folder; got {kind!r}")
     method, size = matched[1], matched[2] and int(matched[2])
     special, unknown = list(SPECIAL.values()), SPECIAL["unknown"]
+    normalizer = normalizers.BertNormalizer(lowercase=True)
     if method is None:
         tokenizer = Tokenizer(models.WordLevel({}, unk_token=unknown))
         tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
         tokenizer.decoder = decoders.Fuse()
         trainer = trainers.WordLevelTrainer(special_tokens=special, min_frequency=RARE, show_progress=False)
-    elif method == "bpe":
-        tokenizer = Tokenizer(models.BPE(unk_token=unknown))
-        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-        tokenizer.decoder = decoders.Metaspace()
-        trainer = trainers.BpeTrainer(
-            vocab_size=size, special_tokens=special, limit_alphabet=64, show_progress=False
-        )
     else:
-        tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        tokenizer.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=size, special_tokens=special, limit_alphabet=64, show_progress=False
-        )
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+        texts = list(texts) if isinstance(texts, Iterator) else texts
+        alphabet = _alphabet(texts, normalizer, space="▁" if method == "bpe" else "")
+        settings = {"vocab_size": size, "initial_alphabet": alphabet, "limit_alphabet": ALPHABET}
+        # The library numbers these in any order, and chooses between equally frequent pairs by number.
+        inner = [f"{PREFIX}{c}" for c in alphabet if not _punctuation(c)] if method == "wordpiece" else []
+        if size < (needed := len(special) + len(alphabet) + len(inner)):
+            raise ValueError(f"{kind!r} has no room for the characters of these texts: they need {needed}")
+        if method == "bpe":
+            tokenizer = Tokenizer(models.BPE(unk_token=unknown))
+            tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+            tokenizer.decoder = decoders.Metaspace()
+            trainer = trainers.BpeTrainer(special_tokens=special, show_progress=False, **settings)
+        else:
+            tokenizer = Tokenizer(models.WordPiece(unk_token=unknown))
+            tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+            tokenizer.decoder = decoders.WordPiece()
+            trainer = trainers.WordPieceTrainer(special_tokens=[*special, *inner], show_progress=False, **settings)
+    tokenizer.normalizer = normalizer
     tokenizer.train_from_iterator(texts, trainer)
+    if method == "wordpiece":  # once more, or a piece such as "##a" would be a special token itself
+        parts = tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder
+        tokenizer = Tokenizer(models.WordPiece(tokenizer.get_vocab(), unk_token=unknown))
+        tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = parts
+        tokenizer.add_special_tokens(special)
     return tokenizer
+
+
+def _alphabet(texts: Iterable[str], normalizer: normalizers.Normalizer, *, space: str) -> list[str]:
+    """Return the most frequent characters. Of the rarest that are as frequent, the library would take any."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text).replace(" ", space))
+    return sorted(counts, key=lambda character: (-counts[character], character))[:ALPHABET]
+
+
+def _punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")
 
 
 def load_tokenizer(source: str | Path) -> Tokenizer:
     """Return the tokenizer of a tokenizer.json, or of a model's folder or hub repository (with `transformers`).
+
+    It neither cuts texts nor fills them up, whatever it was set to.
 
     Raises ValueError, naming the source, if there is none.
     """
     path = Path(source)
     try:
         if path.is_file():
-            return Tokenizer.from_file(str(path))
-        from transformers import AutoTokenizer
+            tokenizer = Tokenizer.from_file(str(path))
+        else:
+            from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(str(source), use_fast=True).backend_tokenizer
+            tokenizer = AutoTokenizer.from_pretrained(str(source), use_fast=True).backend_tokenizer
     except ImportError as error:
         raise ImportError("tokenizers of models are read with transformers: pip install 'pdtutor[hub]'") from error
     except Exception as error:  # the library raises bare Exceptions
         raise ValueError(f"no tokenizer can be read from {str(source)!r} ({error})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def special_ids(tokenizer: Tokenizer) -> dict[str, int]:

@@ -3,15 +3,13 @@
 A document belongs to the validation split if its digest says so: the same one in every corpus, order and run.
 """
 
-import contextlib
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from pdtutor.progress import progress_bar
 from pdtutor.text.corpora import documents, fingerprint
 from pdtutor.text.tokenizers import load_tokenizer, special_ids, train_tokenizer
 from pdtutor.text.wheels import cache_folder
+from pdtutor.validate import one_of
 
 FORMAT = "pdtutor tokens 1"
 VALIDATION = 20  # every so many-th document, on average
@@ -60,7 +59,8 @@ class Tokens:
 
     def split(self, name: str) -> np.ndarray:
         """Return the ids of the "train" or "validation" documents one after the other, each with an end: (tokens,)."""
-        path, tokens, dtype = self.folder / f"{name}.bin", self.about["splits"][name]["tokens"], self.about["dtype"]
+        tokens, dtype = self.about["splits"][one_of("split", name, SPLITS)]["tokens"], self.about["dtype"]
+        path = self.folder / f"{name}.bin"
         size = path.stat().st_size if path.exists() else 0
         if size != tokens * np.dtype(dtype).itemsize:
             raise ValueError(f"{path} is damaged ({size} bytes for {tokens} tokens): remove {self.folder}")
@@ -68,12 +68,16 @@ class Tokens:
 
 
 def prepare(
-    corpora: Sequence[str | Path], tokenizer: str, *, limit: int | None = None, progress: bool = True
+    corpora: str | Path | Sequence[str | Path],
+    tokenizer: str | Path,
+    *,
+    limit: int | None = None,
+    progress: bool = True,
 ) -> Tokens:
     """Return the tokens of corpora, from the cache if they were made before.
 
     Args:
-        corpora: names or folders; see `documents`.
+        corpora: one or several names or folders; see `documents`.
         tokenizer: one to train on the training documents, "characters", "bpe-N" or "wordpiece-N"; or a tokenizer.json,
             a model's folder or hub repository.
         limit: so many documents of each corpus at most.
@@ -81,6 +85,8 @@ def prepare(
 
     Raises what `documents`, `train_tokenizer` and `load_tokenizer` raise, and ValueError where a split is empty.
     """
+    corpora = (corpora,) if isinstance(corpora, str | Path) else tuple(corpora)
+    tokenizer = str(tokenizer)
     kind, _, _ = tokenizer.partition("-")
     trained = kind in ("characters", "bpe", "wordpiece") and not Path(tokenizer).exists()
     given = None if trained else load_tokenizer(tokenizer)
@@ -88,15 +94,27 @@ def prepare(
     digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
     folder = cache_folder() / "tokens" / digest
     if not (folder / "tokens.json").exists():
-
-        def texts() -> Iterator[str]:
-            return chain.from_iterable(islice(documents(corpus), limit) for corpus in corpora)
-
-        description = f"tokens of {', '.join(str(corpus) for corpus in corpora)}"
-        used = given or train_tokenizer(tokenizer, (text for text in texts() if not _validates(text)))
-        with progress_bar(texts(), desc=description, unit="document", show=progress) as bar:
-            _write(folder, used, bar, {"corpora": [str(corpus) for corpus in corpora], "tokenizer": tokenizer})
+        about = {"corpora": [str(corpus) for corpus in corpora], "tokenizer": tokenizer}
+        used = given or train_tokenizer(tokenizer, _Texts(corpora, limit, training=True))
+        description = f"tokens of {', '.join(about['corpora'])}"
+        with progress_bar(_Texts(corpora, limit), desc=description, unit="document", show=progress) as texts:
+            _write(folder, used, iter(texts), about)
     return Tokens(folder)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """The documents of corpora, all or those for training, read anew by every loop over them."""
+
+    corpora: Sequence[str | Path]
+    limit: int | None
+    training: bool = False
+
+    def __iter__(self) -> Iterator[str]:
+        for corpus in self.corpora:
+            for text in islice(documents(corpus), self.limit):
+                if not (self.training and _validates(text)):
+                    yield text
 
 
 def _validates(text: str) -> bool:
@@ -106,27 +124,28 @@ def _validates(text: str) -> bool:
 def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict) -> None:
     """Write the tokens into the folder, which appears when all of it is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    dtype = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32)
+    tokenizer.encode_special_tokens = True  # what looks like one in a text is text
+    dtype = np.dtype(np.uint16 if max(tokenizer.get_vocab().values()) < 2**16 else np.uint32)
     end = special_ids(tokenizer).get("end")
     splits = {name: {"documents": 0, "characters": 0, "tokens": 0} for name in SPLITS}
-    try:
-        files = {name: (temporary / f"{name}.bin").open("wb") for name in SPLITS}
-        texts = iter(texts)
-        while some := list(islice(texts, BATCH)):
-            for text, encoded in zip(some, tokenizer.encode_batch(some, add_special_tokens=False), strict=True):
-                name = SPLITS[_validates(text)]
-                ids = np.array(encoded.ids if end is None else [*encoded.ids, end], dtype=dtype)
-                files[name].write(ids.tobytes())
-                for key, count in (("documents", 1), ("characters", len(text)), ("tokens", len(ids))):
-                    splits[name][key] += count
-        for file in files.values():
-            file.close()
+    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
+        made = Path(temporary) / folder.name  # others may read it, unlike the one around it
+        made.mkdir()
+        with (made / "train.bin").open("wb") as train, (made / "validation.bin").open("wb") as validation:
+            files = dict(zip(SPLITS, (train, validation), strict=True))
+            while some := list(islice(texts, BATCH)):
+                for text, encoded in zip(some, tokenizer.encode_batch(some, add_special_tokens=False), strict=True):
+                    name = SPLITS[_validates(text)]
+                    ids = np.array(encoded.ids if end is None else [*encoded.ids, end], dtype=dtype)
+                    files[name].write(ids.tobytes())
+                    for key, count in (("documents", 1), ("characters", len(text)), ("tokens", len(ids))):
+                        splits[name][key] += count
         if empty := [name for name, counts in splits.items() if not counts["tokens"]]:
             raise ValueError(f"the {empty[0]} split of {', '.join(about['corpora'])} is empty: it needs more documents")
-        tokenizer.save(str(temporary / "tokenizer.json"))
-        write_json(temporary / "tokens.json", {"format": FORMAT, "dtype": dtype.name, "splits": splits} | about)
-        with contextlib.suppress(OSError):  # another process was faster, and wrote the same
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        tokenizer.save(str(made / "tokenizer.json"))
+        write_json(made / "tokens.json", {"format": FORMAT, "dtype": dtype.name, "splits": splits} | about)
+        try:
+            made.rename(folder)
+        except OSError:  # another process was faster, and wrote the same
+            if not (folder / "tokens.json").exists():
+                raise
