@@ -41,6 +41,7 @@ class OneShot(Schedule):
 class Progressive(Schedule):
     every: int
     speed: float = 1.0
+    first: int = 0
 
     def __post_init__(self) -> None:
         if self.speed <= 0:
@@ -53,7 +54,7 @@ class Progressive(Schedule):
                 target = self.speed * self.every * (1 + interval)
             else:
                 target = (1 + int(self.speed * interval)) * self.every
-            teacher = _latest(saved, target)
+            teacher = _latest(saved, max(target, self.first))
             if not stages or stages[-1][1] != teacher:
                 stages.append((start, teacher))
         return stages
@@ -127,15 +128,18 @@ def one_shot() -> Schedule:
     return OneShot()
 
 
-def progressive(every: int, *, speed: float = 1.0) -> Schedule:
+def progressive(every: int, *, speed: float = 1.0, first: int = 0) -> Schedule:
     """Return the paper's schedule: at student step s the teacher is the checkpoint at v·R·(1 + ⌊s/R⌋).
 
     R is `every` and v is `speed`; for v < 1 it is (1 + ⌊v·⌊s/R⌋⌋)·R. So the teacher is one interval ahead of the
     student. Where that step was not saved the latest saved one before it teaches, and past the end the final one.
-    The untrained step 0 never teaches. Raises ValueError for every < 1 or speed ≤ 0, and, once it meets a trajectory,
-    if nothing was saved early enough.
+    The untrained step 0 never teaches, and with `first` nothing before that step does: until the rule has come there,
+    it is the checkpoint at `first` that teaches.
+
+    Raises ValueError for every < 1, speed ≤ 0 or first < 0, and, once it meets a trajectory, if nothing was saved early
+    enough.
     """
-    return Progressive(whole("every", every), number("speed", speed))
+    return Progressive(whole("every", every), number("speed", speed), whole("first", first, minimum=0))
 
 
 def n_shot(checkpoints: int | Sequence[int | str], *, each: int) -> Schedule:

@@ -10,6 +10,7 @@ from pdtutor.recipes.text import paper_teacher
 
 matplotlib.use("agg")
 STUDENTS = ["cross-entropy", "one-shot", "progressive", "(2,T)"]
+FROM_C1 = "progressive from C₁"
 WORDS = ("red", "green", "blue", "white", "black")
 
 
@@ -51,7 +52,7 @@ def test_the_teacher_is_probed_and_has_no_optimum(corpus, tmp_path):
 def test_budgets_hold_every_supervision(name, corpus, tmp_path):
     recipe = smoke(name, corpus)
     tables = recipe.run(seeds=1, out=tmp_path, progress=False).tables
-    expected = [(run.steps, method) for run in recipe.runs for method in [*STUDENTS, "teacher"]]
+    expected = [(run.steps, method) for run in recipe.runs for method in [*STUDENTS, FROM_C1, "teacher"]]
     assert list(zip(tables["results"]["budget"], tables["results"]["method"], strict=True)) == expected
     assert not {"optimum", "spans"} & {*tables["results"], *tables}
 
@@ -59,12 +60,14 @@ def test_budgets_hold_every_supervision(name, corpus, tmp_path):
 def test_progressive_students_and_their_first_checkpoint(corpus, tmp_path):
     recipe = smoke("text-progressive", corpus)
     tables = recipe.run(seeds=1, out=tmp_path, progress=False).tables
-    assert tables["results"]["method"].tolist() == STUDENTS
+    assert tables["results"]["method"].tolist() == [*STUDENTS, FROM_C1]
     medians = tables["curriculum"].set_index("step")["median"]
     half_way = medians.index[medians >= medians.max() / 2][0]
     two_shot = tables["history"].query("method == '(2,T)'").set_index("step")["teacher_step"]
     assert two_shot[recipe.first] == half_way
     assert two_shot[recipe.steps] == recipe.teacher.steps
+    late = tables["history"].query("method == @FROM_C1").dropna(subset=["teacher_step"])["teacher_step"]
+    assert late.iloc[0] == max(half_way, recipe.interval) and late.is_monotonic_increasing
 
 
 def test_the_first_checkpoint_teaches_first(corpus, tmp_path):

@@ -82,3 +82,13 @@ def test_anneal_moves_linearly_and_stays():
 def test_what_cannot_be_served_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_progressive_from_a_first_checkpoint_on():
+    saved = range(0, 1001, 50)
+    assert progressive(100, speed=2).stages(saved, 400) == [(0, 200), (100, 400), (200, 600), (300, 800)]
+    assert progressive(100, speed=2, first=450).stages(saved, 400) == [(0, 450), (200, 600), (300, 800)]
+    assert progressive(100, first=1000).stages(saved, 400) == [(0, 1000)]
+    assert progressive(100, first=70).stages(saved, 200) == progressive(100).stages(saved, 200)
+    with pytest.raises(ValueError, match="first must be a whole number of at least 0, got -1"):
+        progressive(100, first=-1)

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field, replace
 from pdtutor.recipes.outcome import Recipe
 from pdtutor.recipes.sequence_students import Autoregressive, Budgets, MaskedProgressive, WhichCheckpoint
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher
+from pdtutor.schedule import progressive
+from pdtutor.supervision import Distill
 from pdtutor.tasks import CausalText, MaskedText
+from pdtutor.trajectory import Trajectory
 
 WIKIPEDIA_AND_PLAYS = ("wikipedia-vital", "shakespeare")
 
@@ -33,7 +36,10 @@ class TextTeacher(MaskedTeacher):
 
 @dataclass(frozen=True)
 class TextProgressive(MaskedProgressive):
-    """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise."""
+    """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise.
+
+    And progressive distillation from C₁ on: what comes before has nothing to teach but how frequent tokens are.
+    """
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
     lr: float = 8e-3  # AdamW, 6 % warm-up, then cosine
@@ -41,6 +47,16 @@ class TextProgressive(MaskedProgressive):
     interval: int = 125  # R of progressive distillation, in updates
     speed: float = 1.2  # v: the student meets the teacher's last checkpoint at its own end
     threshold: float = 0.3  # accuracy whose steps are counted
+
+    def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
+        """Return the supervisions by the paper's names, and progressive distillation from C₁; C₁ is given by seed."""
+        methods = super().methods(teachers, first_checkpoints)
+
+        def late(seed: int) -> Distill:
+            schedule = progressive(self.interval, speed=self.speed, first=first_checkpoints[seed])
+            return self.distill(teachers.of(seed), schedule)
+
+        return methods if first_checkpoints is None else methods | {"progressive from C₁": late}
 
 
 @dataclass(frozen=True)
@@ -139,12 +155,8 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "text-word-pieces": {
         "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, tokenizer="wordpiece-256")),)),
-        "laptop": TextBudgets(
-            tuple(_at_budget(steps, WORD_PIECES, width=64, lr=5e-3, threshold=0.15) for steps in (800, 1600))
-        ),
-        "paper": TextBudgets(
-            (TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)
-        ),
+        "laptop": TextBudgets((_at_budget(800, WORD_PIECES, width=64, lr=5e-3, threshold=0.15),)),
+        "paper": TextBudgets((TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)),
     },
     "text-which-checkpoint": {
         "smoke": TextWhichCheckpoint(_SMOKE_TEACHER, **_SMOKE, checkpoints=(10, 20, 40)),
