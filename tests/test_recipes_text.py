@@ -67,7 +67,8 @@ def test_progressive_students_and_their_first_checkpoint(corpus, tmp_path):
     assert two_shot[recipe.first] == half_way
     assert two_shot[recipe.steps] == recipe.teacher.steps
     late = tables["history"].query("method == @FROM_C1").dropna(subset=["teacher_step"])["teacher_step"]
-    assert late.iloc[0] == max(half_way, recipe.interval) and late.is_monotonic_increasing
+    assert late.iloc[0] == max(half_way, recipe.interval)
+    assert late.is_monotonic_increasing
 
 
 def test_the_first_checkpoint_teaches_first(corpus, tmp_path):

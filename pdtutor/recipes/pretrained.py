@@ -166,7 +166,7 @@ PUBLISHED = PretrainedProgressive(
     corpus=("wikitext-103", "gutenberg"),
     tokenizer="google-bert/bert-base-uncased",
     length=128,
-    limit=20_000,
+    limit=10_000,
     student=Architecture(layers=4, width=256, heads=4),
     lr=5e-4,
     batch_size=256,

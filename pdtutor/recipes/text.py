@@ -128,7 +128,7 @@ WORD_PIECES = TextTeacher(
 def paper_teacher(steps: int) -> TextTeacher:
     """Return a teacher near the paper's, a BERT-base on Wikipedia and books; each budget has one of its own."""
     return TextTeacher(
-        corpus=("wikitext-103", "gutenberg"), limit=40_000, tokenizer="wordpiece-30522", length=512, rate=0.15,
+        corpus=("wikitext-103", "gutenberg"), limit=20_000, tokenizer="wordpiece-30522", length=512, rate=0.15,
         width=768, head_dim=64, layers=12, lr=1e-4, batch_size=256, steps=steps, save_every=2000, init_std=0.02,
         precision="bfloat16",
     )  # fmt: skip
@@ -173,7 +173,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "laptop": TextAutoregressive(),
         "paper": TextAutoregressive(
             CausalTextTeacher(
-                corpus=("wikitext-103", "gutenberg"), limit=40_000, tokenizer="wordpiece-30522", length=512,
+                corpus=("wikitext-103", "gutenberg"), limit=20_000, tokenizer="wordpiece-30522", length=512,
                 width=768, head_dim=64, layers=12, lr=3e-4, batch_size=256, steps=24_000, save_every=2000,
                 init_std=0.02, precision="bfloat16",
             ),
