@@ -23,6 +23,7 @@ from pdtutor import (
     one_shot,
     train,
 )
+from pdtutor.engines import choose_engine
 from pdtutor.evaluate import logits_of, reads_positions
 from pdtutor.models import Pretrained, build_model, select_copies
 
@@ -452,3 +453,8 @@ def test_a_student_with_another_number_of_classes_is_refused():
         train(Pretrained(without_dropout()), TASK, steps=1, **QUIET)
     with pytest.raises(ValueError, match="token ids must lie in 0…3"):
         train(Pretrained(without_dropout(vocab_size=4), classes=3), TASK, steps=1, **QUIET)
+
+
+def test_its_updates_are_not_recorded_as_graphs():
+    with pytest.raises(ValueError, match="engine='graph' doesn't apply here: models of transformers may ask"):
+        choose_engine("graph", Pretrained(BERT), AdamW(), 8, linear=True)

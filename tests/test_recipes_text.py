@@ -127,3 +127,20 @@ def test_the_paper_scale():
     teacher = paper_teacher(24_000)
     assert (teacher.layers, teacher.width, teacher.length, teacher.rate) == (12, 768, 512, 0.15)
     assert isinstance(teacher.task(), MaskedText)
+
+
+def test_progressive_students_reach_the_last_checkpoint_of_a_family_at_their_end(corpus, tmp_path):
+    recipe = dataclasses.replace(smoke("pretrained-progressive", corpus), steps=10, intervals=5)
+    methods = recipe.methods(recipe.teachers(0, out=tmp_path, progress=False))
+    schedule = methods["progressive"].schedule
+    assert (schedule.every, schedule.speed) == (2, 2.0)  # 20 updates of the teacher in 10 of the student
+    assert [method.temperature for name, method in methods.items() if name != "cross-entropy"] == [1.0] * 3
+
+
+def test_progressive_from_c1_begins_with_the_checkpoint_of_its_seed(corpus, tmp_path):
+    recipe = smoke("text-progressive", corpus)
+    teachers = recipe.teacher.train(seeds=[0, 1], out=tmp_path / "teachers", progress=False).trajectory
+    methods = recipe.methods(teachers, {0: 20, 1: 30})
+    assert [methods[FROM_C1](seed).stages(40)[0] for seed in (0, 1)] == [(0, 20), (0, 30)]
+    assert [methods["progressive"](seed).stages(40)[0] for seed in (0, 1)] == [(0, 10), (0, 10)]
+    assert FROM_C1 not in recipe.methods(teachers)
