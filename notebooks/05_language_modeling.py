@@ -31,10 +31,10 @@
 #
 # | part | run time on 2 CPU cores |
 # |---|---|
-# | text (sections 1 and 2; the first time, 7 MB are downloaded) | 15 s |
-# | a teacher (section 3) | 60 s |
-# | three students (section 4) | 60 s |
-# | the rest | 30 s |
+# | text (sections 1 and 2; the first time, 7 MB are downloaded) | 25 s |
+# | a teacher (section 3) | 25 s |
+# | five students (section 4) | 35 s |
+# | the rest | 15 s |
 
 # %% tags=["setup"]
 # Set-up: installs pdtutor where it is missing (Colab), beside the torch and numpy already there.
@@ -155,7 +155,7 @@ print("and hardly leans on its neighbours:", bool(robust[3][100] < 0.1))
 print("three hundred updates later it leans on them heavily:", bool(robust[3][400] > 0.35))
 
 # %% [markdown]
-# It is lesson 2 again: a plateau, then a fall. On the plateau the model knows how frequent characters are. To do better it has to find out which of 31 positions matter, and no single position says much before the others are used as well. When it has found the two neighbours, the loss falls.
+# It is lesson 2 again: a plateau, then a fall. On the plateau the model knows how frequent characters are. To do better it has to find out which of the other positions matter, and until it has begun to look at the neighbours, nothing tells it to look there. When it has found them, the loss falls.
 #
 # The same for three seeds and 1200 updates (`pdtutor run text-teacher`; `data/runs/text-teacher`), and with more $n$:
 
@@ -184,7 +184,7 @@ print("and at the end they leave at least 1.5 times as much unexplained:", bool(
 # %% [markdown]
 # In the paper $M_{\text{robust}}(3)$ has a peak at the fall of the loss, 0.27 at 8000 steps, and is 0.03 or less afterwards. 📄 Ours rises at the fall of the loss, too, and then **stays**. That is no surprise here: a character is told by its word, and a model that has both neighbours will always use them; nothing further away says the same again, as it does in a grammar.
 #
-# The curriculum shows in the other probe. When the loss has just fallen, 3-grams explain nearly all of the predictions: $M_{\text{close}}(3)$ has its minimum. Then it rises, and rises: the model goes on to longer contexts. 5-grams and 7-grams explain it to the end. So the checkpoint soon after the fall *is* a 3-gram model, and the final one is not.
+# The curriculum shows in the other probe. When the loss has just fallen, 3-grams explain nearly all of the predictions: $M_{\text{close}}(3)$ has a minimum. (It is small on the plateau, too: nothing moves a prediction that looks at nothing.) Then it rises, and rises: the model goes on to longer contexts. 5-grams and 7-grams explain it to the end. So the checkpoint soon after the fall *is* a 3-gram model, and the final one is not.
 #
 # What does that look like? One sentence, one character to be told, with its neighbours and without:
 
@@ -277,9 +277,9 @@ print("(2,T) is ahead of one-shot:", dict(zip(budgets, (median["(2,T)"] > median
 # - **One of its checkpoints may help more**, while the budget is short. (2, T) is two points ahead of one-shot at 500 (in one seed of three it is behind), and level at 1000 and 2000.
 # - **All of its checkpoints, one after the other, help less.** Progressive distillation is behind one-shot at every budget. In the paper it is ahead: by 2.0, 0.4 and 0.7 points. 📄
 #
-# Why? The plateau is one reason. At $10^{-4}$ a teacher on its plateau says "space" or "e" whatever is shown, and the student has an eighth of its time to learn that. Beginning at $C_1$ is four points better at 500 updates and half a point at 1000; at 2000 the first checkpoint comes after $C_1$ anyway. The other reason is that an unfinished teacher is a worse one, and the student has the best teacher last, when its learning rate is nearly 0. Going through the checkpoints twice as fast, so that the second half of the updates has the final teacher, halves what is left at 1000 updates, on the two seeds that we tried; $\tau = 1$ changes nothing (`data/runs/README.md` has the numbers).
+# Why? The plateau is one reason. At $10^{-4}$ a teacher on its plateau says "space" or "e" whatever is shown, and the student has an eighth of its time to learn that. Beginning at $C_1$ is four points better at 500 updates and half a point at 1000; at 2000 the first checkpoint comes after $C_1$ anyway. The other reason is that an unfinished teacher is a worse one, and the student has the best teacher last, when its learning rate is nearly 0. Going through the checkpoints twice as fast, so that the second half of the updates has the final teacher, halves what is left at 1000 updates, on the two seeds that we tried; at $\tau = 1$ one-shot stays ahead as well (`data/runs/README.md` has the numbers).
 #
-# So what would make the gain larger? What makes the way longer: a budget that is short compared to the teacher's plateau, as at 500. With smaller initial weights (0.02 instead of 0.04) everybody waits about twice as long at the plateau, and (2, T) led one-shot by 1.7 points at 800 updates on the one seed that we tried. The paper's BERT waits for 6000 updates of 24 000.
+# So what would make the gain larger? What makes the way longer: a budget that is short compared to the teacher's plateau, as at 500. With smaller initial weights (0.02 instead of 0.04) everybody waits about twice as long at the plateau, and (2, T) led one-shot by 1.7 points at 800 updates on the one seed that we tried. The loss of the paper's teacher falls between 4000 and 8000 updates, of 24 000 at the smallest budget. 📄
 
 # %% [markdown]
 # ## 6 Which checkpoint?
