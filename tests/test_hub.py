@@ -54,6 +54,12 @@ CUT = {"padding": TASK.padding, "classes": TASK.classes}
 QUIET = {"progress": False, "eval_examples": 64, "eval_every": 10}
 
 
+def alike(a, b):
+    """The same logits. Weights that lie elsewhere in memory may be summed in another order."""
+    return torch.allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+
 def save(path: Path, mark: float, architecture=BERT) -> Path:
     """Save a model in the folder whose logits are told by `mark`."""
     kind = transformers.GPTNeoXForCausalLM if architecture is NEOX else transformers.BertForPreTraining
@@ -87,7 +93,7 @@ def test_a_folder_of_checkpoints_is_a_trajectory(family):
     assert [teacher.nearest(step) for step in (0, 10_250, 10_251, 10**9)] == [500, 500, 20_000, 2_000_000]
     for step, name in ((500, "step_000500"), (20_000, "step_20k"), (2_000_000, "step2000k")):
         model = teacher.at(step)
-        assert torch.equal(model(IDS), logits(family / name))
+        assert alike(model(IDS), logits(family / name))
         assert not model.training
         assert not any(p.requires_grad for p in model.parameters())
     assert not torch.equal(teacher.at(500)(IDS), teacher.at(20_000)(IDS))
@@ -207,9 +213,9 @@ def test_a_run_can_be_saved_for_others_whatever_a_killed_process_left(taught, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step_0", "step_10", "step_20", "step_30", "step_40"]
     saved = local_family(tmp_path, "masked", **CUT)
     for step in run.steps:
-        assert torch.equal(saved.at(step)(IDS), run.at(step)(IDS))
+        assert alike(saved.at(step)(IDS), run.at(step)(IDS))
         others = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / f"step_{step}")
-        assert torch.equal(others(IDS[0], IDS[0] != TASK.padding).logits[..., :3], run.at(step)(IDS)[0])
+        assert alike(others(IDS[0], IDS[0] != TASK.padding).logits[..., :3], run.at(step)(IDS)[0])
     other = train(MLP(6, width=2), SparseParity(6, 2), steps=1, engine="autograd", **QUIET)
     with pytest.raises(ValueError, match="holds a MLP, not a model of transformers"):
         save_family(other.trajectory, tmp_path)
@@ -283,14 +289,14 @@ def place(cache: Path, repo: str, revision: str, commit: str, architecture, *, m
 def test_a_repository_in_the_cache_needs_no_network(cache):
     model = multiberts(seed=0).at(20_000)
     snapshot = cache / "models--google--multiberts-seed_0-step_20k" / "snapshots" / COMMITS[1]
-    assert torch.equal(model(IDS), logits(snapshot, padding=0))
+    assert alike(model(IDS), logits(snapshot, padding=0))
 
 
 def test_revisions_in_the_cache_are_told_apart(cache):
     teacher = pythia("70m")
     snapshots = cache / "models--EleutherAI--pythia-70m" / "snapshots"
     for step, commit in COMMITS.items():
-        assert torch.equal(teacher.at(step)(IDS), logits(snapshots / commit, "causal"))
+        assert alike(teacher.at(step)(IDS), logits(snapshots / commit, "causal"))
     assert not torch.equal(teacher.at(1)(IDS), teacher.at(1000)(IDS))
     elsewhere = pythia("70m", cache_dir=cache.parent / "empty")
     with pytest.raises(ValueError, match=r"of Pythia 70m, this machine has steps none"):
@@ -308,7 +314,7 @@ def test_what_the_cache_has_and_knows_to_be_missing_is_not_asked_for(cache, monk
         (folder / ".no_exist" / COMMITS[1]).mkdir(parents=True, exist_ok=True)
         (folder / ".no_exist" / COMMITS[1] / absent).touch()
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("the hub was asked"))
-    assert torch.equal(multiberts().at(20_000)(IDS), expected)
+    assert alike(multiberts().at(20_000)(IDS), expected)
 
 
 def test_what_is_not_in_the_cache_is_named_with_what_to_do(cache):
@@ -366,7 +372,7 @@ def test_a_checkpoint_read_ahead_is_the_one_that_comes_next(reading, family):
     for _ in range(3):  # asking twice starts one read
         teacher.prefetch(20_000)
     gate.set()
-    assert torch.equal(teacher.at(20_000)(IDS), logits(family / "step_20k"))
+    assert alike(teacher.at(20_000)(IDS), logits(family / "step_20k"))
     assert reads == [("step_20k", False)]
     first, second = teacher.at(20_000), teacher.at(20_000)  # it is held no longer, and models are not shared
     assert first is not second
@@ -379,10 +385,10 @@ def test_asking_for_another_checkpoint_does_not_wait_for_the_one_read_ahead(read
     teacher.prefetch(20_000)
     wait_for(lambda: reads)
     pdtutor.hub.read_saved, held = read_saved, pdtutor.hub.read_saved
-    assert torch.equal(teacher.at(500)(IDS), logits(family / "step_000500"))
+    assert alike(teacher.at(500)(IDS), logits(family / "step_000500"))
     pdtutor.hub.read_saved = held
     gate.set()
-    assert torch.equal(teacher.at(20_000)(IDS), logits(family / "step_20k"))
+    assert alike(teacher.at(20_000)(IDS), logits(family / "step_20k"))
     assert reads == [("step_20k", False)]
 
 
@@ -394,7 +400,7 @@ def test_at_most_one_checkpoint_is_read_ahead_and_the_last_asked_for_wins(readin
     teacher.prefetch(20_000)  # waits for its turn, and is never read
     teacher.prefetch(2_000_000)
     gate.set()
-    assert torch.equal(teacher.at(2_000_000)(IDS), logits(family / "step2000k"))
+    assert alike(teacher.at(2_000_000)(IDS), logits(family / "step2000k"))
     assert reads == [("step_000500", False), ("step2000k", False)]
 
 
@@ -414,7 +420,7 @@ def test_what_goes_wrong_ahead_of_time_is_told_when_the_checkpoint_is_asked_for(
     teacher.prefetch(20_000)
     teacher._ahead[1].exception()  # it has failed by now
     weights.write_bytes(content)  # what ailed it has passed
-    assert torch.equal(teacher.at(20_000)(IDS), logits(family / "step_20k"))
+    assert alike(teacher.at(20_000)(IDS), logits(family / "step_20k"))
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -539,8 +545,8 @@ def test_a_process_killed_while_it_downloads_ahead_leaves_the_next_one_nothing_t
     assert "someone/model is on the Hugging Face hub but has no revision '2'" in missing
     assert "there is no folder someone/else, and no such repository on the Hugging Face hub" in unknown
     one, thousand = torch.load(tmp_path / "logits")
-    assert torch.equal(one, logits(Hub.files / "someone" / "model" / "1"))
-    assert torch.equal(thousand, logits(Hub.files / "someone" / "model" / "1000"))
+    for found, step in ((one, "1"), (thousand, "1000")):  # another process may have other threads, and round otherwise
+        torch.testing.assert_close(found, logits(Hub.files / "someone" / "model" / step), rtol=1e-4, atol=1e-3)
 
 
 def test_a_process_does_not_wait_at_its_end_for_what_it_downloads_ahead(hub):

@@ -60,6 +60,12 @@ TASK = MaskedGrammar("cfg3b", root="16")  # 3 classes, 6 ids
 QUIET = {"progress": False, "eval_examples": 64, "eval_every": 10}
 
 
+def alike(a, b):
+    """The same logits. Weights that lie elsewhere in memory may be summed in another order."""
+    return torch.allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+
 @pytest.fixture(params=MODELS)
 def model(request):
     architecture, objective = MODELS[request.param]
@@ -94,7 +100,7 @@ def parameters(model: nn.Module) -> torch.Tensor:
 
 def test_logits_are_the_networks_own(model):
     ids = rows()
-    assert torch.equal(model(ids)[0], model.network(input_ids=ids[0]).logits)
+    assert alike(model(ids)[0], model.network(input_ids=ids[0]).logits)
     assert (model.seeds, model.vocabulary, model.classes) == ([3], 40, 40)
 
 
@@ -167,7 +173,7 @@ def test_checkpoints_keep_tied_weights_once_and_tie_them_again(model, tmp_path):
     trajectory = Trajectory.create(tmp_path, model, TASK)
     trajectory.save(10, model)
     loaded = Trajectory(tmp_path).copy(0).at(10)
-    assert torch.equal(loaded(rows(padded=3)), model(rows(padded=3)))
+    assert alike(loaded(rows(padded=3)), model(rows(padded=3)))
     assert len(list(loaded.parameters())) == len(list(model.parameters()))  # tied ones count once
     [file] = tmp_path.glob("*.safetensors")
     assert file.stat().st_size < 4 * parameters(model).numel() + 20_000  # and are stored once, with a header
@@ -177,7 +183,7 @@ def test_checkpoints_keep_tied_weights_once_and_tie_them_again(model, tmp_path):
 def test_its_only_copy_can_be_selected(model):
     selected = select_copies(model, [0]).eval()
     assert selected is not model
-    assert torch.equal(selected(rows()), model(rows()))
+    assert alike(selected(rows()), model(rows()))
     assert selected.seeds == [3]
     with pytest.raises(ValueError, match="is one copy, got seeds"):
         select_copies(model, [0, 0])
@@ -185,8 +191,8 @@ def test_its_only_copy_can_be_selected(model):
 
 def test_classes_cut_off_the_surplus_rows():
     whole, cut = (Pretrained(NEOX, objective="causal", classes=classes).eval() for classes in (None, 37))
-    assert torch.equal(cut(rows()), whole(rows())[..., :37])
-    assert torch.equal(cut(rows(), at=torch.tensor([[[3]] * 4])), whole(rows())[:, :, 3:4, :37])
+    assert alike(cut(rows()), whole(rows())[..., :37])
+    assert alike(cut(rows(), at=torch.tensor([[[3]] * 4])), whole(rows())[:, :, 3:4, :37])
     assert (whole.classes, cut.classes, cut.vocabulary) == (40, 37, 40)
     assert build_model(cut.config()).classes == 37
 
@@ -262,9 +268,9 @@ def test_a_saved_model_is_loaded_with_its_weights_and_nothing_else(tmp_path, cap
     model = Pretrained.load(tmp_path, objective="masked")
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not model.training
-    assert torch.equal(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
+    assert alike(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
     assert capfd.readouterr() == ("", "")
-    assert torch.equal(select_copies(model, [0]).eval()(rows()), model(rows()))
+    assert alike(select_copies(model, [0]).eval()(rows()), model(rows()))
 
 
 @pytest.mark.parametrize("sharded", [False, True])
@@ -275,7 +281,7 @@ def test_weights_are_read_from_one_file_or_several_in_either_format(tmp_path, fo
         to_bin(tmp_path, saved)
     assert len(list(tmp_path.glob("*.safetensors" if format == "safetensors" else "*.bin"))) > sharded
     model = Pretrained.load(tmp_path, objective="masked")
-    assert torch.equal(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
+    assert alike(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
 
 
 def to_bin(folder, network):
@@ -300,7 +306,7 @@ def test_half_precision_becomes_float32_and_surplus_logits_can_be_cut(tmp_path):
     model = Pretrained.load(tmp_path, objective="causal", classes=37)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert torch.get_default_dtype() == torch.float32
-    assert torch.equal(model(rows())[0], saved.float()(input_ids=rows()[0]).logits[..., :37])
+    assert alike(model(rows())[0], saved.float()(input_ids=rows()[0]).logits[..., :37])
 
 
 def test_a_pickle_that_runs_code_is_not_opened(tmp_path):
@@ -363,7 +369,7 @@ def test_tied_weights_may_be_saved_under_one_name_or_both_or_by_their_old_names(
     for kept in (state, {k: v for k, v in state.items() if "decoder" not in k}, old):
         torch.save(kept, tmp_path / "pytorch_model.bin")
         model = Pretrained.load(tmp_path, objective="masked")
-        assert torch.equal(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
+        assert alike(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
 
 
 def test_folders_that_hold_no_model_are_named(tmp_path):
