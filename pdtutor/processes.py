@@ -179,14 +179,15 @@ def on_main(function: Callable) -> Callable:
 class TemporaryFolder:
     """A temporary folder, `path`, that goes when the last process has let go of this object.
 
-    Each holds it by a file of its own in there. So none has to wait for another when it is done.
+    Each of several holds it by a file of its own in there. So none has to wait for another when it is done.
     """
 
     def __init__(self) -> None:
         self.path = Path(on_main(tempfile.mkdtemp)(prefix="pdtutor-"))
         held = self.path / f".held-by-{launched().rank}"
-        held.touch()
-        launched().barrier()  # nobody lets go before all hold it
+        if launched().size > 1:
+            held.touch()
+            launched().barrier()  # nobody lets go before all hold it
         self._let_go = weakref.finalize(self, _let_go, held)
 
 
