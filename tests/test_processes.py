@@ -156,9 +156,10 @@ def pair(single, tmp_path_factory):
             return rates(self, start, stop, **sizes)
 
         patch.setattr(SGD, "rates", killed)
+        patch.setattr(sys.modules["pdtutor.train"], "SAVE_SECONDS", float("inf"))  # slow machines would save again
         with pytest.raises(KeyboardInterrupt):
             names["parity"](names["of_signs"], out / "resumed", until=None)
-    assert Run.open(out / "resumed").history["step"].max() in (20, 30)  # killed after 35; slow machines save more often
+    assert Run.open(out / "resumed").history["step"].max() == 20  # killed after step 35
     (out / "script.py").write_text(PREAMBLE + RUNS + LAUNCHED)
     ended = torchrun(out / "script.py", out, single[0])
     assert ended.returncode == 0, ended.stderr
