@@ -3,7 +3,8 @@
 import numpy as np
 
 from benchmarks.work import Work
-from pdtutor.pcfg import Grammar, sample
+from pdtutor.pcfg.grammar import Grammar
+from pdtutor.pcfg.sampler import sample
 
 
 def works() -> list[Work]:

@@ -552,7 +552,7 @@ print("in-support degree-1 share, final checkpoint below 1 %:", bool(final.sum()
 # ## 8 What we saw, and what the paper reports
 
 # %%
-from pdtutor.claims import Claims
+from pdtutor import Claims
 
 claims = Claims()
 claims.add(

@@ -62,7 +62,19 @@ import pandas as pd
 import seaborn as sns
 import torch
 
-from pdtutor import MLP, SGD, Trajectory, checks, monomial_correlations, over, plots, probes, recipes, train
+from pdtutor import (
+    MLP,
+    SGD,
+    Trajectory,
+    checks,
+    correlation_levels,
+    monomial_correlations,
+    over,
+    peak_steps,
+    plots,
+    recipes,
+    train,
+)
 
 plots.style()
 
@@ -92,7 +104,7 @@ for name, parameter in model.named_parameters():
     print(f"{name:16} {tuple(parameter.shape)}")
 
 # %% [markdown]
-# Plain SGD on cross-entropy, fresh examples at every update, a checkpoint every 100 updates. `train` is the one training loop of this course (`pdtutor/train.py`).
+# Plain SGD on cross-entropy, fresh examples at every update, a checkpoint every 100 updates. `train` is the one training loop of this course (`pdtutor/training/loop.py`).
 
 # %%
 teachers = train(
@@ -204,10 +216,10 @@ plt.show()
 # The spike isn't one clean bump. It flickers from checkpoint to checkpoint, in step with the accuracy, while SGD at this learning rate shakes the network. So we take as its peak the checkpoint with the largest difference of means, $\text{inside} - \text{outside}$.
 
 # %%
-peaks = probes.peak_steps(curriculum)  # seed → step
+peaks = peak_steps(curriculum)  # seed → step
 rows = []
 for seed, of_seed in curriculum.groupby("seed"):
-    levels = probes.correlation_levels(of_seed)  # index step; inside, outside, ratio
+    levels = correlation_levels(of_seed)  # index step; inside, outside, ratio
     peak, accuracy = peaks[seed], accuracy_of[seed]
     rows.append({"seed": seed, "peak at step": peak, "accuracy there": accuracy[peak], **levels.loc[peak],
                  "inside, end": levels.inside.iloc[-1], "outside, end": levels.outside.iloc[-1]})
@@ -283,7 +295,7 @@ print("peak: degrees 2 to 5 stand out at least 2-fold:", bool((peak_inside >= 2 
 # %% [markdown]
 # ## 5 What a trajectory is
 #
-# A trajectory is a folder (`pdtutor/trajectory.py`). Each checkpoint is a *safetensors* file, which holds numbers and nothing that could be executed. One JSON explains them all: enough to rebuild the model and the task without being told.
+# A trajectory is a folder (`pdtutor/checkpoints/trajectory.py`). Each checkpoint is a *safetensors* file, which holds numbers and nothing that could be executed. One JSON explains them all: enough to rebuild the model and the task without being told.
 
 # %%
 folder = teachers.trajectory.path
@@ -318,10 +330,10 @@ with tempfile.TemporaryDirectory() as copy:
 # %% [markdown]
 # ## 6 The paper's own problem
 #
-# The paper's problem is (100, 6) at batch 1. Its teacher needs 10 million updates until something happens. In plain PyTorch a network of width 1000 makes about three thousand such updates per second; the compiled kernel behind `train` makes a hundred thousand on one core (`pdtutor/kernels.py`; `make bench` measures both). So a laptop can do it, if not while you wait: the recipe `parity-100-6` has all of the paper's numbers but the teacher's width (1000) and learning rate ($10^{-2}$, twice the paper's), and `data/runs/parity-100-6` is what it left after four seeds.
+# The paper's problem is (100, 6) at batch 1. Its teacher needs 10 million updates until something happens. In plain PyTorch a network of width 1000 makes about three thousand such updates per second; the compiled kernel behind `train` makes a hundred thousand on one core (`pdtutor/models/kernels.py`; `make bench` measures both). So a laptop can do it, if not while you wait: the recipe `parity-100-6` has all of the paper's numbers but the teacher's width (1000) and learning rate ($10^{-2}$, twice the paper's), and `data/runs/parity-100-6` is what it left after four seeds.
 
 # %%
-from pdtutor.reference import data_path, paper
+from pdtutor import data_path, paper
 
 full = recipes.recipe("parity-100-6", "laptop")
 full.teacher
@@ -368,7 +380,7 @@ full_marks = pd.DataFrame(
     }
 ).rename_axis("seed")
 at_spike = pd.DataFrame(
-    {seed: probes.correlation_levels(of_seed).loc[full_peaks[seed]] for seed, of_seed in spike.groupby("seed")}
+    {seed: correlation_levels(of_seed).loc[full_peaks[seed]] for seed, of_seed in spike.groupby("seed")}
 ).T.rename_axis("seed")
 full_share = (full_marks["onset"] / full_marks["99 %"]).median()
 after = spike[spike["from_spike"] >= full.around // 2].groupby("inside")["value"].mean()  # a million updates later
@@ -390,7 +402,7 @@ print("a million updates later in-support correlations are below a third of the 
 # Two million updates before its peak a teacher's accuracy is 0.5 and its loss $\log 2$. Nothing that we can measure from outside tells it from a fresh network. Is the jump just luck that strikes some time, or is something being built up? Take the network as it is then and train it on *other* examples, three times over. If the jump were luck, it would come at another time, or not for another ten million updates. (`train`, live; three networks on two cores.)
 
 # %%
-from pdtutor.models import select_copies
+from pdtutor import select_copies
 
 checkpoints = Trajectory(kept / "checkpoints-seed0")
 start = checkpoints.steps[0]
@@ -478,7 +490,7 @@ pd.DataFrame(
 )
 
 # %%
-from pdtutor.claims import Claims
+from pdtutor import Claims
 
 claims = Claims()
 claims.add(

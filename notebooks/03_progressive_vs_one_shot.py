@@ -70,18 +70,20 @@ from pdtutor import (
     Labels,
     Trajectory,
     checks,
+    data_path,
     monomial_correlations,
     n_shot,
     one_shot,
     over,
+    paper,
+    peak_steps,
     plots,
-    probes,
     progressive,
     recipes,
+    results,
+    spread,
+    teacher_log_probabilities,
 )
-from pdtutor.compare import results, spread
-from pdtutor.losses import teacher_log_probabilities
-from pdtutor.reference import data_path, paper
 
 plots.style()
 
@@ -102,7 +104,7 @@ seeds = [0, 1, 2]
 teacher_run = recipe.teacher.train(seeds=seeds)
 teachers = teacher_run.trajectory
 curriculum = recipe.teacher.curriculum(teachers)
-peaks = probes.peak_steps(curriculum)  # seed → step
+peaks = peak_steps(curriculum)  # seed → step
 accuracies = teacher_run.history.set_index(["seed", "step"])["accuracy"]  # of the teachers
 
 # %% tags=["nbval-ignore-output"]
@@ -115,7 +117,7 @@ peaks
 #
 # $$\alpha\big(-\log p_S(y)\big) + (1-\alpha)\Big(-\sum_c p_T(c;\tau)\,\log p_S(c)\Big), \qquad p_S = \mathrm{softmax}(f_S).$$
 #
-# (`pdtutor/losses.py`. There the second part is $\mathrm{KL}(p_T\Vert p_S)$, which has the same gradient.) The paper sets $\alpha = 0$: distilled students never see a label. The temperature divides the teacher's logits only.
+# (`pdtutor/distillation/losses.py`. There the second part is $\mathrm{KL}(p_T\Vert p_S)$, which has the same gradient.) The paper sets $\alpha = 0$: distilled students never see a label. The temperature divides the teacher's logits only.
 #
 # And $\tau$ is tiny, $10^{-4}$ or less. Look at what that does to a teacher's opinion:
 
@@ -142,7 +144,7 @@ for seed in seeds:
 #
 # ## 3 Schedules
 #
-# A schedule says which checkpoint teaches at which student step (`pdtutor/schedule.py`):
+# A schedule says which checkpoint teaches at which student step (`pdtutor/distillation/schedule.py`):
 #
 # - **one-shot**: the final one, always;
 # - **progressive**, with interval $R$: at student step $s$ the checkpoint at $R\,(1+\lfloor s/R\rfloor)$. The teacher is one interval ahead of the student;
@@ -175,7 +177,7 @@ except ValueError as error:
 # %% [markdown]
 # ## 4 Four supervisions
 #
-# Student seed $s$ learns from teacher seed $s$, so the three seeds are three independent repetitions of everything. Students of one seed start from the same weights and see the same examples, whatever their supervision (`pdtutor/compare.py`).
+# Student seed $s$ learns from teacher seed $s$, so the three seeds are three independent repetitions of everything. Students of one seed start from the same weights and see the same examples, whatever their supervision (`pdtutor/training/compare.py`).
 
 # %%
 methods = {
@@ -483,7 +485,7 @@ pd.DataFrame(
 )
 
 # %%
-from pdtutor.claims import Claims
+from pdtutor import Claims
 
 
 def shown(number):

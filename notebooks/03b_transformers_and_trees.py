@@ -59,10 +59,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from pdtutor import checks, choose, plots, probes, recipes
-from pdtutor.compare import spread
-from pdtutor.evaluate import held_out
-from pdtutor.reference import data_path, paper
+from pdtutor import (
+    checkpoint_table,
+    checks,
+    choose_step,
+    correlation_levels,
+    data_path,
+    held_out,
+    node_steps,
+    paper,
+    peak_steps,
+    plots,
+    recipes,
+    spread,
+)
 
 plots.style()
 seeds = [0, 1, 2]
@@ -92,7 +102,7 @@ often = dataclasses.replace(recipe.teacher, save_every=20, eval_examples=1024, p
 teacher_run = often.train(seeds=seeds)
 teachers = teacher_run.trajectory
 curriculum = often.curriculum(teachers)
-peaks = probes.peak_steps(curriculum)
+peaks = peak_steps(curriculum)
 
 # %%
 fig = plots.teacher_figure(teacher_run.history, curriculum)
@@ -100,7 +110,7 @@ plt.show()
 
 # %%
 levels = pd.DataFrame(
-    {seed: probes.correlation_levels(of_seed).loc[peaks[seed]] for seed, of_seed in curriculum.groupby("seed")}
+    {seed: correlation_levels(of_seed).loc[peaks[seed]] for seed, of_seed in curriculum.groupby("seed")}
 ).T.rename_axis("seed")
 ends = teacher_run.history[teacher_run.history.step == teachers.final].set_index("seed")["accuracy"]
 late = curriculum[curriculum.step == teachers.final].groupby("inside")["value"].mean()
@@ -165,7 +175,7 @@ for node, support in enumerate(tree_task.supports):
 # %%
 tree_run = tree.train(seeds=seeds)
 nodes = tree.nodes(tree_run.trajectory)
-node_steps = probes.node_steps(nodes)  # when each node's own parity is half learned
+learned = node_steps(nodes)  # when each node's own parity is half learned
 
 # %%
 fig = plots.nodes_figure(tree_run.history, nodes)
@@ -179,8 +189,8 @@ plt.show()
 # - **Each transition has its own spike.** While a node is being learned its coordinates show one by one, as in lesson 2. When the next node spikes, this one is already silent.
 
 # %%
-by_depth = node_steps.astype({"step": float}).groupby(["seed", "depth"])["step"].mean().unstack()
-print("every node is learned, every teacher:", bool(node_steps["step"].notna().all()))
+by_depth = learned.astype({"step": float}).groupby(["seed", "depth"])["step"].mean().unstack()
+print("every node is learned, every teacher:", bool(learned["step"].notna().all()))
 print("the root first, then depth 1, then depth 2, on average, every teacher:",
       bool((by_depth[0] < by_depth[1]).all() and (by_depth[1] < by_depth[2]).all()))
 spikes = recipes.hierarchical.spikes(nodes[nodes.degree == 1])
@@ -214,12 +224,12 @@ spread(tree_found)
 #
 # $$\text{agreement}_t = 1 - \frac{\mathbb{E}_x\,\mathrm{TV}\big(p_t(x),\, p_T(x)\big)}{\mathbb{E}_x\,\mathrm{TV}\big(\bar p_T,\, p_T(x)\big)},$$
 #
-# 1 for the final checkpoint and 0 for one that knows only how often each class comes up. Then take the checkpoint at which it first passes **a quarter**. Only inputs are needed, no labels. If the transition falls between two checkpoints there may be none that is near a quarter; then `choose_step` says so rather than name a bad one (`pdtutor/choose.py`).
+# 1 for the final checkpoint and 0 for one that knows only how often each class comes up. Then take the checkpoint at which it first passes **a quarter**. Only inputs are needed, no labels. If the transition falls between two checkpoints there may be none that is near a quarter; then `choose_step` says so rather than name a bad one (`pdtutor/probes/choose.py`).
 
 # %%
 inputs, _ = held_out(task, 2048, seed=1)
-table = choose.checkpoint_table(teachers, inputs)  # a row per checkpoint and seed
-chosen = {seed: choose.choose_step(rows) for seed, rows in table.groupby("seed")}
+table = checkpoint_table(teachers, inputs)  # a row per checkpoint and seed
+chosen = {seed: choose_step(rows) for seed, rows in table.groupby("seed")}
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(13, 3.4), sharey=True)
@@ -288,7 +298,7 @@ print("a C₁ chosen without the support: every Transformer student learns:", bo
 # ## 4 What we saw, and what the paper reports
 
 # %%
-from pdtutor.claims import Claims
+from pdtutor import Claims
 
 
 def shown(number):
@@ -386,7 +396,7 @@ def tokens(x):
 checks.tokens(tokens)
 
 # %% [markdown]
-# **4** (no checker) On the tree, how many checkpoints does a student need, and which? `pdtutor.n_shot` and `explicit` build schedules of three and more; `probes.node_steps` knows when each node is learned. Then raise the student's learning rate to 0.6 (`dataclasses.replace(recipes.recipe("hierarchical-progressive"), lr=0.6)`): why does the advantage over labels disappear?
+# **4** (no checker) On the tree, how many checkpoints does a student need, and which? `pdtutor.n_shot` and `explicit` build schedules of three and more; `node_steps` knows when each node is learned. Then raise the student's learning rate to 0.6 (`dataclasses.replace(recipes.recipe("hierarchical-progressive"), lr=0.6)`): why does the advantage over labels disappear?
 #
 # ## What to read next
 #

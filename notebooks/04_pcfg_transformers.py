@@ -60,11 +60,25 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pdtutor import BayesOptimal, MaskedGrammar, Trajectory, checks, plots, probes, recipes
-from pdtutor.evaluate import evaluate, held_out, logits_of
-from pdtutor.pcfg import Grammar, derivation
-from pdtutor.reference import data_path, paper
-from pdtutor.tasks import Stream
+from pdtutor import (
+    BayesOptimal,
+    Grammar,
+    MaskedGrammar,
+    Stream,
+    Trajectory,
+    checks,
+    data_path,
+    derivation,
+    evaluate,
+    held_out,
+    logits_of,
+    ngram_closeness,
+    ngram_robustness,
+    nonterminal_probe,
+    paper,
+    plots,
+    recipes,
+)
 
 plots.style()
 
@@ -207,7 +221,7 @@ print("the longer the n-gram, the later its peak, on average:", bool(peaks.mean(
 # And the optimum? It is a model, so it can be asked the same. These values are exact for each sentence; only which sentences are drawn is chance.
 
 # %%
-exact = pd.concat([probe(task, n, sentences=128)(best).assign(probe=name) for n in (3, 5, 7) for name, probe in (("M_robust", probes.ngram_robustness), ("M_close", probes.ngram_closeness))])
+exact = pd.concat([probe(task, n, sentences=128)(best).assign(probe=name) for n in (3, 5, 7) for name, probe in (("M_robust", ngram_robustness), ("M_close", ngram_closeness))])
 exact.pivot(index="n", columns="probe", values="median").round(3)
 
 # %% [markdown]
@@ -351,7 +365,7 @@ axes[1].legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %%
-exact_spans = pd.concat([probes.nonterminal_probe(task, level)(best) for level in (1, 2)])
+exact_spans = pd.concat([nonterminal_probe(task, level)(best) for level in (1, 2)])
 print("the optimum knows every span of a whole sentence:", bool((exact_spans["all"] == 1).all()))
 read = spans[spans["kind"] == "attention"].pivot_table(index="level", columns="method", values="all")
 others = read[["cross-entropy", "one-shot", "(2,T)"]]
@@ -388,7 +402,7 @@ print("and of one-shot, in the median:", bool(causal["progressive"].median() > c
 # ## 9 What we saw, and what the paper reports
 
 # %%
-from pdtutor.claims import Claims
+from pdtutor import Claims
 
 
 def spread_of(values, digits=3):

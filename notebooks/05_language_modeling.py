@@ -63,10 +63,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pdtutor import MaskedText, checks, plots, recipes
-from pdtutor.evaluate import logits_of
-from pdtutor.reference import data_path, paper
-from pdtutor.text import CORPORA, documents
+from pdtutor import (
+    CORPORA,
+    MaskedText,
+    checks,
+    data_path,
+    documents,
+    logits_of,
+    paper,
+    plots,
+    recipes,
+)
 
 plots.style()
 
@@ -448,7 +455,7 @@ if ON_A_GPU:
 # ## 11 What we saw, and what the paper reports
 
 # %%
-from pdtutor.claims import Claims
+from pdtutor import Claims
 
 
 def spread_of(values, digits=3):

@@ -13,7 +13,7 @@ import tyro
 
 from pdtutor import plots
 from pdtutor.processes import launched, on_main
-from pdtutor.recipes import RECIPES, SCALES
+from pdtutor.recipes.catalogue import RECIPES, SCALES
 from pdtutor.validate import whole
 
 

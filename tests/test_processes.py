@@ -10,23 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
-from pdtutor import (
-    MLP,
-    SGD,
-    Anneal,
-    Distill,
-    Labels,
-    MaskedGrammar,
-    Run,
-    SparseParity,
-    one_shot,
-    train,
-)
+from pdtutor import MLP, SGD, Anneal, Distill, Labels, MaskedGrammar, Run, SparseParity, one_shot, train
 from pdtutor.cli import main
-from pdtutor.engines import choose_engine
+from pdtutor.distillation.targets import Teachers
 from pdtutor.processes import ALONE, Processes, TemporaryFolder, launched, launched_precision, on_main, shares
-from pdtutor.tasks import Stream
-from pdtutor.teaching import Teachers
+from pdtutor.tasks.stream import Stream
+from pdtutor.training.engines import choose_engine
 
 SIGNS, SENTENCES = SparseParity(8, 2), MaskedGrammar("cfg3b", root="10")
 QUIET = {"progress": False, "eval_examples": 51}
@@ -156,7 +145,7 @@ def pair(single, tmp_path_factory):
             return rates(self, start, stop, **sizes)
 
         patch.setattr(SGD, "rates", killed)
-        patch.setattr(sys.modules["pdtutor.train"], "SAVE_SECONDS", float("inf"))  # slow machines would save again
+        patch.setattr(sys.modules["pdtutor.training.loop"], "SAVE_SECONDS", float("inf"))  # slow machines would save again
         with pytest.raises(KeyboardInterrupt):
             names["parity"](names["of_signs"], out / "resumed", until=None)
     assert Run.open(out / "resumed").history["step"].max() == 20  # killed after step 35
@@ -214,9 +203,9 @@ def test_an_error_in_one_process_ends_the_launch_with_its_message(tmp_path):
 
 def test_accelerate_launch_says_precision_and_micro_batches(tmp_path):
     script = """
-import pdtutor.engines
-inner, seen = pdtutor.engines._loss_and_gradients, []
-pdtutor.engines._loss_and_gradients = lambda *args: seen.append(args[5]) or inner(*args)
+import pdtutor.training.engines
+inner, seen = pdtutor.training.engines._loss_and_gradients, []
+pdtutor.training.engines._loss_and_gradients = lambda *args: seen.append(args[5]) or inner(*args)
 run = train(reader([0]), SENTENCES, steps=5, batch_size=6, out=sys.argv[1], **QUIET)
 said = {"precision": run.settings["precision"], "engine": run.settings["engine"], "rows": seen[:2]}
 Path(f"{sys.argv[1]} {launched().rank}").write_text(repr(said))

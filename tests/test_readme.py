@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from pdtutor import BayesOptimal, MaskedGrammar
-from pdtutor.evaluate import evaluate, held_out
-from pdtutor.recipes import recipe
+from pdtutor.recipes.catalogue import recipe
+from pdtutor.training.evaluate import evaluate, held_out
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """Checkers for the exercises of lesson 3, progressive versus one-shot (notebooks/03_progressive_vs_one_shot.py).
 
-Expected answers are worked out here with plain numpy, apart from `pdtutor.losses` and `pdtutor.schedule`, so that one
+Expected answers are worked out here with plain numpy, apart from `pdtutor.distillation`, so that one
 can catch the other.
 """
 

@@ -1,6 +1,6 @@
 """Checkers for the exercises of lesson 3b, Transformers and trees (notebooks/03b_transformers_and_trees.py).
 
-Expected answers are worked out here, by hand or with plain numpy, apart from `pdtutor.tasks` and `pdtutor.choose`, so
+Expected answers are worked out here, by hand or with plain numpy, apart from `pdtutor.tasks` and `pdtutor.probes`, so
 that one can catch the other.
 """
 

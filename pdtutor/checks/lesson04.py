@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from pdtutor.pcfg import Grammar
+from pdtutor.pcfg.grammar import Grammar
 
 from .core import Case, check
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import tyro
 
-from pdtutor.claims import COLUMNS
 from pdtutor.course import build as building
 from pdtutor.course import lessons
 from pdtutor.course import pair as pairing
 from pdtutor.course import stamp as stamping
+from pdtutor.course.claims import COLUMNS
 
 
 def build(*, root: Path = Path(), out: Path = Path("build")) -> None:

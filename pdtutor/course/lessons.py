@@ -10,7 +10,7 @@ import jupytext
 import pandas as pd
 from nbformat import NotebookNode
 
-from pdtutor.claims import COLUMNS, MIME
+from pdtutor.course.claims import COLUMNS, MIME
 
 PLACEHOLDER = "OWNER"
 

@@ -8,15 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from pdtutor.models.architectures import (
-    OBJECTIVES,
-    configuration,
-    describe,
-    filled,
-    longest_row,
-    network_class,
-    quiet,
-)
+from pdtutor.models.architectures import OBJECTIVES, configuration, describe, filled, longest_row, network_class, quiet
 from pdtutor.models.saved import Saved, read_saved
 from pdtutor.seeds import generator
 from pdtutor.validate import one_of, whole

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdtutor.reference import data_path
+from pdtutor.resources import data_path
 from pdtutor.validate import whole
 
 SHIPPED = ("cfg3b", "cfg3b-32", "cfg3f", "cfg3g", "cfg3h", "cfg3i")

@@ -25,13 +25,7 @@ from pdtutor.plots.figures import (
     which_checkpoint_figure,
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
-from pdtutor.plots.sequences import (
-    budgets,
-    budgets_figure,
-    first_checkpoint_figure,
-    losses,
-    sequence_teacher_figure,
-)
+from pdtutor.plots.sequences import budgets, budgets_figure, first_checkpoint_figure, losses, sequence_teacher_figure
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.patheffects import withStroke
 
-from pdtutor.pcfg import Grammar
+from pdtutor.pcfg.grammar import Grammar
 from pdtutor.plots.look import colours, depth_colours
 from pdtutor.validate import whole
 

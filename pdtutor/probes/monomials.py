@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from pdtutor.evaluate import logits_of
+from pdtutor.models.logits import logits_of
 from pdtutor.seeds import generator
-from pdtutor.tasks import SparseParity
+from pdtutor.tasks.parity import SparseParity
 from pdtutor.validate import whole
 
 

@@ -7,9 +7,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from pdtutor.evaluate import logits_of
+from pdtutor.models.logits import logits_of
 from pdtutor.seeds import generator
-from pdtutor.tasks import MaskedGrammar, MaskedText
+from pdtutor.tasks.pcfg import MaskedGrammar
+from pdtutor.tasks.text import MaskedText
 from pdtutor.validate import whole
 
 QUANTILES = {"p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}

@@ -8,11 +8,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from pdtutor.evaluate import logits_of
+from pdtutor.models.logits import logits_of
 from pdtutor.probes.monomials import correlate, random_sets
 from pdtutor.seeds import generator
-from pdtutor.tasks import HierarchicalParity
-from pdtutor.tasks.hierarchical import node_depth
+from pdtutor.tasks.hierarchical import HierarchicalParity, node_depth
 from pdtutor.validate import whole
 
 

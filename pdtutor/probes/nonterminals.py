@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from pdtutor.models import Transformer
-from pdtutor.optimal import BayesOptimal
-from pdtutor.pcfg import marginals
+from pdtutor.models.transformer import Transformer
+from pdtutor.pcfg.inference import marginals
 from pdtutor.progress import progress_bar
 from pdtutor.seeds import generator
-from pdtutor.tasks import MaskedGrammar
+from pdtutor.tasks.optimal import BayesOptimal
+from pdtutor.tasks.pcfg import MaskedGrammar
 from pdtutor.tasks.stream import IGNORED
 from pdtutor.validate import one_of, whole
 

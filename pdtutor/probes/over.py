@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 from torch import nn
 
+from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.progress import progress_bar
-from pdtutor.trajectory import Trajectory
 
 
 def over(

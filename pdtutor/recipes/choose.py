@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pdtutor import plots
-from pdtutor.choose import checkpoint_table, choose_step
-from pdtutor.evaluate import held_out
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.probes.choose import checkpoint_table, choose_step
 from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.parity import (
     PAPER_STUDENTS,
@@ -19,7 +19,7 @@ from pdtutor.recipes.parity import (
     ParityTeacher,
     evenly_spaced,
 )
-from pdtutor.trajectory import Trajectory
+from pdtutor.training.evaluate import held_out
 
 RULES = ("agreement", "loss", "steepest", "movement", "correlation")
 INPUT_SEED = 1  # the rules see other held-out inputs than the evaluations

@@ -8,13 +8,15 @@ import pandas as pd
 from torch import nn
 
 from pdtutor import plots
-from pdtutor.compare import Comparison, results, spread
-from pdtutor.models import MLP
-from pdtutor.probes import correlation_levels, node_correlations, node_steps, over, peak_step, peak_steps
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.models.mlp import MLP
+from pdtutor.probes.monomials import correlation_levels, peak_step, peak_steps
+from pdtutor.probes.nodes import node_correlations, node_steps
+from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityProgressive, ParityTeacher
-from pdtutor.tasks import HierarchicalParity
-from pdtutor.trajectory import Trajectory
+from pdtutor.tasks.hierarchical import HierarchicalParity
+from pdtutor.training.compare import Comparison, results, spread
 
 
 @dataclass(frozen=True)

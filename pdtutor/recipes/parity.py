@@ -7,16 +7,17 @@ import pandas as pd
 from torch import nn
 
 from pdtutor import plots, theory
-from pdtutor.compare import Comparison, compare, results, spread
-from pdtutor.models import MLP
-from pdtutor.optim import SGD, AdamW
-from pdtutor.probes import correlation_levels, monomial_correlations, over, peak_step, peak_steps
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.distillation.schedule import FINAL, n_shot, one_shot, progressive
+from pdtutor.distillation.supervision import Distill, Labels
+from pdtutor.models.mlp import MLP
+from pdtutor.probes.monomials import correlation_levels, monomial_correlations, peak_step, peak_steps
+from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.teacher import Teacher
-from pdtutor.schedule import FINAL, n_shot, one_shot, progressive
-from pdtutor.supervision import Distill, Labels
-from pdtutor.tasks import SparseParity
-from pdtutor.trajectory import Trajectory
+from pdtutor.tasks.parity import SparseParity
+from pdtutor.training.compare import Comparison, compare, results, spread
+from pdtutor.training.optim import SGD, AdamW
 
 
 @dataclass(frozen=True)

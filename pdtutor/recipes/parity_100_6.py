@@ -6,16 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from pdtutor import plots
-from pdtutor.compare import results, spread
-from pdtutor.probes import peak_steps
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.distillation.schedule import one_shot, progressive
+from pdtutor.distillation.supervision import Labels
+from pdtutor.probes.monomials import peak_steps
 from pdtutor.processes import on_main
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityStudents, ParityTeacher
-from pdtutor.reference import paper
-from pdtutor.schedule import one_shot, progressive
-from pdtutor.supervision import Labels
-from pdtutor.train import train
-from pdtutor.trajectory import Trajectory
+from pdtutor.resources import paper
+from pdtutor.training.compare import results, spread
+from pdtutor.training.loop import train
 
 # The paper's numbers but for the width, 1000 instead of 50 000, which two CPU cores can train in minutes, and the
 # teacher's learning rate: at the paper's 5e-3 so narrow a network needs 25 million updates and more.

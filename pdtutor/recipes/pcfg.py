@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from pdtutor.evaluate import evaluate, held_out
-from pdtutor.optimal import BayesOptimal
 from pdtutor.recipes.outcome import Recipe
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher
-from pdtutor.tasks import CausalGrammar, MaskedGrammar
+from pdtutor.tasks.optimal import BayesOptimal
+from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
+from pdtutor.training.evaluate import evaluate, held_out
 
 
 class _GrammarTeacher:

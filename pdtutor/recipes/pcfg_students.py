@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from pdtutor.models import Transformer
-from pdtutor.probes import nonterminal_probe
+from pdtutor.models.transformer import Transformer
+from pdtutor.probes.nonterminals import nonterminal_probe
 from pdtutor.recipes.outcome import Recipe
 from pdtutor.recipes.pcfg import SMOKE_TEACHER, CausalTeacher, GrammarTeacher, paper_teacher
 from pdtutor.recipes.sequence_students import Autoregressive, Budgets, MaskedProgressive, WhichCheckpoint
-from pdtutor.run import Run
+from pdtutor.training.run import Run
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from pdtutor import plots
-from pdtutor.compare import compare, results, spread
-from pdtutor.foreign import ForeignTrajectory
-from pdtutor.hub import local_family, multiberts, pythia, save_family
-from pdtutor.models import Pretrained
-from pdtutor.optim import AdamW
+from pdtutor.checkpoints.foreign import ForeignTrajectory
+from pdtutor.checkpoints.hub import local_family, multiberts, pythia, save_family
+from pdtutor.distillation.schedule import FINAL, n_shot, one_shot, progressive
+from pdtutor.distillation.supervision import Distill, Labels
+from pdtutor.models.pretrained import Pretrained
 from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.text import WIKIPEDIA_AND_PLAYS
-from pdtutor.schedule import FINAL, n_shot, one_shot, progressive
-from pdtutor.supervision import Distill, Labels
-from pdtutor.tasks import CausalText, MaskedText
-from pdtutor.train import train
+from pdtutor.tasks.text import CausalText, MaskedText
+from pdtutor.training.compare import compare, results, spread
+from pdtutor.training.loop import train
+from pdtutor.training.optim import AdamW
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from pdtutor import plots
-from pdtutor.compare import Comparison, results, spread
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.parity import ParityProgressive
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, rising_checkpoints
-from pdtutor.run import Run
+from pdtutor.training.compare import Comparison, results, spread
+from pdtutor.training.run import Run
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ import pandas as pd
 from torch import nn
 
 from pdtutor import plots
-from pdtutor.models import Transformer
-from pdtutor.optim import AdamW
-from pdtutor.probes import ngram_closeness, ngram_robustness, over
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.models.transformer import Transformer
+from pdtutor.probes.ngrams import ngram_closeness, ngram_robustness
+from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.teacher import Teacher
-from pdtutor.run import Run
-from pdtutor.tasks import CausalGrammar, CausalText
-from pdtutor.trajectory import Trajectory
+from pdtutor.tasks.pcfg import CausalGrammar
+from pdtutor.tasks.text import CausalText
+from pdtutor.training.optim import AdamW
+from pdtutor.training.run import Run
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from pdtutor.run import Run
-from pdtutor.train import train
+from pdtutor.training.loop import train
+from pdtutor.training.run import Run
 
 
 class Teacher:

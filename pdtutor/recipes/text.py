@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.distillation.schedule import progressive
+from pdtutor.distillation.supervision import Distill
 from pdtutor.recipes.outcome import Recipe
 from pdtutor.recipes.sequence_students import Autoregressive, Budgets, MaskedProgressive, WhichCheckpoint
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher
-from pdtutor.schedule import progressive
-from pdtutor.supervision import Distill
-from pdtutor.tasks import CausalText, MaskedText
-from pdtutor.trajectory import Trajectory
+from pdtutor.tasks.text import CausalText, MaskedText
 
 WIKIPEDIA_AND_PLAYS = ("wikipedia-vital", "shakespeare")
 

@@ -13,34 +13,3 @@ A task may split `sample` into `packed(generator, n)`, a small array, and `unpac
 whatever the leading dimensions: numpy arrays of an array, tensors of a tensor, on its device. So several streams are
 unpacked at once, and a GPU makes its examples itself.
 """
-
-from pdtutor.tasks.hierarchical import HierarchicalParity
-from pdtutor.tasks.parity import SparseParity
-from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
-from pdtutor.tasks.stream import IGNORED, Stream
-from pdtutor.tasks.text import CausalText, MaskedText
-
-KINDS = (CausalGrammar, CausalText, HierarchicalParity, MaskedGrammar, MaskedText, SparseParity)
-TASKS = {task.__name__: task for task in KINDS}
-
-__all__ = [
-    "IGNORED",
-    "TASKS",
-    "CausalGrammar",
-    "CausalText",
-    "HierarchicalParity",
-    "MaskedGrammar",
-    "MaskedText",
-    "SparseParity",
-    "Stream",
-    "build_task",
-]
-
-
-def build_task(config: dict):
-    """Return the task that `config`, as written by a task's `config()`, describes. Raises ValueError if unknown."""
-    arguments = dict(config)
-    name = arguments.pop("class", None)
-    if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}; pdtutor knows {', '.join(sorted(TASKS))}")
-    return TASKS[name](**arguments)

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pdtutor.pcfg import Grammar, Sentences, sample
+from pdtutor.pcfg.grammar import Grammar
+from pdtutor.pcfg.sampler import Sentences, sample
 from pdtutor.tasks.masking import mask_rows, require_rate
 from pdtutor.tasks.stream import IGNORED
 from pdtutor.validate import whole

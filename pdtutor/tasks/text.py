@@ -9,7 +9,7 @@ import numpy as np
 
 from pdtutor.tasks.masking import mask_rows, require_rate
 from pdtutor.tasks.stream import IGNORED
-from pdtutor.text import Tokens, prepare
+from pdtutor.text.tokens import Tokens, prepare
 from pdtutor.validate import whole
 
 

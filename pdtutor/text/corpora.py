@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pdtutor.reference import data_path
+from pdtutor.resources import data_path
 from pdtutor.text.wheels import fetch, members
 
 CORPORA: dict[str, dict] = tomllib.loads(data_path("corpora.toml").read_text(encoding="utf-8"))

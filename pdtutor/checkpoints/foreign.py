@@ -1,0 +1,122 @@
+"""Teachers that no run of this package left: what a trajectory of theirs offers, and functions as teachers.
+
+`pdtutor.checkpoints.hub` has those whose checkpoints are saved models of the transformers library.
+"""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+import torch
+from torch import Tensor, nn
+
+from pdtutor.validate import whole
+
+Function = Callable[[Tensor], Tensor]
+
+
+class ForeignTrajectory:
+    """Checkpoints of one teacher, by step, as `Distill`, schedules and probes ask for them; see `Trajectory`.
+
+    Attributes:
+        path: a name to print.
+        steps: the checkpoints' steps, ascending.
+        final: the last of them.
+        seeds: [0], because it is one model.
+        digest: a fingerprint of what teaches, which a resumed run must agree with.
+    """
+
+    def __init__(self, path: str, steps: tuple[int, ...], described: tuple) -> None:
+        self.path, self.seeds = path, [0]
+        self.steps = tuple(sorted(whole("a checkpoint's step", step, minimum=0) for step in steps))
+        if not self.steps:
+            raise ValueError(f"{path} has no checkpoints")
+        repeated = sorted({step for step in self.steps if self.steps.count(step) > 1})
+        if repeated:
+            raise ValueError(f"{path} has several checkpoints of step {', '.join(map(str, repeated))}")
+        self.digest = sha256(repr((type(self).__name__, *described)).encode()).hexdigest()[:16]
+
+    @property
+    def final(self) -> int:
+        return self.steps[-1]
+
+    def at(self, step: int) -> nn.Module:
+        """Return the teacher of this step as a model of one copy. Raises ValueError for any other step."""
+        raise NotImplementedError
+
+    def nearest(self, step: int) -> int:
+        """Return the step closest to `step` that has a checkpoint, the earlier one on a tie."""
+        return min(self.steps, key=lambda saved: (abs(saved - step), saved))
+
+    def copy(self, number: int) -> "ForeignTrajectory":
+        """Return this trajectory, for copy 0, the only one. Raises ValueError for others."""
+        if number != 0:
+            raise ValueError(f"copy must be 0, the only one of {self.path}, got {number!r}")
+        return self
+
+    def of(self, seed: int) -> "ForeignTrajectory":
+        """Return this trajectory, for seed 0, the name of its only copy. Raises ValueError for others."""
+        if seed != 0:
+            raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")
+        return self
+
+    def _require(self, step: int) -> None:
+        if step not in self.steps:
+            raise ValueError(f"{self.path} has no checkpoint at step {step}; the nearest is {self.nearest(step)}")
+
+    def __repr__(self) -> str:
+        span = f"steps {self.steps[0]}…{self.final}" if len(self.steps) > 1 else f"step {self.final}"
+        count = f"{len(self.steps)} checkpoint{'s' * (len(self.steps) > 1)}"
+        return f"{type(self).__name__}({self.path!r}: {count}, {span})"
+
+
+class FunctionTeacher(ForeignTrajectory):
+    """Any callable that returns logits, as a trajectory of one checkpoint; or several callables, by step.
+
+        Distill(FunctionTeacher(lambda ids: ..., classes=26, name="n-gram counts"), one_shot())
+
+    Args:
+        function: maps a batch of inputs, such as token ids (batch, length) int64, to logits (batch, length, classes),
+            or (batch, classes) for one prediction an input; a tensor, or what `torch.as_tensor` takes. Equal inputs
+            must give equal logits, however they are batched. Called without gradients, on the student's device; a
+            torch module is moved there and put in eval mode itself, not a copy of it. Or a dict {step: function}.
+        classes: number of logits.
+        name: what it is called in messages, and what a resumed run tells it from others by: change it with the
+            function.
+
+    Raises ValueError for no functions, an empty name and classes < 1.
+    """
+
+    def __init__(self, function: Function | Mapping[int, Function], *, classes: int, name: str) -> None:
+        self.functions = dict(function) if isinstance(function, Mapping) else {0: function}
+        self.classes = whole("classes", classes)
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"a FunctionTeacher needs a name, got {name!r}")
+        super().__init__(name, tuple(self.functions), (name, sorted(self.functions), self.classes))
+
+    def at(self, step: int) -> "FunctionModel":
+        self._require(step)
+        return FunctionModel(self.functions[step], classes=self.classes, name=self.path).eval()
+
+
+class FunctionModel(nn.Module):
+    """A function of a batch behind the interface of a model of one copy; see `FunctionTeacher`."""
+
+    def __init__(self, function: Function, *, classes: int, name: str) -> None:
+        super().__init__()
+        self.function, self.classes, self.name, self.seeds = function, classes, name, [0]
+
+    @torch.no_grad()
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map inputs (1, batch, …) to logits (1, batch, …, classes) or (1, batch, classes), float32.
+
+        Raises ValueError if the function returns another shape.
+        """
+        inputs = inputs[0]
+        logits = torch.as_tensor(self.function(inputs), dtype=torch.float32, device=inputs.device)
+        allowed = [(*inputs.shape, self.classes), (len(inputs), self.classes)]
+        if tuple(logits.shape) not in allowed:
+            raise ValueError(
+                f"{self.name} must map inputs of shape {tuple(inputs.shape)} to logits of shape {allowed[0]} or "
+                f"{allowed[1]}, got {tuple(logits.shape)}"
+            )
+        return logits.unsqueeze(0)

@@ -1,0 +1,224 @@
+"""Teachers whose checkpoints were published or saved by others, in the format of the transformers library.
+
+    teacher = multiberts(seed=0)                      # 28 checkpoints of BERT-base on the Hugging Face hub
+    Distill(teacher, explicit([(0, 100_000), (2_000, FINAL)]))
+
+A checkpoint is read, and downloaded if it must be, when `at` asks for it, or ahead of time by `prefetch`.
+"""
+
+import re
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock, Thread
+
+from pdtutor.checkpoints.foreign import ForeignTrajectory
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.models.architectures import OBJECTIVES, quiet
+from pdtutor.models.pretrained import Pretrained
+from pdtutor.models.saved import NotThere, Saved, in_reach, read_saved
+from pdtutor.processes import on_main
+from pdtutor.validate import one_of, whole
+
+PYTHIA_STEPS = (0, *(2**i for i in range(10)), *range(1_000, 144_000, 1_000))  # 154
+MULTIBERTS_STEPS = (*range(20_000, 220_000, 20_000), *range(300_000, 2_100_000, 100_000))  # 28
+MULTIBERTS_SEEDS = 5  # of the 25 MultiBERTs, these were published with what came before their end
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where the teacher of one step is: a local folder, or a repository on the hub and its branch, tag or commit."""
+
+    step: int
+    repo: str
+    revision: str | None = None
+
+
+class PretrainedTrajectory(ForeignTrajectory):
+    """Checkpoints of one masked or causal language model, each in a folder or a repository of its own.
+
+    Args:
+        checkpoints: which step is where.
+        objective, padding, classes: as for `Pretrained.load`.
+        name: what it is called in messages; the first checkpoint's place if not given.
+        cache_dir: the hub's cache; huggingface_hub's own if not given (HF_HUB_CACHE).
+        local_files_only: never ask the hub.
+
+    The digest is of this list, not of the weights, which may be far away: other weights under an old name or on a
+    branch that moved go unnoticed.
+
+    Raises ValueError for no checkpoints, several of one step, and another objective.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Sequence[Checkpoint],
+        *,
+        objective: str,
+        padding: int | None = None,
+        classes: int | None = None,
+        name: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+    ) -> None:
+        self.checkpoints = tuple(sorted(checkpoints, key=lambda c: c.step))
+        self.objective = one_of("objective", objective, OBJECTIVES)
+        self.padding, self.classes = padding, classes
+        self.cache_dir, self.local_files_only = cache_dir, local_files_only
+        places = [(c.step, _place(c.repo), c.revision) for c in self.checkpoints]
+        path = name or (f"checkpoints like {places[0][1]}" if places else "a list")
+        super().__init__(path, tuple(c.step for c in self.checkpoints), (places, objective, padding, classes))
+        self._ahead: tuple[int, Future] | None = None  # what is read before it is asked for
+        self._turn = Lock()  # of the threads that read ahead
+
+    def at(self, step: int) -> Pretrained:
+        """Return the model of exactly this step, in eval mode and float32 on the CPU; a new one at every call.
+
+        Raises ValueError for a step that isn't listed (naming the nearest); for a folder, repository, revision or file
+        that isn't there (naming the steps that are, on this machine); and for damaged or missing weights.
+        """
+        self._require(step)
+        saved = self._read_ahead(step) or self._read(step)
+        model = Pretrained.from_saved(
+            saved, objective=self.objective, padding=self.padding, classes=self.classes
+        )
+        return model.requires_grad_(False)
+
+    def prefetch(self, step: int) -> None:
+        """Start to read this step's checkpoint in the background, so that `at(step)` needn't wait; returns at once.
+
+        One checkpoint is held that way, until `at` takes it or another is asked for. What goes wrong is told by
+        `at`, after it tried itself. The thread holds up neither the end of the process nor, killed, a later one.
+        """
+        if self._ahead is not None:
+            if self._ahead[0] == step:
+                return
+            self._ahead[1].cancel()
+        self._ahead = step, Future()
+        Thread(target=self._fulfil, args=self._ahead, name=f"prefetch of {self.path}", daemon=True).start()
+
+    def _fulfil(self, step: int, future: Future) -> None:
+        """Read the checkpoint into the future, unless it was cancelled before the reads under way were over."""
+        with self._turn:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._read(step))
+                except BaseException as error:  # at() waits for one or the other
+                    future.set_exception(error)
+
+    def _read_ahead(self, step: int) -> Saved | None:
+        """Take what `prefetch` read, after waiting for it; None if it was for another step, or failed."""
+        if self._ahead is None or self._ahead[0] != step:
+            return None
+        (_, future), self._ahead = self._ahead, None
+        return future.result() if future.exception() is None else None
+
+    def _read(self, step: int) -> Saved:
+        self._require(step)
+        checkpoint = self.checkpoints[self.steps.index(step)]
+        try:
+            return read_saved(
+                checkpoint.repo,
+                revision=checkpoint.revision,
+                cache_dir=self.cache_dir,
+                local_files_only=self.local_files_only,
+            )
+        except NotThere as error:
+            here = [str(c.step) for c in self.checkpoints if in_reach(c.repo, c.revision, self.cache_dir)]
+            known = f"of {self.path}, this machine has steps {', '.join(here) or 'none'}"
+            raise NotThere(f"checkpoint {step}: {error}; {known}") from error
+
+
+def multiberts(seed: int = 0, folder: str | Path | None = None, **settings) -> PretrainedTrajectory:
+    """Return the 28 checkpoints of a BERT-base, steps 20k to 2000k, that were published with seeds 0 to 4.
+
+    They share the vocabulary of bert-base-uncased: 30522 ids, padding 0. (Sellam et al., 2022, "The MultiBERTs")
+
+    Args:
+        seed: which of the runs.
+        folder: where they already are on this machine: subfolders named as the repositories, or `step_20k`. The hub is
+            asked if not given.
+        **settings: what `PretrainedTrajectory` takes.
+
+    Raises ValueError for another seed, and what `local_family` raises.
+    """
+    if whole("seed", seed, minimum=0) >= MULTIBERTS_SEEDS:
+        raise ValueError(f"MultiBERTs of seeds 0…{MULTIBERTS_SEEDS - 1} have intermediate checkpoints, got seed {seed}")
+    settings = {"padding": 0, "name": f"MultiBERTs seed {seed}"} | settings
+    stem = f"multiberts-seed_{seed}-"
+    if folder is not None:
+        return local_family(folder, "masked", stem=stem, **settings)
+    repos = [Checkpoint(step, f"google/{stem}step_{step // 1000}k") for step in MULTIBERTS_STEPS]
+    return PretrainedTrajectory(repos, objective="masked", **settings)
+
+
+def pythia(size: str = "160m", folder: str | Path | None = None, **settings) -> PretrainedTrajectory:
+    """Return the 154 checkpoints of a causal language model: steps 0, 1, 2, 4 … 512, 1000, 2000 … 143000.
+
+    Its 50304 logits are more than its tokenizer has tokens. (Biderman et al., 2023, "Pythia")
+
+    Args:
+        size: "14m", "70m", "160m", "410m", "1b", …, or one of these with "-deduped".
+        folder: where they already are on this machine: subfolders `step1000`. The hub is asked if not given.
+        **settings: what `PretrainedTrajectory` takes; `classes`, to leave the surplus logits out.
+
+    Raises what `local_family` raises.
+    """
+    settings = {"name": f"Pythia {size}"} | settings
+    if folder is not None:
+        return local_family(folder, "causal", stem=f"pythia-{size}-", **settings)
+    repo = f"EleutherAI/pythia-{size}"
+    revisions = [Checkpoint(step, repo, f"step{step}") for step in PYTHIA_STEPS]
+    return PretrainedTrajectory(revisions, objective="causal", **settings)
+
+
+def local_family(folder: str | Path, objective: str, *, stem: str = "", **settings) -> PretrainedTrajectory:
+    """Return the checkpoints in the subfolders of a folder that are named by step: step_20k, step1000, step_000020.
+
+    Args:
+        folder: whose subfolders `save_pretrained` wrote: config.json and weights.
+        objective: "masked" or "causal".
+        stem: what may come before `step`; other subfolders are left alone.
+        **settings: what `PretrainedTrajectory` takes.
+
+    Raises ValueError if there is no such subfolder, or two of one step.
+    """
+    if not Path(folder).is_dir():
+        raise ValueError(f"there is no folder {folder}")
+    subfolders = sorted(path for path in Path(folder).iterdir() if path.is_dir())
+    found = [Checkpoint(step, str(path)) for path in subfolders if (step := _step_of(path.name, stem)) is not None]
+    if not found:
+        there = ", ".join(path.name for path in subfolders[:5]) or "no subfolders"
+        raise ValueError(f"{folder} has no subfolders named {stem}step_20k, step_1000 or the like; it has {there}")
+    return PretrainedTrajectory(found, objective=objective, **{"name": str(folder)} | settings)
+
+
+@on_main
+def save_family(trajectory: Trajectory, folder: str | Path) -> None:
+    """Save the checkpoints of a `Pretrained` in subfolders step_0, step_500, …, for `local_family` and transformers.
+
+    Each is whole or absent; one that was there makes way. Raises ValueError for a trajectory of other models.
+    """
+    for step in trajectory.steps:
+        model = trajectory.at(step)
+        if not isinstance(model, Pretrained):
+            raise ValueError(f"{trajectory.path} holds a {type(model).__name__}, not a model of transformers")
+        place, unfinished = Path(folder) / f"step_{step}", Path(folder) / f".step_{step}.tmp"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        with quiet():
+            model.network.save_pretrained(unfinished)
+        shutil.rmtree(place, ignore_errors=True)
+        unfinished.rename(place)
+
+
+def _step_of(name: str, stem: str) -> int | None:
+    """Return the step that a folder's name tells, k for thousand; None if it tells none."""
+    match = re.fullmatch(r"step[_-]?(\d+)(k?)", name.removeprefix(stem))
+    return int(match[1]) * (1000 if match[2] else 1) if match else None
+
+
+def _place(repo: str) -> str:
+    """Return a folder's whole path, wherever the process works from; a repository's name as it is."""
+    return str(Path(repo).resolve()) if Path(repo).is_dir() else repo

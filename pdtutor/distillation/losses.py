@@ -1,0 +1,142 @@
+"""The distillation loss (paper section 2): total = α·CE + (1−α)·D(teacher, student).
+
+The temperature divides the teacher's logits only, and no τ² factor is applied, as in the paper. Its distillation term
+is the cross-entropy −Σ p_T log p_S; `forward_kl` subtracts the teacher's entropy, which no gradient sees, so that a
+perfect student reads 0. All losses are means over labelled positions, one per copy.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from pdtutor.tasks.stream import IGNORED
+from pdtutor.validate import number, one_of, whole
+
+DIVERGENCES = ("forward_kl", "reverse_kl", "jensen_shannon")
+
+
+def teacher_log_probabilities(logits: Tensor, temperature: float | Tensor, *, top_k: int | None = None) -> Tensor:
+    """Return log softmax(logits / τ) over the last axis, same shape as logits.
+
+    τ = 0 is the limit τ → 0: all mass on the largest logit, shared equally by ties. Tiny temperatures such as 1e-20
+    are exact and finite in float32, because the largest logit is subtracted before the division.
+
+    Args:
+        logits: (…, classes).
+        temperature: τ ≥ 0, or a tensor of them that broadcasts against logits.
+        top_k: keep only the k most probable classes and renormalise.
+
+    Raises ValueError for a negative or NaN temperature and for top_k outside 1 … classes.
+    """
+    if not isinstance(temperature, Tensor):
+        temperature = torch.tensor(number("temperature", temperature, minimum=0), dtype=logits.dtype)
+    temperature = temperature.to(logits)
+    gap = logits - logits.amax(-1, keepdim=True)  # 0 at the argmax, negative elsewhere
+    cold = temperature < torch.finfo(logits.dtype).tiny  # τ = 0, or so small that this dtype cannot divide by it
+    limit = torch.where(gap == 0, 0.0, -torch.inf).to(logits)
+    scaled = torch.where(cold, limit, gap / torch.where(cold, 1.0, temperature))
+    if top_k is not None:
+        classes = logits.shape[-1]
+        if whole("top_k", top_k) > classes:
+            raise ValueError(f"top_k must be at most the number of classes, {classes}; got {top_k}")
+        kept = scaled.topk(top_k, dim=-1)
+        scaled = torch.full_like(scaled, -torch.inf).scatter(-1, kept.indices, kept.values)
+    return scaled.log_softmax(-1)
+
+
+def divergence(student_logits: Tensor, teacher_log_p: Tensor, *, kind: str = "forward_kl") -> Tensor:
+    """Return D(teacher, student) at every position: (…, classes) twice → (…).
+
+    Args:
+        student_logits: (…, classes).
+        teacher_log_p: (…, classes), from `teacher_log_probabilities`.
+        kind: "forward_kl" is KL(p_T ‖ p_S), "reverse_kl" is KL(p_S ‖ p_T), "jensen_shannon" their symmetric,
+            bounded relative ½KL(p_T ‖ m) + ½KL(p_S ‖ m) with m the average of the two.
+
+    Raises ValueError for an unknown kind, and for reverse_kl where the teacher gives a class probability 0: there it
+    is infinite for every student.
+    """
+    one_of("divergence", kind, DIVERGENCES)
+    log_p_s, p_t = student_logits.log_softmax(-1), teacher_log_p.exp()
+    if kind == "forward_kl":
+        return torch.xlogy(p_t, p_t).sum(-1) - (p_t * log_p_s).sum(-1)
+    p_s = log_p_s.exp()
+    if kind == "reverse_kl":
+        if teacher_log_p.isneginf().any():
+            raise ValueError(
+                "reverse_kl is infinite where the teacher's probability is 0: use a larger temperature, no top_k, "
+                "or another divergence"
+            )
+        return (p_s * (log_p_s - teacher_log_p)).sum(-1)
+    log_middle = torch.logaddexp(teacher_log_p, log_p_s) - math.log(2)  # finite, because log_p_s is
+    from_teacher = torch.xlogy(p_t, p_t) - p_t * log_middle  # xlogy(0, 0) = 0, the limit of p log p
+    from_student = p_s * (log_p_s - log_middle)
+    return (from_teacher + from_student).sum(-1) / 2
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return −log p(label) at every position, 0 where the label is IGNORED: (…, classes), (…) → (…)."""
+    flat = torch.nn.functional.cross_entropy(
+        logits.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=IGNORED
+    )
+    return flat.view(labels.shape)
+
+
+def labelled_positions(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each row is labelled, and the labels there: (…, length) → (…, n) int64 and (…, n).
+
+    n is the largest number of labels in a row, 1 at least; rows with fewer are filled up with position −1 and label
+    IGNORED. The loss needs no logits anywhere else.
+    """
+    labelled = labels != IGNORED
+    counts = labelled.sum(-1, keepdim=True)
+    n = max(1, int(counts.max()))
+    first = labelled.byte().sort(dim=-1, descending=True, stable=True).indices[..., :n]  # labelled ones, in order
+    there = torch.arange(n, device=labels.device) < counts
+    return first.where(there, -1), labels.gather(-1, first).where(there, IGNORED)
+
+
+def mean_labelled(values: Tensor, labels: Tensor) -> Tensor:
+    """Return the mean of values over positions whose label is not IGNORED: (copies, …) twice → (copies,)."""
+    counted = (labels != IGNORED).to(values.dtype)
+    return (values * counted).flatten(1).sum(1) / counted.flatten(1).sum(1)
+
+
+def distillation_loss(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float | Tensor = 1e-4,
+    alpha: float = 0.0,
+    kind: str = "forward_kl",
+    top_k: int | None = None,
+) -> Tensor:
+    """Return α·CE + (1−α)·D per copy: (copies, batch, …, classes) twice and (copies, batch, …) → (copies,).
+
+    Raises ValueError for α outside [0, 1], a negative temperature, an unknown divergence, a bad top_k, and shapes
+    that don't match.
+    """
+    number("alpha", alpha, minimum=0, maximum=1)
+    if student_logits.shape != teacher_logits.shape or student_logits.shape[:-1] != labels.shape:
+        raise ValueError(
+            f"student logits {tuple(student_logits.shape)}, teacher logits {tuple(teacher_logits.shape)} and labels "
+            f"{tuple(labels.shape)} must agree in all but the last axis, which labels lack"
+        )
+    teacher_log_p = teacher_log_probabilities(teacher_logits, temperature, top_k=top_k)
+    distilled = divergence(student_logits, teacher_log_p, kind=kind)
+    return mean_labelled(alpha * cross_entropy(student_logits, labels) + (1 - alpha) * distilled, labels)
+
+
+def soft_targets(labels: Tensor, teacher_p: Tensor | None, alpha: Tensor | float, *, classes: int) -> Tensor:
+    """Return q = α·onehot(label) + (1−α)·p_T at every position, 0 where the label is IGNORED: (…) → (…, classes).
+
+    Without a teacher, q = α·onehot(label). CE and forward KL are both linear in their target, so −Σ q log p_S has the
+    gradient of the whole loss; this is what lets copies with different supervisions share one pass.
+    """
+    scored = labels != IGNORED
+    mixed = 0.0 if teacher_p is None else (1 - alpha) * teacher_p
+    if teacher_p is None or torch.as_tensor(alpha).any():  # most runs give the labels no weight at all
+        mixed = mixed + alpha * torch.nn.functional.one_hot(labels.where(scored, 0), classes)
+    return mixed * scored.unsqueeze(-1)

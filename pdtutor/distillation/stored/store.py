@@ -1,0 +1,241 @@
+"""Storing: the teacher runs over the examples of a training to come, and what that costs in bytes and in the loss."""
+
+import bisect
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.numpy import save
+from torch import Tensor, nn
+
+from pdtutor.distillation.losses import divergence, labelled_positions, teacher_log_probabilities
+from pdtutor.distillation.schedule import Stages, value_at
+from pdtutor.distillation.stored.format import FORMAT, differences, log_probabilities_of, pack, spread
+from pdtutor.distillation.stored.targets import StoredTargets
+from pdtutor.distillation.supervision import Distill
+from pdtutor.files import clear_temporary, write_bytes, write_json
+from pdtutor.models.logits import logits_of
+from pdtutor.processes import on_main
+from pdtutor.progress import progress_bar
+from pdtutor.tasks.stream import IGNORED, Stream
+from pdtutor.validate import whole
+
+SHARD_TOKENS = 2**20  # labelled positions per shard: one shard is held in memory, 48 MB for 16 classes of 256
+LOGITS = 2**26  # teacher's logits held at once while storing: 256 MB
+
+
+@on_main
+def store_targets(
+    path: str | Path,
+    distill: Distill,
+    task,
+    *,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    k: int,
+    shard_tokens: int = SHARD_TOKENS,
+    resume: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
+) -> StoredTargets:
+    """Run the teacher over the examples of a student's training and return its k most probable classes, stored.
+
+    Under `torchrun` or `accelerate launch`, the main process does it for all.
+
+    Args:
+        path: folder for them.
+        distill: the teacher, its schedule and its temperature; α and the divergence are the student's affair, see
+            `Stored`.
+        task, steps, batch_size, seed: the student's, as `train` will be given them; it may train for fewer steps.
+        k: classes kept per labelled position.
+        shard_tokens: labelled positions per shard, up to one update more.
+        resume: go on after the last whole shard in `path`; start if there is none. A killed run leaves whole ones only.
+        device: where the teacher runs; the CPU if not given.
+        progress: show a progress bar.
+
+    Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that the
+    trajectory can't serve or that goes by the student's progress, a teacher of another number of classes, a folder
+    that already holds targets, and a resume with other settings than those in it.
+    """
+    _require_plain(distill)
+    classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
+    if whole("k", k) > classes:
+        raise ValueError(f"k must be at most the number of classes, {classes}; got {k}")
+    if distill.top_k not in (None, k):
+        raise ValueError(f"k is {k}, but the supervision to be stored has top_k={distill.top_k}")
+    stages = distill.stages(steps)
+    settings = {
+        "task": task.config(),
+        "batch_size": whole("batch_size", batch_size),
+        "seed": whole("seed", seed, minimum=0),
+        "role": "student",
+        "steps": steps,
+        "teacher": distill.trajectory.digest,
+        "schedule": repr(distill.schedule),
+        "temperature": repr(distill.temperature),
+        "k": int(k),
+        "classes": classes,
+    }
+    index = _begin(Path(path), settings, stages, resume=resume)
+    stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device or "cpu")
+    start = index["shards"][-1]["stop"] if index["shards"] else 0
+    teacher = _Teacher(distill, stages, classes, stream.device)
+    with progress_bar(total=steps, initial=start, desc="storing targets", unit="update", show=progress) as bar:
+        while start < steps:
+            first, pieces, tokens = start, [], 0
+            while start < steps and tokens < shard_tokens:
+                stop = min(teacher.next_switch(start, steps), (start // stream.block + 1) * stream.block)
+                inputs, labels = (part[0] for part in stream.chunk(start, stop))  # both (updates, batch, …)
+                sums = (labels != IGNORED).flatten(1).sum(1).cumsum(0)
+                room = min(shard_tokens - tokens, max(1, LOGITS // classes))
+                updates = min(len(labels), 1 + int((sums < room).sum()))  # as many as it takes to fill the room
+                log_p = teacher.log_p(inputs[:updates], labels[:updates], start, top_k=k)
+                pieces.append(pack(log_p, labels[:updates], k))
+                start, tokens = start + updates, tokens + len(log_p)
+                bar.update(updates)
+            _write_shard(Path(path), index, first, start, pieces)
+    return StoredTargets(path)
+
+
+def storage_table(
+    distill: Distill,
+    task,
+    student: nn.Module,
+    *,
+    ks: Sequence[int] | None = None,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    updates: int = 8,
+) -> pd.DataFrame:
+    """Return what storing k classes costs in bytes and in the loss, one row per k, measured without training.
+
+    Columns:
+        k: classes kept.
+        bytes_per_token: size of a labelled position on disk.
+        share: of the teacher's probability that the k classes have, on average.
+        loss: the student's mean distillation loss D against what is read back.
+        loss_error: how far that is from the loss against all of the teacher's probabilities.
+
+    Args:
+        distill: teacher, schedule, temperature and divergence.
+        student: of any number of copies, all of which count.
+        ks: ascending powers of two and the number of classes if not given.
+        steps, batch_size, seed: those of the training to come, whose examples are taken.
+        updates: how many updates to measure, spread evenly over these steps.
+
+    Raises ValueError as `store_targets` does, and for reverse_kl with a k smaller than the number of classes.
+    """
+    _require_plain(distill)
+    classes, steps, updates = task.classes, whole("steps", steps), min(whole("updates", updates), steps)
+    ks = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes] if ks is None else list(ks)
+    device = next(student.parameters()).device
+    stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device)
+    teacher = _Teacher(distill, distill.stages(steps), classes, device)
+    rows = []
+    for step in sorted({int(step) for step in np.linspace(0, steps - 1, updates)}):
+        inputs, labels = (part[0] for part in stream.chunk(step, step + 1))
+        log_p = teacher.log_p(inputs, labels, step)  # (positions, classes)
+        logits = _labelled_logits(student, inputs, labels)  # (copies, positions, classes)
+        exact = float(divergence(logits, log_p, kind=distill.divergence).mean())
+        for k in ks:
+            kept = teacher_log_probabilities(log_p, 1.0, top_k=k)
+            packed = pack(kept, labels, k)
+            ids, gaps = (torch.from_numpy(packed[name]) for name in ("ids", "gaps"))
+            read = spread(ids.long(), log_probabilities_of(gaps), classes).to(log_p)
+            loss = float(divergence(logits, read, kind=distill.divergence).mean())
+            size = sum(array.nbytes for array in packed.values()) / len(log_p)
+            share = float(log_p.where(~kept.isneginf(), -torch.inf).exp().sum(-1).mean())
+            rows.append({"k": k, "bytes_per_token": size, "share": share, "loss": loss, "exact": exact})
+    table = pd.DataFrame(rows).groupby("k", sort=False, as_index=False).mean()
+    table["loss_error"] = (table["loss"] - table.pop("exact")).abs()
+    return table
+
+
+class _Teacher:
+    """The checkpoint that teaches, one in memory at a time, asked at labelled positions."""
+
+    def __init__(self, distill: Distill, stages: Stages, classes: int, device: torch.device) -> None:
+        self.distill, self.classes, self.device = distill, classes, device
+        self.starts, self.steps = zip(*stages, strict=True)
+        self._held: tuple[int, nn.Module] | None = None
+
+    def next_switch(self, step: int, stop: int) -> int:
+        """Return the first student step in (step, stop) at which another checkpoint takes over, else stop."""
+        return min([start for start in self.starts if step < start < stop], default=stop)
+
+    @torch.no_grad()
+    def log_p(self, inputs: Tensor, labels: Tensor, start: int, *, top_k: int | None = None) -> Tensor:
+        """Return log p at the labelled positions of updates that share a checkpoint.
+
+        (updates, batch, …) twice → (positions, classes).
+        """
+        step = self.steps[bisect.bisect_right(self.starts, start) - 1]
+        if self._held is None or self._held[0] != step:
+            self._held = step, self.distill.trajectory.at(step).to(self.device)
+        logits = _labelled_logits(self._held[1], inputs, labels)[0]
+        if logits.shape[-1] != self.classes:
+            raise ValueError(f"the teacher predicts {logits.shape[-1]} classes, the task has {self.classes}")
+        temperatures = [value_at(self.distill.temperature, start + update) for update in range(len(labels))]
+        counts = (labels != IGNORED).flatten(1).sum(1)
+        temperature = torch.tensor(temperatures, device=self.device).repeat_interleave(counts).unsqueeze(-1)
+        return teacher_log_probabilities(logits, temperature, top_k=top_k)
+
+
+def _labelled_logits(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Return the model's logits at labelled positions: (updates, batch, …) twice → (copies, positions, classes)."""
+    at = None
+    if labels.shape == inputs.shape:  # of sequences, a label per position
+        at, labels = labelled_positions(labels)
+    logits = logits_of(model, inputs.flatten(0, 1), None if at is None else at.flatten(0, 1))
+    return logits[:, labels.flatten(0, 1) != IGNORED]
+
+
+def _begin(path: Path, settings: dict, stages: Stages, *, resume: bool) -> dict:
+    """Return the content of targets.json to go on from, and make the folder if there is none."""
+    settings = json.loads(json.dumps(settings))  # tuples become lists, as they will be when read
+    index = {"format": FORMAT, "settings": settings, "stages": stages, "shards": []}
+    if not (path / "targets.json").exists():
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / "targets.json", index)
+        return index
+    if not resume:
+        raise ValueError(f"{path} already holds targets: choose another folder, or go on with resume=True")
+    clear_temporary(path)
+    saved = StoredTargets(path)
+    if different := differences(saved.settings, settings):
+        raise ValueError(f"{path} holds targets with other settings, so it can't be resumed: {different}")
+    return index | {"shards": list(itertools.takewhile(saved.holds, saved.shards))}
+
+
+def _write_shard(path: Path, index: dict, start: int, stop: int, pieces: list[dict[str, np.ndarray]]) -> None:
+    """Write a shard, then name it in targets.json: a kill between the two leaves those before in force."""
+    arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    content = save(arrays)
+    entry = {
+        "file": f"targets_{start:09d}.safetensors",
+        "start": start,
+        "stop": stop,
+        "tokens": len(arrays["ids"]),
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    write_bytes(path / entry["file"], content)
+    index["shards"].append(entry)
+    write_json(path / "targets.json", index)
+
+
+def _require_plain(distill: Distill) -> None:
+    """Raise ValueError unless what the teacher says at an update can be known before training."""
+    if not isinstance(distill, Distill):
+        raise ValueError(f"targets are stored of a Distill, got {distill!r}")
+    if distill.schedule.adaptive:
+        raise ValueError(
+            f"{distill.schedule!r} goes by the student's progress: nobody knows beforehand which checkpoint will teach"
+        )

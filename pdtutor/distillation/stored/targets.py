@@ -1,0 +1,185 @@
+"""Stored targets read back, and the supervision by them."""
+
+import bisect
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load
+from torch import Tensor
+
+from pdtutor.distillation.schedule import Stages
+from pdtutor.distillation.stored.format import (
+    FORMAT,
+    cut,
+    differences,
+    fingerprints,
+    log_probabilities_of,
+    of_examples,
+    spread,
+)
+from pdtutor.files import read_json
+from pdtutor.tasks.stream import IGNORED
+
+_AGAIN = "store_targets(…, resume=True) writes it again"
+
+
+class StoredTargets:
+    """The targets of a student's first updates, in the folder where `store_targets` put them.
+
+    One shard at a time is held in memory, checked against its digest when it is read.
+
+    Attributes:
+        path: the folder.
+        settings: the teacher and the student they are for: task, batch_size, seed, role, steps, teacher (its digest),
+            schedule, temperature, k, classes.
+        shards: a dictionary per shard: file, start and stop of its updates, tokens (labelled positions), bytes, sha256.
+        k: classes kept per labelled position.
+        classes: how many there are.
+
+    Raises ValueError, naming the folder, if it holds no targets or some in a format that this version can't read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "targets.json").exists():
+            raise ValueError(f"{self.path} holds no stored targets: it has no targets.json")
+        index = read_json(self.path / "targets.json")
+        if not isinstance(index, dict) or index.get("format") != FORMAT:
+            raise ValueError(f"{self.path / 'targets.json'} is not in the format {FORMAT!r}")
+        self.settings, self.shards = index["settings"], index["shards"]
+        self.k, self.classes = self.settings["k"], self.settings["classes"]
+        self._stages: Stages = [(start, teacher) for start, teacher in index["stages"]]
+        self._held: tuple[int, dict[str, np.ndarray]] | None = None  # the shard read last
+
+    @property
+    def steps(self) -> int:
+        """Updates that targets are stored for, from the first one on."""
+        return self.shards[-1]["stop"] if self.shards else 0
+
+    @property
+    def digest(self) -> str:
+        """A short fingerprint of the settings and every shard's content."""
+        return hashlib.sha256(repr((self.settings, self.shards)).encode()).hexdigest()[:16]
+
+    @property
+    def size_per_token(self) -> float:
+        """Bytes on disk per labelled position. Raises ValueError if there is none yet."""
+        tokens = sum(shard["tokens"] for shard in self.shards)
+        if not tokens:
+            raise ValueError(f"{self.path} holds no targets yet; store_targets(…, resume=True) goes on")
+        return sum(shard["bytes"] for shard in self.shards) / tokens
+
+    def stages(self, steps: int) -> Stages:
+        """Return [(first student step, teacher step), …] of the first `steps` updates, as a schedule does."""
+        return [stage for stage in self._stages if stage[0] < steps]
+
+    def read(self, start: int, stop: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the targets of updates start … stop−1, of one update if there is no stop.
+
+        They are ids (positions, k) int64, log-probabilities (positions, k) float32, whose exponentials sum to 1, and
+        counts (updates,) int64, how many of the positions are each update's. Positions come in the order of labels
+        (updates, batch, …), those that are IGNORED left out.
+
+        Raises ValueError for updates that were not stored, and for a shard that is missing, truncated or altered.
+        """
+        arrays = self._arrays(start, start + 1 if stop is None else stop)
+        ids, counts = (torch.from_numpy(arrays[name].astype(np.int64)) for name in ("ids", "counts"))
+        return ids, log_probabilities_of(torch.from_numpy(arrays["gaps"])), counts
+
+    def log_probabilities(
+        self, labels: Tensor, start: int, *, rows: slice = slice(None), at: Tensor | None = None
+    ) -> Tensor:
+        """Return the teacher's log p at the positions of these labels, from update `start` on, on their device.
+
+        Args:
+            labels: (updates, batch, …), of whole batches of one stream: as it draws them, or at the labelled positions
+                only (see `losses.labelled_positions`).
+            start: the student step of the first update.
+            rows: the part of each batch that is wanted.
+            at: (updates, rows, n), the labelled positions of these rows, −1 where there is none, if no others are
+                wanted.
+
+        Returns (updates, rows, …, classes) float32, or (updates, rows, n, classes) for `at`: −∞ but for k classes, and
+        uniform where there is no label.
+        Raises ValueError for labels other than those that the targets were stored for, and as `read` does.
+        """
+        arrays = self._arrays(start, start + len(labels))
+        counts, checks = fingerprints(labels)
+        other = (counts != arrays["counts"]) | (checks != arrays["checks"])
+        if other.any():
+            raise ValueError(
+                f"{self.path} holds targets for other examples: the labels of update {start + int(other.argmax())} are "
+                "not those that the teacher saw"
+            )
+        scored = labels != IGNORED
+        wanted = torch.zeros_like(scored)
+        wanted[:, rows] = True
+        mine = wanted[scored].cpu()  # (positions,)
+        ids = torch.from_numpy(arrays["ids"].astype(np.int64))[mine]
+        log_p = log_probabilities_of(torch.from_numpy(arrays["gaps"])[mine])
+        scored = scored[:, rows] if at is None else at >= 0
+        dense = torch.full((*scored.shape, self.classes), -math.log(self.classes), device=labels.device)
+        dense[scored] = spread(ids, log_p, self.classes).to(labels.device)
+        return dense
+
+    def require(self, *, task, batch_size: int, seed: int, role: str, steps: int) -> None:
+        """Raise ValueError unless a student with these settings of `train` sees the examples of the targets.
+
+        It says what differs, and names a shard that is missing or has another size: better before training than hours
+        into it.
+        """
+        theirs = of_examples(self.settings)
+        ours = of_examples({"task": task.config(), "batch_size": batch_size, "seed": seed, "role": role})
+        if different := differences(theirs, ours):
+            raise ValueError(f"{self.path} holds targets for a student with other examples: {different}")
+        if steps > self.steps:
+            unfinished = self.steps < self.settings["steps"]
+            hint = f"; store_targets(…, resume=True) goes on to {self.settings['steps']}" if unfinished else ""
+            raise ValueError(f"{self.path} holds targets of {self.steps} updates, {steps} are needed{hint}")
+        for shard in self.shards:
+            self._require_size(shard)
+
+    def holds(self, shard: dict) -> bool:
+        """Return whether this shard's file is there, whole and unaltered."""
+        try:
+            self._content(shard)
+        except ValueError:
+            return False
+        return True
+
+    def _arrays(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Return what the shards hold of updates start … stop−1."""
+        if not 0 <= start < stop <= self.steps:
+            raise ValueError(f"{self.path} holds targets of the first {self.steps} updates, not {start}…{stop - 1}")
+        first = bisect.bisect_right([shard["start"] for shard in self.shards], start) - 1
+        pieces = []
+        for place in range(first, len(self.shards)):
+            shard = self.shards[place]
+            if shard["start"] >= stop:
+                break
+            if self._held is None or self._held[0] != place:
+                self._held = None  # so that the one before makes way first
+                self._held = place, load(self._content(shard))
+            pieces.append(cut(self._held[1], start - shard["start"], stop - shard["start"]))
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+    def _content(self, shard: dict) -> bytes:
+        """Return the bytes of a shard's file. Raises ValueError naming it if they aren't those that were written."""
+        self._require_size(shard)
+        content = (self.path / shard["file"]).read_bytes()
+        if hashlib.sha256(content).hexdigest() != shard["sha256"]:
+            raise ValueError(f"{self.path / shard['file']} is damaged: its content is not what was written; {_AGAIN}")
+        return content
+
+    def _require_size(self, shard: dict) -> None:
+        file = self.path / shard["file"]
+        if not file.exists():
+            raise ValueError(f"{file}, a shard of stored targets, is missing; {_AGAIN}")
+        if (size := file.stat().st_size) != shard["bytes"]:
+            raise ValueError(f"{file} is damaged: it has {size} bytes, {shard['bytes']} were written; {_AGAIN}")
+
+    def __repr__(self) -> str:
+        return f"StoredTargets({str(self.path)!r}: {self.steps} updates, {self.k} of {self.classes} classes)"

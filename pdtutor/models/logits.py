@@ -1,0 +1,68 @@
+"""A model's logits: in pieces that fit in memory, at chosen positions, and compiled where that is faster."""
+
+import inspect
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pdtutor.models.kernels import logits_of_signs
+from pdtutor.models.mlp import MLP
+
+PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
+IDS = 4096  # the same for rows with padding, in ids
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, inputs: Tensor, at: Tensor | None = None) -> Tensor:
+    """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …).
+
+    Of sequences (examples, length), `at` (examples, n) asks for some positions only: → (copies, examples, n, classes).
+    Those at −1 mean nothing.
+    """
+    if (logits := _compiled(model, inputs)) is not None:
+        return logits
+    was_training = model.training
+    model.eval()
+    padding = getattr(model, "padding", None)
+    if padding is None:
+        logits = torch.cat([_forward(model, inputs, at, rows) for rows in _rows(inputs).split(PIECE)], dim=1)
+    else:  # rows of like length together, so that there is little padding to work through
+        order = (inputs != padding).sum(1).argsort()
+        pieces = order.split(max(1, IDS // inputs.shape[1]) if inputs.device.type == "cpu" else PIECE)
+        logits = torch.cat([_forward(model, inputs, at, rows) for rows in pieces], dim=1)[:, order.argsort()]
+    model.train(was_training)
+    return logits
+
+
+def reads_positions(model: nn.Module) -> bool:
+    """Return whether the model can be asked for logits at some positions only, as `model(ids, at=positions)`."""
+    return "at" in inspect.signature(model.forward).parameters
+
+
+def _rows(inputs: Tensor) -> Tensor:
+    return torch.arange(len(inputs), device=inputs.device)
+
+
+def _forward(model: nn.Module, inputs: Tensor, at: Tensor | None, rows: Tensor) -> Tensor:
+    """Return the logits at these rows of the inputs, at some of their positions if asked: (copies, rows, …)."""
+    piece = inputs[rows].unsqueeze(0)
+    if at is None:
+        return model(piece)
+    wanted = at[rows].unsqueeze(0)  # (1, rows, n)
+    if reads_positions(model):
+        return model(piece, at=wanted)
+    logits = model(piece)  # (copies, rows, length, classes)
+    return logits.take_along_dim(wanted.clamp(min=0).unsqueeze(-1), dim=2)
+
+
+def _compiled(model: nn.Module, inputs: Tensor) -> Tensor | None:
+    """Return what `logits_of` returns, for an MLP with one hidden layer on sign inputs; None for anything else."""
+    if not isinstance(model, MLP) or len(model.widths) != 1 or inputs.shape[1:] != (model.d,):
+        return None
+    if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (inputs, next(model.parameters()))):
+        return None
+    layers = [parameter.detach() for layer in model.layers for parameter in (layer.weight, layer.bias)]
+    examples = inputs.contiguous().numpy()
+    logits = [logits_of_signs(*(t[copy].numpy() for t in layers), examples) for copy in range(len(model.seeds))]
+    return None if logits[0] is None else torch.from_numpy(np.stack(logits))

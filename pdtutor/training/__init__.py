@@ -1,0 +1,1 @@
+"""The one training loop, what it runs on, and what it leaves."""

@@ -1,0 +1,122 @@
+"""A third way to run a stretch of updates, for GPUs: recorded once as CUDA graphs, then replayed.
+
+At the sizes of this course an update is dozens of small operations, and telling a GPU to start each of them takes
+longer than the operation. A graph starts those of many updates at once. It replays addresses, not values: what an
+update reads must lie in buffers that stay where they are, and each replay works on what was copied there before.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from pdtutor.distillation.targets import Targets
+from pdtutor.training.engines import autograd_updates
+from pdtutor.training.optim import AdamWState, SGDState
+
+MOST = 32  # updates in the longest graph, a power of two
+
+
+class CapturedUpdates:
+    """Callable that does what `autograd_updates` does, bit for bit, in launches of up to MOST updates.
+
+    A stretch is cut into pieces of 32, 16, …, 1 updates. The first piece of each size runs as it is, which also loads
+    every kernel that it needs, and is then recorded; later ones are replays. Recording runs nothing. Other shapes than
+    before start anew. Off CUDA nothing is recorded, but buffers and pieces are the same.
+
+    Args:
+        model: its parameters must stay the same tensors, changed in place only.
+        state: the optimizer's state for these parameters, under the same condition.
+        precision: see `autograd_updates`.
+
+    Raises RuntimeError if the updates can't be recorded.
+    """
+
+    def __init__(self, model: nn.Module, state: SGDState | AdamWState, *, precision: str = "float32") -> None:
+        self.model, self.state, self.precision = model, state, precision
+        self._buffers: list[Tensor] = []  # inputs, soft, rates, corrections, perhaps at; updates first
+        self._losses = torch.empty(0)  # (MOST, copies)
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by number of updates
+
+    def __call__(self, inputs: Tensor, targets: Targets, rates: Tensor, corrections: Tensor) -> Tensor:
+        """Run one update per row of rates and return the losses before each, (updates, copies).
+
+        Args:
+            inputs: (copies, updates, batch, …).
+            targets: of a loss that is linear in them, for every copy.
+            rates: (updates, copies).
+            corrections: (updates, …), the optimizer's.
+        """
+        values = [inputs.transpose(0, 1), targets.soft.transpose(0, 1), rates, corrections]
+        if targets.at is not None:
+            values.append(targets.at.transpose(0, 1))
+        if [(b.shape[1:], b.dtype) for b in self._buffers] != [(v.shape[1:], v.dtype) for v in values]:
+            self._allocate(values)
+        losses = torch.empty_like(rates)
+        start = 0
+        for size in pieces(len(rates)):
+            here = slice(start, start + size)
+            for buffer, value in zip(self._buffers, values, strict=True):
+                buffer[:size].copy_(value[here])
+            self._launch(size)
+            losses[here] = self._losses[:size]
+            start += size
+        return losses
+
+    def _allocate(self, values: list[Tensor]) -> None:
+        self._graphs.clear()
+        self._buffers = [value.new_empty(MOST, *value.shape[1:]) for value in values]
+        self._losses = torch.empty_like(self._buffers[2])
+        if recordable(self._losses):
+            # Autograd remembers the stream that a parameter was used on: recorded and unrecorded updates share one,
+            # and not the default one, which can't be recorded.
+            self._stream = torch.cuda.Stream(self._losses.device)
+            self._pool = torch.cuda.graph_pool_handle()  # one memory for all graphs: no two run at the same time
+
+    def _launch(self, size: int) -> None:
+        """Do so many updates on what the buffers hold."""
+        if size in self._graphs:
+            self._graphs[size].replay()
+        elif not recordable(self._losses):
+            self._run(size)
+        else:
+            current = torch.cuda.current_stream(self._losses.device)
+            self._stream.wait_stream(current)
+            with torch.cuda.stream(self._stream):
+                self._run(size)
+            self._graphs[size] = self._record(size)
+            current.wait_stream(self._stream)
+
+    def _record(self, size: int) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+                self._run(size)
+        except RuntimeError as error:
+            message = f"{size} updates could not be recorded as a CUDA graph; engine='autograd' runs them one by one"
+            raise RuntimeError(message) from error
+        return graph
+
+    def _run(self, size: int) -> None:
+        inputs, soft, rates, corrections, *at = (buffer[:size] for buffer in self._buffers)
+        at = at[0].transpose(0, 1) if at else None
+        targets = Targets(soft.transpose(0, 1), constant=torch.empty(0), others=[], at=at)
+        losses = autograd_updates(
+            self.model, self.state, inputs.transpose(0, 1), targets, rates, corrections, precision=self.precision
+        )
+        self._losses[:size].copy_(losses)
+
+
+def pieces(updates: int) -> Iterator[int]:
+    """Yield the fewest powers of two up to MOST that sum to this number of updates, the largest first."""
+    size = MOST
+    while updates:
+        while size > updates:
+            size //= 2
+        yield size
+        updates -= size
+
+
+def recordable(tensor: Tensor) -> bool:
+    """Return whether what happens to this tensor can be recorded."""
+    return tensor.is_cuda

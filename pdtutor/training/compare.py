@@ -1,0 +1,158 @@
+"""Labels, one-shot, progressive and (2,T) distillation of the same students, side by side over seeds."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from torch import nn
+
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.distillation.supervision import Distill, Labels, Stored
+from pdtutor.training.loop import train
+from pdtutor.training.run import Run
+
+Supervision = Labels | Distill | Stored
+
+
+@dataclass
+class Comparison:
+    """The outcome of `compare`.
+
+    Attributes:
+        history: the runs' history, with a leading column `method`.
+        runs: what was trained; a run holds one copy per (method, seed) if students trained side by side.
+        places: (method, seed) → (position in runs, copy).
+    """
+
+    history: pd.DataFrame
+    runs: list[Run]
+    places: dict[tuple[str, int], tuple[int, int]]
+
+    def trajectory(self, method: str, seed: int) -> Trajectory:
+        """Return one student's checkpoints. Raises ValueError for a method or seed that was not compared."""
+        if (method, seed) not in self.places:
+            raise ValueError(f"no student {(method, seed)!r}; there are {', '.join(map(repr, self.places))}")
+        position, copy = self.places[method, seed]
+        return self.runs[position].trajectory.copy(copy)
+
+    def results(self, *, threshold: float = 0.95) -> pd.DataFrame:
+        """Return one row per method and seed: method, seed, steps, examples, final_accuracy, reached.
+
+        `steps` and `examples` are those of the first evaluation with accuracy ≥ threshold; <NA> if there was none.
+        """
+        return results(self.history, threshold=threshold)
+
+
+def compare(
+    student: Callable[[list[int]], nn.Module],
+    task,
+    methods: Mapping[str, Supervision | Callable[[int], Supervision]],
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    side_by_side: bool = True,
+    out=None,
+    **settings,
+) -> Comparison:
+    """Train one student per method and seed, all on the same budget, and return their comparison.
+
+    Students of one seed start from the same weights and see the same examples, whatever their supervision.
+
+    Args:
+        student: makes the model for a list of seeds, one copy per seed: `lambda seeds: MLP(30, width=100, seed=seeds)`.
+        task: what to learn.
+        methods: name → Labels() or Distill(…), or a function from the student's seed to one of these or to Stored(…),
+            for students that each have a teacher of their own, or targets on disk for their own examples.
+        seeds: student seeds.
+        side_by_side: train students as copies of one model: all of them, or those of one method at a time if `until`
+            is given, so that a fast method stops early. Else one student after the other.
+        out: folder for the runs; temporary if not given.
+        **settings: what `train` takes (steps, batch_size, optimizer, eval_every, resume, …).
+
+    Raises ValueError for no methods, no seeds or repeated seeds, and whatever `train` raises.
+    """
+    if not methods or not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"compare needs methods and distinct seeds, got {list(methods)} and {list(seeds)}")
+    pairs = [(method, seed) for method in methods for seed in seeds]
+    if not side_by_side:
+        groups = [[pair] for pair in pairs]
+    elif settings.get("until") is not None:
+        groups = [[(method, seed) for seed in seeds] for method in methods]
+    else:
+        groups = [pairs]
+    runs, histories, places = [], [], {}
+    for group in groups:
+        names = [method for method, _ in group]
+        label = ", ".join(dict.fromkeys(names)) if len(set(names)) <= 4 else f"{len(group)} students"
+        run = train(
+            student([seed for _, seed in group]),
+            task,
+            supervision=[_supervision(methods[method], seed) for method, seed in group],
+            role="student",
+            out=None if out is None else Path(out) / _folder(group, len(groups)),
+            description=label,
+            **settings,
+        )
+        history = run.history.copy()
+        history.insert(0, "method", [names[copy] for copy in history["copy"]])
+        places |= {pair: (len(runs), copy) for copy, pair in enumerate(group)}
+        runs.append(run)
+        histories.append(history)
+    return Comparison(pd.concat(histories, ignore_index=True), runs, places)
+
+
+def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) -> Supervision:
+    """Return the supervision of the student with this seed."""
+    return method if isinstance(method, Supervision) else method(seed)
+
+
+def _folder(group: list[tuple[str, int]], groups: int) -> str:
+    """Return a folder name that tells this group of students from the other groups."""
+    if groups == 1:
+        return "students"
+    method, seed = group[0]
+    slug = re.sub(r"[^\w.-]+", "-", method)
+    return slug if len(group) > 1 else f"{slug}-seed{seed}"
+
+
+def results(history: pd.DataFrame, *, threshold: float = 0.95) -> pd.DataFrame:
+    """Return one row per method and seed of a history with column `method`; see `Comparison.results`."""
+    rows = []
+    for (method, seed), rows_of in history.groupby(["method", "seed"], sort=False):
+        reached = rows_of[rows_of["accuracy"] >= threshold]
+        first = reached.iloc[0] if len(reached) else None
+        rows.append(
+            {
+                "method": method,
+                "seed": seed,
+                "steps": pd.NA if first is None else first["step"],
+                "examples": pd.NA if first is None else first["examples"],
+                "final_accuracy": rows_of["accuracy"].iloc[-1],
+                "reached": first is not None,
+            }
+        )
+    return pd.DataFrame(rows).astype({"steps": "Int64", "examples": "Int64"})
+
+
+def spread(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per method of a `results` table: median, fastest and slowest steps, seeds that reached, seeds.
+
+    A seed that never reached the threshold counts as later than any that did, so that a median is <NA> where half of
+    the seeds or more never did.
+    """
+    rows = []
+    for method, of_method in table.groupby("method", sort=False):
+        steps = of_method["steps"].astype(float).fillna(math.inf)
+        middle = {"median": steps.median(), "fastest": steps.min(), "slowest": steps.max()}
+        rows.append(
+            {
+                "method": method,
+                **{name: pd.NA if value == math.inf else int(value) for name, value in middle.items()},
+                "reached": int(of_method["reached"].sum()),
+                "seeds": len(of_method),
+                "final_accuracy": of_method["final_accuracy"].median(),
+            }
+        )
+    return pd.DataFrame(rows).astype({"median": "Int64", "fastest": "Int64", "slowest": "Int64"})

@@ -1,0 +1,44 @@
+"""How well a model does on held-out examples."""
+
+import torch
+from torch import Tensor, nn
+
+from pdtutor.distillation.losses import cross_entropy, labelled_positions
+from pdtutor.models.logits import logits_of
+from pdtutor.processes import ALONE, Processes
+from pdtutor.seeds import generator
+from pdtutor.tasks.stream import IGNORED
+
+
+def held_out(task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Return examples that no training stream ever draws: inputs (examples, …), labels (examples, …)."""
+    draw = getattr(task, "sample_held_out", task.sample)
+    inputs, labels = draw(generator(seed, "evaluation"), examples)
+    return torch.from_numpy(inputs), torch.from_numpy(labels)
+
+
+def evaluate(
+    model: nn.Module, inputs: Tensor, labels: Tensor, processes: Processes = ALONE
+) -> tuple[Tensor, Tensor]:
+    """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,).
+
+    Several processes each take a share of the examples; all must call this, and all get the same.
+    """
+    labelled = (labels != IGNORED).sum()
+    share = processes.share(len(inputs))
+    sums = processes.all_reduce_sum([_sums(model, inputs[share], labels[share])])[0]  # (2, copies)
+    loss, accuracy = sums / labelled
+    return loss, accuracy
+
+
+def _sums(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+    """Return cross-entropies and hits, summed over labelled positions: (2, copies)."""
+    if not len(inputs):
+        return torch.zeros(2, len(model.seeds), device=inputs.device)
+    at = None
+    if labels.shape == inputs.shape:  # of sequences, a label per position
+        at, labels = labelled_positions(labels)
+    logits = logits_of(model, inputs, at)
+    labels = labels.expand(logits.shape[:-1])
+    hits = (logits.argmax(-1) == labels).to(logits.dtype)  # no class is IGNORED
+    return torch.stack([values.flatten(1).sum(1) for values in (cross_entropy(logits, labels), hits)])

@@ -1,0 +1,153 @@
+"""SGD and AdamW with one learning rate per copy, and schedules counted in updates.
+
+torch.optim allows one learning rate per tensor; here a tensor holds all copies of a weight, each of which may have its
+own rate. With equal rates the updates are torch.optim's (a test holds them together). Whatever changes from one update
+to the next comes in as a tensor, so that updates can be recorded once and replayed (see `pdtutor.training.captured`).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pdtutor.validate import number, one_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Optimizer:
+    """What SGD and AdamW share: a base rate, its schedule over updates, and weight decay.
+
+    Args:
+        lr: learning rate, or one per copy.
+        decay: "constant", or "cosine" to 0 at the last update.
+        warmup: fraction of all updates over which the rate first rises linearly.
+        weight_decay: L2 coefficient (SGD) or decoupled decay (AdamW).
+    """
+
+    lr: float | Sequence[float]
+    decay: str = "constant"
+    warmup: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.lr, int | float):
+            object.__setattr__(self, "lr", tuple(self.lr))
+        for rate in self.lr if isinstance(self.lr, tuple) else (self.lr,):
+            number("lr", rate, minimum=0)
+        one_of("decay", self.decay, ("constant", "cosine"))
+        number("warmup", self.warmup, minimum=0, maximum=1)
+        number("weight_decay", self.weight_decay, minimum=0)
+
+    def rates(self, start: int, stop: int, *, steps: int, copies: int) -> Tensor:
+        """Return the learning rates of updates start … stop−1 of `steps`: (updates, copies) float32.
+
+        Raises ValueError if there are several rates and their number is not the number of copies.
+        """
+        base = torch.tensor(self.lr if isinstance(self.lr, tuple) else [self.lr] * copies)
+        if len(base) != copies:
+            raise ValueError(f"lr must be one number or one per copy: got {len(base)} for {copies} copies")
+        rising = round(self.warmup * steps)
+        step = torch.arange(start, stop, dtype=torch.float64)
+        factors = torch.ones(stop - start, dtype=torch.float64)
+        if self.decay == "cosine":
+            factors = (1 + torch.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
+        if start < rising:
+            factors = torch.where(step < rising, (step + 1) / rising, factors)  # the first update already moves
+        return factors.float().unsqueeze(1) * base
+
+    def corrections(self, start: int, stop: int) -> Tensor:
+        """Return what else depends on the step in updates start … stop−1: (updates, any number) float32."""
+        return torch.empty(stop - start, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SGD(_Optimizer):
+    """Stochastic gradient descent, `torch.optim.SGD` per copy."""
+
+    lr: float | Sequence[float] = 0.1
+    momentum: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("momentum", self.momentum, minimum=0, maximum=1)
+
+    def start(self, parameters: Iterable[Tensor]) -> "SGDState":
+        """Return the running state for these parameters."""
+        return SGDState(self, list(parameters))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdamW(_Optimizer):
+    """Adam with decoupled weight decay, `torch.optim.AdamW` per copy; plain Adam at the default weight_decay = 0."""
+
+    lr: float | Sequence[float] = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "betas", tuple(self.betas))
+        for beta in self.betas:
+            number("betas", beta, minimum=0, maximum=1)
+        number("eps", self.eps, minimum=0)
+
+    def corrections(self, start: int, stop: int) -> Tensor:
+        """Return Adam's bias corrections 1/(1 − β₁^t) and √(1 − β₂^t), t = step + 1: (updates, 2) float32."""
+        t = torch.arange(start + 1, stop + 1, dtype=torch.float64)
+        beta1, beta2 = self.betas
+        return torch.stack([1 / (1 - beta1**t), (1 - beta2**t).sqrt()], dim=1).float()
+
+    def start(self, parameters: Iterable[Tensor]) -> "AdamWState":
+        """Return the running state for these parameters."""
+        return AdamWState(self, list(parameters))
+
+
+class SGDState:
+    """Momentum buffers and the update rule of SGD. `tensors` is what a resume must restore."""
+
+    def __init__(self, optimizer: SGD, parameters: list[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
+        self.tensors = {}
+        if optimizer.momentum:
+            self.tensors = {f"momentum.{i}": torch.zeros_like(p) for i, p in enumerate(parameters)}
+
+    @torch.no_grad()
+    def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
+        """Apply the gradients, one per parameter, at rates (copies,); there are no corrections: (0,)."""
+        for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
+            if self.optimizer.weight_decay:
+                gradient = gradient.add(p, alpha=self.optimizer.weight_decay)
+            if self.optimizer.momentum:
+                gradient = self.tensors[f"momentum.{i}"].mul_(self.optimizer.momentum).add_(gradient)
+            p.addcmul_(gradient, _per_copy(rates, p), value=-1)
+
+
+class AdamWState:
+    """Moment estimates and the update rule of AdamW. `tensors` is what a resume must restore."""
+
+    def __init__(self, optimizer: AdamW, parameters: list[Tensor]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
+        self.tensors = {
+            f"{moment}.{i}": torch.zeros_like(p) for moment in ("first", "second") for i, p in enumerate(parameters)
+        }
+
+    @torch.no_grad()
+    def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
+        """Apply the gradients, one per parameter, at rates (copies,) with the step's `corrections`: (2,)."""
+        beta1, beta2 = self.optimizer.betas
+        unbias1, unbias2 = corrections
+        for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
+            rate = _per_copy(rates, p)
+            first = self.tensors[f"first.{i}"].lerp_(gradient, 1 - beta1)
+            second = self.tensors[f"second.{i}"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+            if self.optimizer.weight_decay:
+                p.mul_(1 - rate * self.optimizer.weight_decay)
+            size = second.sqrt().div_(unbias2).add_(self.optimizer.eps)
+            p.addcmul_((first / size).mul_(unbias1), rate, value=-1)
+
+
+def _per_copy(rates: Tensor, parameter: Tensor) -> Tensor:
+    """Return rates (copies,) shaped to multiply a parameter (copies, …)."""
+    return rates.view(-1, *[1] * (parameter.dim() - 1))

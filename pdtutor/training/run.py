@@ -1,0 +1,147 @@
+"""What training leaves, and what it needs to go on: a run's history, checkpoints and resumable state on disk.
+
+A run's folder is its trajectory's folder with two more files. `run.json` holds the settings, the history and the step
+reached; it names the safetensors file with the weights and the optimizer's tensors of that step.
+
+Of several processes that train together, the main one writes, for all; each must call what it would call alone.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from pdtutor.checkpoints.trajectory import Trajectory, load_weights
+from pdtutor.files import clear_temporary, read_json, write_bytes, write_json
+from pdtutor.processes import Processes, on_main
+
+
+@dataclass
+class Run:
+    """What training leaves.
+
+    Attributes:
+        model: the trained model.
+        history: one row per evaluation and copy: copy, seed, step (optimizer updates), examples (updates × batch),
+            loss (held-out cross-entropy), accuracy (held-out), train_loss (mean objective over the updates since the
+            row before), teacher_step (the checkpoint that supervised the latest of them; <NA> for labels).
+        trajectory: the checkpoints.
+        teachers: which checkpoint took over when: copy, student_step (first update), teacher_step.
+        settings: what a resume must agree with.
+    """
+
+    model: nn.Module
+    history: pd.DataFrame
+    trajectory: Trajectory
+    teachers: pd.DataFrame
+    settings: dict
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """Open a run that was trained with out=path. Raises ValueError if it isn't one or has no checkpoint yet."""
+        trajectory = Trajectory(path)
+        state = read_json(trajectory.path / "run.json")
+        return cls(
+            trajectory.at(trajectory.final),
+            history_frame(state["history"]),
+            trajectory,
+            teachers_frame(state["stages"]),
+            state["settings"],
+        )
+
+
+def new_trajectory(out: str | Path | None, model: nn.Module, task, *, resume: bool) -> Trajectory:
+    """Return a new trajectory in `out`.
+
+    On a resume, what a run left that died before its first state was saved makes way. Raises ValueError if the folder
+    holds any other trajectory.
+    """
+    if resume and out is not None:
+        _clear_unstarted(Path(out))
+    return Trajectory.create(out, model, task)
+
+
+@on_main
+def _clear_unstarted(path: Path) -> None:
+    if (path / "trajectory.json").exists() and Trajectory(path).steps in ((), (0,)):
+        (path / "trajectory.json").unlink()
+
+
+@on_main
+def save_state(path: Path, settings: dict, model, state, *, step: int, over: bool, history, stages) -> None:
+    """Write what a resume needs.
+
+    The tensors go first, under a name of their own step; run.json then points to them, so that a kill between the two
+    leaves the earlier pair in force.
+    """
+    name = f"resume_{step:09d}.safetensors"
+    weights = {f"model.{key}": tensor for key, tensor in model.state_dict().items()}
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in (weights | state.tensors).items()}
+    write_bytes(path / name, save(tensors))
+    content = {"settings": settings, "step": step, "finished": over, "tensors": name}
+    write_json(path / "run.json", content | {"history": history, "stages": stages})
+    for earlier in path.glob("resume_*.safetensors"):
+        if earlier.name != name:
+            earlier.unlink()
+
+
+@on_main
+def saved_state(path: Path, settings: dict) -> dict | None:
+    """Return the saved state in path, None if there is none. Raises ValueError if its settings differ.
+
+    The engine may: it says how updates are run, and other devices or more processes may need another.
+    """
+    clear_temporary(path)
+    if not (path / "run.json").exists():
+        return None
+    saved = read_json(path / "run.json")
+    if different := _differences(saved["settings"] | {"engine": settings["engine"]}, settings, "was", "now"):
+        raise ValueError(f"{path} holds a run with other settings, so it can't be resumed: {different}")
+    return saved
+
+
+def require_same(settings: dict, processes: Processes) -> None:
+    """Raise ValueError if this process was asked for another run than the main one: they would miss each other."""
+    here = f"in process {processes.rank}"
+    if different := _differences(processes.broadcast(settings), settings, "in process 0 is", here):
+        raise ValueError(f"all processes must be asked for the same run: {different}")
+
+
+def _differences(theirs: dict, mine: dict, of_theirs: str, of_mine: str) -> str:
+    """Return which entries differ, and how; nothing if none does."""
+    return "; ".join(
+        f"{key} {of_theirs} {theirs.get(key)!r}, {of_mine} {mine.get(key)!r}"
+        for key in sorted(theirs.keys() | mine.keys())
+        if theirs.get(key) != mine.get(key)
+    )
+
+
+def load_state(path: Path, saved: dict, model: nn.Module) -> dict[str, torch.Tensor]:
+    """Load the saved weights into the model and return the optimizer's tensors.
+
+    Raises ValueError naming the file if it is missing, truncated or doesn't fit the model.
+    """
+    file = path / saved["tensors"]
+    try:
+        tensors = load(file.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{file}, the state to resume from, is not readable ({error})") from error
+    weights = {key.removeprefix("model."): t for key, t in tensors.items() if key.startswith("model.")}
+    load_weights(model, save(weights), file)
+    return {key: t for key, t in tensors.items() if not key.startswith("model.")}
+
+
+def history_frame(rows: list[dict]) -> pd.DataFrame:
+    """Return a run's history as the table that `Run` describes."""
+    frame = pd.DataFrame(rows)
+    return frame.astype({"teacher_step": "Int64", "train_loss": float})
+
+
+def teachers_frame(stages: list) -> pd.DataFrame:
+    """Return the stages of every copy as one table: copy, student_step, teacher_step."""
+    rows = [(copy, *stage) for copy, of_copy in enumerate(stages) for stage in of_copy]
+    return pd.DataFrame(rows, columns=["copy", "student_step", "teacher_step"])

@@ -1,0 +1,386 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from pdtutor.course import __main__ as command
+from pdtutor.course import build, lessons, pair, stamp
+from pdtutor.course.claims import MIME
+from pdtutor.course.execute import Execution, execute
+
+ROOT = Path(__file__).parents[2]
+REAL_LESSONS = sorted((ROOT / "notebooks").glob("**/*.py"))
+ADDRESS = "https://github.com/OWNER/pdtutor"
+
+# Cells that stand for a lesson's. The claims are shown as data, which spares these tests an import of torch.
+SHOW_CLAIMS = """\
+from IPython.display import display
+row = {{"claim": "two is even", "paper": "even", "measured": "2", "seeds": 0, "holds": {holds}}}
+display({{"text/plain": "claims", "application/vnd.pdtutor.claims+json": {{"claims": [row]}}}}, raw=True)"""
+NOISE = """\
+import sys
+from tqdm.auto import tqdm
+for _ in tqdm(range(3)):
+    pass
+print("a warning", file=sys.stderr)
+print("kept")"""
+
+
+def lesson(*code: str, path: str = "notebooks/01_tiny.ipynb") -> nbformat.NotebookNode:
+    badge = lessons.BADGE.format(slug="OWNER/pdtutor", path=path)
+    setup = lessons.SETUP.format(address=ADDRESS, placeholder=lessons.PLACEHOLDER)
+    cells = [
+        new_markdown_cell("# A tiny lesson"),
+        new_markdown_cell(badge, metadata={"tags": ["badge"]}),
+        new_markdown_cell("Two numbers, *added*. And more."),
+        new_code_cell(setup, metadata={"tags": ["setup"]}),
+        *map(new_code_cell, code),
+    ]
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel})
+
+
+def write_lesson(root: Path, *code: str, name: str = "01_tiny") -> Path:
+    """A .py as an author would have it; the path."""
+    source = root / "notebooks" / f"{name}.py"
+    source.parent.mkdir(parents=True, exist_ok=True)
+    notebook = lesson(*code, path=source.with_suffix(".ipynb").relative_to(root).as_posix())
+    config = jupytext.config.load_jupytext_config(str(source))
+    source.write_text(jupytext.writes(notebook, fmt="py:percent", config=config), encoding="utf-8")
+    return source
+
+
+@pytest.fixture
+def clone(tmp_path):
+    for name in ("pyproject.toml", "jupytext.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    # The real clone may have been stamped already.
+    text = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(text.replace(lessons.address(tmp_path), ADDRESS), encoding="utf-8")
+    (tmp_path / "README.md").write_text(
+        f"[![ci]({ADDRESS}/actions/workflows/ci.yml/badge.svg)]({ADDRESS}) git clone {ADDRESS}.git\n"
+        f"[Colab](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/01_tiny.ipynb)\n",
+        encoding="utf-8",
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def stored(clone):
+    """The .py and .ipynb of a lesson, with outputs as a clean run leaves them but made without a kernel."""
+    source = write_lesson(clone, "1 + 1", 'print("kept")')
+    target = pair.update(source)
+    notebook = nbformat.read(target, as_version=4)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code, start=1):
+        cell.execution_count = count
+    code[1].outputs = [new_output("execute_result", {"text/plain": "2"}, execution_count=2)]
+    nbformat.write(notebook, target)
+    return source, target
+
+
+def edit(path: Path, change) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    change([cell for cell in notebook.cells if cell.cell_type == "code"])
+    nbformat.write(notebook, path)
+
+
+# Real lessons
+
+
+@pytest.mark.parametrize("source", REAL_LESSONS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_lesson_carries_the_shared_cells(source):
+    for path in (source, source.with_suffix(".ipynb")):
+        for tag, text in lessons.shared_cells(path, ROOT, lessons.address(ROOT)).items():
+            assert lessons.tagged(lessons.read(path), tag).source == text, f"the {tag} cell of {path}"
+
+
+# What a lesson is
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "https://github.com/some-course/pdtutor",
+        "https://github.com/some-course/pdtutor.git",
+        "https://user@github.com/some-course/pdtutor/",
+        "git@github.com:some-course/pdtutor.git",
+        "git@github.com:some-course/pdtutor",
+        "ssh://git@github.com/some-course/pdtutor.git",
+        "ssh://git@github.com:22/some-course/pdtutor.git\n",
+    ],
+)
+def test_slug_reads_every_spelling_of_a_github_address(spelling):
+    assert lessons.slug(spelling) == "some-course/pdtutor"
+
+
+@pytest.mark.parametrize(
+    "other", ["https://gitlab.com/a/b", "git@example.org:a/b.git", "/srv/pdtutor.git", "https://notgithub.com/a/b", ""]
+)
+def test_slug_refuses_what_colab_cannot_open(other):
+    with pytest.raises(ValueError, match="GitHub only"):
+        lessons.slug(other)
+
+
+def test_heading_is_the_title_and_the_first_sentence_of_prose():
+    assert lessons.heading(lesson()) == ("A tiny lesson", "Two numbers, *added*.")
+    assert lessons.heading(new_notebook(cells=[new_code_cell("1")])) == ("", "")
+
+
+def test_tagged_wants_exactly_one_cell():
+    notebook = lesson()
+    with pytest.raises(ValueError, match="0 cells are tagged 'other'"):
+        lessons.tagged(notebook, "other")
+    notebook.cells += notebook.cells
+    with pytest.raises(ValueError, match="2 cells are tagged 'setup'"):
+        lessons.tagged(notebook, "setup")
+
+
+def test_a_later_display_of_claims_replaces_an_earlier():
+    def display(*rows):
+        claims = [{"claim": c, "paper": "", "measured": "", "seeds": 1, "holds": h} for c, h in rows]
+        return new_code_cell("", outputs=[new_output("display_data", {MIME: {"claims": claims}})])
+
+    notebook = new_notebook(cells=[display(("a", False)), new_markdown_cell("…"), display(("a", True), ("b", True))])
+    assert lessons.claims(notebook)[["claim", "holds"]].values.tolist() == [["a", True], ["b", True]]
+
+
+# The set-up cell
+
+
+def run_setup(monkeypatch, address, installed=("pdtutor", "torch", "numpy")):
+    calls = []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in installed else None)
+    monkeypatch.setattr("importlib.metadata.version", {"torch": "2.6.0+cu124", "numpy": "2.0.2"}.__getitem__)
+    monkeypatch.setattr(subprocess, "run", lambda args, check: calls.append(args))
+    exec(lessons.SETUP.format(address=address, placeholder=lessons.PLACEHOLDER), {})
+    return calls
+
+
+def test_setup_does_nothing_where_pdtutor_is_installed(monkeypatch, capfd):
+    assert run_setup(monkeypatch, ADDRESS) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_setup_installs_pdtutor_and_pins_torch_and_numpy(monkeypatch):
+    [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=("torch", "numpy"))
+    assert call[:4] == [sys.executable, "-m", "pip", "install"]
+    assert call[-3:] == ["git+https://github.com/a/b", "torch==2.6.0+cu124", "numpy==2.0.2"]
+    [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=())
+    assert call[-1] == "git+https://github.com/a/b"
+
+
+def test_setup_says_what_to_do_before_the_address_is_known(monkeypatch):
+    with pytest.raises(ImportError, match="make stamp"):
+        run_setup(monkeypatch, ADDRESS, installed=())
+
+
+# Running
+
+
+def test_execute_names_the_cell_that_fails_and_keeps_the_rest(tmp_path):
+    cells = [new_code_cell(NOISE), new_markdown_cell("…"), new_code_cell("1 / 0"), new_code_cell("2")]
+    notebook = new_notebook(cells=cells)
+    run = execute(notebook, name="01_tiny", folder=tmp_path)
+    assert run.failure.startswith("01_tiny, code cell 2: ZeroDivisionError: division by zero\n")
+    noisy, _, failing, after = run.notebook.cells
+    assert [(output.output_type, output.get("text")) for output in noisy.outputs] == [("stream", "kept\n")]
+    assert failing.outputs[0].ename == "ZeroDivisionError"
+    assert after.execution_count is None
+    assert not set(run.notebook.metadata) & {"widgets", "language_info"}
+    assert "execution" not in noisy.metadata
+
+
+def test_execute_fails_on_a_figure_that_cannot_be_drawn(tmp_path):
+    """IPython shows such an error but calls the cell a success."""
+    cell = "class Broken:\n    def _repr_html_(self):\n        raise ValueError('no picture')\nBroken()"
+    run = execute(new_notebook(cells=[new_code_cell(cell)]), name="01_tiny", folder=tmp_path)
+    assert run.failure.startswith("01_tiny, code cell 1: ValueError: no picture")
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_build_writes_pages_index_and_claims(clone, holds, capsys):
+    source = write_lesson(clone, SHOW_CLAIMS.format(holds=holds))
+    before = source.read_text(encoding="utf-8")
+    out = clone / "build"
+    if holds:
+        command.build(root=clone, out=out)
+    else:
+        with pytest.raises(SystemExit, match="does not hold: two is even"):
+            command.build(root=clone, out=out)
+    assert pd.read_csv(out / "claims.csv").to_dict("records") == [
+        {"claim": "two is even", "paper": "even", "measured": 2, "seeds": 0, "holds": holds}
+    ]
+    index = (out / "course/index.html").read_text(encoding="utf-8")
+    for text in ('href="01_tiny.html"', "A tiny lesson", "Two numbers, <em>added</em>.", "✓" if holds else "✗"):
+        assert text in index
+    page = (out / "course/01_tiny.html").read_text(encoding="utf-8")
+    assert "A tiny lesson" in page
+    assert "two is even | even | 2 |" in " ".join(capsys.readouterr().out.split())
+    assert [path.name for path in source.parent.iterdir()] == ["01_tiny.py"]
+    assert source.read_text(encoding="utf-8") == before
+
+
+def test_build_goes_on_after_a_lesson_that_fails(clone, monkeypatch):
+    write_lesson(clone, "1 / 0", name="01_bad")
+    write_lesson(clone, "2", name="02_good")
+
+    def fake(notebook, *, name, folder):
+        return Execution(notebook, 61, "01_bad, code cell 2: …" if name == "01_bad" else "")
+
+    monkeypatch.setattr(build, "execute", fake)
+    with pytest.raises(SystemExit, match="01_bad, code cell 2"):
+        command.build(root=clone, out=clone / "build")
+    index = (clone / "build/course/index.html").read_text(encoding="utf-8")
+    assert "01_bad, code cell 2" in index
+    assert (clone / "build/course/02_good.html").exists()
+    assert "1 min 1 s" in index
+
+
+def test_a_folder_without_lessons_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="top of the clone"):
+        command.build(root=tmp_path, out=tmp_path / "build")
+
+
+def test_text_table_wraps_to_the_terminal():
+    row = {"claim": "word " * 30, "paper": "p", "measured": "m " * 40, "seeds": 3, "holds": False}
+    lines = build.as_text(pd.DataFrame([row]), width=80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["claim", "|", "paper", "|", "measured", "|", "holds"]
+    assert "NO" in lines[2]
+    assert " ".join(lines[2:]).count("word") == 30
+
+
+# The pair
+
+
+def test_notebooks_stores_a_clean_run_and_a_second_changes_nothing(clone):
+    source = write_lesson(clone, NOISE, "1 + 1")
+    command.notebooks(root=clone)
+    first = source.with_suffix(".ipynb").read_bytes()
+    assert pair.faults(source, root=clone) == []
+    command.pair(root=clone)
+    command.notebooks(("01_tiny",), root=clone)
+    assert source.with_suffix(".ipynb").read_bytes() == first
+    with pytest.raises(ValueError, match="no lesson called"):
+        command.notebooks(("09_none",), root=clone)
+
+
+def test_a_failing_lesson_keeps_its_stored_outputs(stored, clone):
+    source, target = stored
+    source.write_text(source.read_text(encoding="utf-8").replace("1 + 1", "1 / 0"), encoding="utf-8")
+    before = target.read_bytes()
+    with pytest.raises(SystemExit, match="01_tiny, code cell 2: ZeroDivisionError"):
+        command.notebooks(root=clone)
+    assert target.read_bytes() == before
+
+
+def test_a_clean_pair_has_no_fault(stored, clone):
+    assert pair.faults(stored[0], root=clone) == []
+
+
+def set_count(code):
+    code[1].execution_count = 7
+
+
+def unexecute(code):
+    code[2].execution_count = None
+
+
+def store_error(code):
+    code[2].outputs = [new_output("error", ename="E", evalue="", traceback=[])]
+
+
+def store_noise(code):
+    code[2].outputs = [new_output("stream", name="stderr", text="…")]
+
+
+def change_setup(code):
+    code[0].source += "\nimport os"
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (set_count, "code cell 2 has count 7"),
+        (unexecute, "code cell 3 has count None"),
+        (store_error, "an error is stored"),
+        (store_noise, "progress bar"),
+        (change_setup, "'setup' is not the shared one"),
+    ],
+)
+def test_pair_finds_what_is_wrong_with_the_notebook(stored, clone, change, fault):
+    source, target = stored
+    edit(target, change)
+    assert any(fault in found for found in pair.faults(source, root=clone))
+    with pytest.raises(SystemExit, match=fault):
+        command.pair(root=clone)
+
+
+@pytest.mark.parametrize(("old", "new"), [("1 + 1", "1 + 2"), ("Two numbers", "Three numbers")])
+def test_pair_finds_an_edited_source(stored, clone, old, new):
+    source, _ = stored
+    source.write_text(source.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    assert pair.faults(source, root=clone) == ["01_tiny.ipynb is not in step with 01_tiny.py: run `make notebooks`"]
+
+
+def test_pair_finds_missing_halves(stored, clone):
+    _, target = stored
+    target.rename(clone / "notebooks/02_alone.ipynb")
+    with pytest.raises(SystemExit, match=r"01_tiny\.ipynb is missing(.|\n)*02_alone\.ipynb: has no \.py"):
+        command.pair(root=clone)
+
+
+# The stamp
+
+
+def test_stamp_reaches_every_place_and_a_second_changes_nothing(stored, clone):
+    source, target = stored
+    outputs = [cell.get("outputs") for cell in nbformat.read(target, as_version=4).cells]
+    changed = stamp.stamp(clone, "https://github.com/some-course/fork")
+    assert {path.name for path in changed} == {"pyproject.toml", "README.md", "01_tiny.py", "01_tiny.ipynb"}
+    for path in changed:
+        text = path.read_text(encoding="utf-8")
+        assert "OWNER/pdtutor" not in text
+        assert "some-course/fork" in text
+    assert lessons.address(clone) == "https://github.com/some-course/fork"
+    assert pair.faults(source, root=clone) == []
+    assert [cell.get("outputs") for cell in nbformat.read(target, as_version=4).cells] == outputs
+    assert stamp.stamp(clone, "https://github.com/some-course/fork") == []
+    stamp.stamp(clone, ADDRESS)
+    assert pair.faults(source, root=clone) == []
+
+
+def test_stamp_fills_in_cells_that_were_only_tagged(stored, clone):
+    source, _ = stored
+    notebook = lessons.read(source)
+    for tag in ("badge", "setup"):
+        lessons.tagged(notebook, tag).source = "# to come"
+    jupytext.write(notebook, source, fmt="py:percent")
+    command.stamp(address="git@github.com:OWNER/pdtutor.git", root=clone)
+    assert pair.faults(source, root=clone) == []
+
+
+def test_stamp_writes_nothing_when_a_lesson_lacks_a_cell(stored, clone):
+    source, _ = stored
+    source.write_text(source.read_text(encoding="utf-8").replace('tags=["setup"]', ""), encoding="utf-8")
+    before = {path: path.read_bytes() for path in clone.rglob("*.*") if path.is_file()}
+    with pytest.raises(ValueError, match=r"01_tiny\.py: 0 cells are tagged 'setup'"):
+        stamp.stamp(clone, "https://github.com/some-course/fork")
+    assert {path: path.read_bytes() for path in clone.rglob("*.*") if path.is_file()} == before
+
+
+def test_origin_comes_from_the_clone(clone):
+    subprocess.run(["git", "init", "-q", str(clone)], check=True)
+    with pytest.raises(ValueError, match="no remote called origin"):
+        stamp.origin(clone)
+    subprocess.run(["git", "-C", str(clone), "remote", "add", "origin", "git@github.com:a/b.git"], check=True)
+    assert stamp.origin(clone) == "https://github.com/a/b"
+    subprocess.run(["git", "-C", str(clone), "remote", "set-url", "origin", "https://gitlab.com/a/b"], check=True)
+    with pytest.raises(ValueError, match="GitHub only"):
+        stamp.origin(clone)

@@ -1,0 +1,764 @@
+"""Corpora, the wheels that some travel in, tokenizers, and tokens on disk. Nothing here needs a network."""
+
+import hashlib
+import importlib.util
+import json
+import multiprocessing
+import os
+import re
+import sys
+import zipfile
+from itertools import islice
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from pdtutor.text import tokens
+from pdtutor.text.corpora import CORPORA, LAYOUTS, documents
+from pdtutor.text.tokenizers import SPECIAL, load_tokenizer, special_ids, train_tokenizer
+from pdtutor.text.tokens import prepare
+from pdtutor.text.wheels import cache_folder, members
+
+REAL_CACHE = cache_folder()  # the user's, before `cache` hides it
+PACKAGE = "pdtutor-texts-for-tests"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PDTUTOR_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+# Wheels
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A folder that is all that pip knows."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def wheel_in(folder, texts, layout="documents"):
+    """Write a wheel whose texts are files of the module `texts_for_tests`; return its entry of CORPORA."""
+    name = PACKAGE.replace("-", "_")
+    info = f"{name}-1.0.dist-info"
+    files = {
+        "texts_for_tests/__init__.py": "raise SystemExit('imported')",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: 1.0\nRequires-Dist: no-such-package\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/RECORD": "",
+    } | {f"texts_for_tests/{file}": text for file, text in texts.items()}
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+    return {
+        "source": "wheel",
+        "package": PACKAGE,
+        "version": "1.0",
+        "wheel": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "members": "texts_for_tests/*.txt",
+        "layout": layout,
+    }
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_wheel_is_downloaded_once_and_its_members_are_read_in_order(index, cache, monkeypatch):
+    texts = {"b.txt": "the second", "a.txt": "  the first\n", "c.md": "of another kind", "d.txt": " \n "}
+    entry = wheel_in(index, texts)
+    monkeypatch.setitem(CORPORA, "test", entry)
+    assert list(documents("test")) == ["the first", "the second"]
+    assert files_in(cache) == [f"wheels/{entry['wheel']}"]
+    (index / entry["wheel"]).unlink()  # pip would fail
+    assert list(documents("test")) == ["the first", "the second"]
+    assert "texts_for_tests" not in sys.modules
+    assert importlib.util.find_spec("texts_for_tests") is None  # not installed either
+
+
+def test_a_download_with_another_hash_is_refused_and_not_kept(index, cache, monkeypatch):
+    entry = wheel_in(index, {"a.txt": "one"})
+    found = entry["sha256"]
+    monkeypatch.setitem(CORPORA, "test", entry | {"sha256": "0" * 64})
+    with pytest.raises(ValueError, match=f"(?s){found}.*{'0' * 64}"):
+        documents("test")
+    assert files_in(cache) == []
+
+
+def test_a_damaged_wheel_in_the_cache_is_downloaded_again(index, cache, monkeypatch):
+    entry = wheel_in(index, {"a.txt": "one"})
+    monkeypatch.setitem(CORPORA, "test", entry)
+    kept = cache / "wheels" / entry["wheel"]
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes((index / entry["wheel"]).read_bytes()[:-20])
+    assert list(documents("test")) == ["one"]
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == entry["sha256"]
+    assert files_in(cache) == [f"wheels/{entry['wheel']}"]
+
+
+def test_without_a_network_the_error_says_where_to_put_the_file_and_so_it_works(index, cache, monkeypatch):
+    entry = wheel_in(index, {"a.txt": "one"})
+    content = (index / entry["wheel"]).read_bytes()
+    (index / entry["wheel"]).unlink()
+    monkeypatch.setitem(CORPORA, "test", entry)
+    with pytest.raises(ConnectionError, match=f"could not download {PACKAGE}==1.0 with pip") as raised:
+        documents("test")
+    file, folder = re.search(r"put the file (\S+) from pypi.org into (\S+)$", str(raised.value)).groups()
+    assert files_in(cache) == []
+    (Path(folder) / file).write_bytes(content)
+    assert list(documents("test")) == ["one"]
+
+
+def test_a_version_that_is_not_there_is_no_connection(index, monkeypatch):
+    monkeypatch.setitem(CORPORA, "test", wheel_in(index, {"a.txt": "one"}) | {"version": "1.1"})
+    with pytest.raises(ConnectionError, match=f"No matching distribution found for {PACKAGE}==1.1"):
+        documents("test")
+
+
+def test_a_wheel_of_another_name_is_refused(index, monkeypatch):
+    entry = wheel_in(index, {"a.txt": "one"})
+    monkeypatch.setitem(CORPORA, "test", entry | {"wheel": "other.whl"})
+    with pytest.raises(ValueError, match=f"pip was to download other.whl, but brought {entry['wheel']}"):
+        documents("test")
+
+
+def test_archives_without_members_and_what_is_no_archive_are_named(tmp_path):
+    entry = wheel_in(tmp_path, {"a.md": "one"})
+    path = tmp_path / entry["wheel"]
+    with pytest.raises(ValueError, match=re.escape(f"{path} holds no file texts_for_tests/*.txt")):
+        list(members(path, entry["members"]))
+    path.write_bytes(b"not a zip")
+    with pytest.raises(ValueError, match=re.escape(f"{path} is not readable as a zip archive")):
+        list(members(path, entry["members"]))
+
+
+# Corpora
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_every_corpus_says_what_it_is(name):
+    entry = CORPORA[name]
+    for key in ("title", "licence"):
+        assert isinstance(entry[key], str)
+        assert entry[key]
+    for key in ("size", "documents", "characters"):
+        assert isinstance(entry[key], int)
+        assert entry[key] > 0
+    assert entry["layout"] in LAYOUTS
+    assert entry["source"] in ("wheel", "hub")
+    if entry["source"] == "wheel":
+        assert re.fullmatch("[0-9a-f]{64}", entry["sha256"])
+        assert entry["wheel"].startswith(f"{entry['package'].replace('-', '_')}-{entry['version']}-")
+        assert entry["members"]
+    else:
+        assert re.fullmatch("[0-9a-f]{40}", entry["revision"])
+        assert all(entry[key] for key in ("dataset", "split", "column"))
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CORPORA.items() if entry["source"] == "wheel"])
+def test_corpora_have_as_many_documents_as_it_says(name, monkeypatch):
+    entry = CORPORA[name]
+    path = REAL_CACHE / "wheels" / entry["wheel"]
+    if not path.exists():
+        pytest.skip(f"{entry['wheel']} was not downloaded before")
+    assert path.stat().st_size == entry["size"]
+    monkeypatch.setenv("PDTUTOR_CACHE", str(REAL_CACHE))
+    found = list(documents(name))
+    assert len(found) == entry["documents"]
+    assert sum(map(len, found)) == entry["characters"]
+    if number := re.search(r"\d[\d ]*\d", entry["title"]):
+        assert int(number[0].replace(" ", "")) == entry["documents"]
+
+
+def published(monkeypatch, cache, texts, layout):
+    """Return the documents of a wheel with these texts, put into the cache."""
+    folder = cache / "wheels"
+    folder.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setitem(CORPORA, "test", wheel_in(folder, texts, layout))
+    return list(documents("test"))
+
+
+def test_summaries_are_the_extracts_and_gaps_in_them_are_closed(monkeypatch, cache):
+    articles = {
+        "Square": {"title": "Square", "extract": "Its area is , and its sides  are alike ; see (here ) .\nNext line."},
+        "Nothing": {"title": "Nothing", "extract": "  "},
+        "Cube": {"title": "Cube", "extract": "A solid."},
+    }
+    found = published(monkeypatch, cache, {"a.txt": json.dumps(articles)}, "summaries")
+    assert found == ["Its area is, and its sides are alike; see (here).\nNext line.", "A solid."]
+
+
+PLAY = r"""# A Play
+
+## ACT I
+
+### SCENE I. A kitchen.
+
+_Enter ANN, with
+a lamp; BOB
+behind_
+
+**ANN**  
+Who's there?\--  
+Speak, I say \[and loud]!
+
+_\[Aside] A noise_
+
+I heard a pan, a pot, & c.
+
+**BOB**  
+_\[Within]_  
+'Tis I.  
+
+
+_Exeunt_
+
+### SCENE II. The cellar.
+
+**FIRST COOK**  
+Dark.
+
+_Exit_
+
+## ACT II
+
+_Music_
+"""
+
+
+def test_plays_are_scenes_of_what_is_said_and_by_whom(monkeypatch, cache):
+    first, second = published(monkeypatch, cache, {"a.txt": PLAY}, "plays")
+    assert first == "ANN: Who's there?--\nSpeak, I say !\nI heard a pan, a pot, &c.\nBOB: 'Tis I."
+    assert second == "FIRST COOK: Dark."
+
+
+WIKITEXT = [
+    "",
+    " = Grey heron = \n",
+    "",
+    " The bird , 1 @.@ 2 m tall ( in spring ) , is a heron 's kin ; it wades . \n",
+    "\n",
+    " = = Range = = \n",
+    " A well @-@ known sight . \n",
+    " = = = North = = = \n",
+    " Over 10 @,@ 000 pairs : rare [ sic ] ! \n",
+    " = The Pan = \n",
+    " It is a pan . \n",
+]
+
+
+def test_wikitext_is_cut_at_titles_and_its_tokens_are_joined(monkeypatch):
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: [{"text": line} for line in WIKITEXT])
+    heron, pan = documents("wikitext-103")
+    assert [line.strip() for line in heron.splitlines()] == [
+        "Grey heron",
+        "The bird, 1.2 m tall (in spring), is a heron's kin; it wades.",
+        "Range",
+        "A well-known sight.",
+        "North",
+        "Over 10,000 pairs: rare [sic]!",
+    ]
+    assert [line.strip() for line in pan.splitlines()] == ["The Pan", "It is a pan."]
+
+
+def jsonl(path, texts, column="text"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps({column: text}) + "\n" for text in texts), encoding="utf-8")
+
+
+def test_a_folder_s_files_are_found_however_deep_and_whatever_they_are_called(tmp_path):
+    folder = tmp_path / "my [texts] *"
+    jsonl(folder / "deep" / "er" / "rows.jsonl", ["rów one", "", " row two\n"])
+    (folder / "q?.txt").write_text("one\n\nfile \n", encoding="utf-8")
+    (folder / "qa.txt").write_text("another", encoding="utf-8")
+    (folder / "notes.md").write_text("not read", encoding="utf-8")
+    pq.write_table(pa.table({"id": [1, 2], "text": ["column", "wise"]}), folder / "deep" / "table.parquet")
+    assert list(documents(folder)) == ["one\n\nfile", "another", "rów one", "row two", "column", "wise"]
+    assert list(documents(str(folder))) == list(documents(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("a.jsonl", b'{"body": "x", "id": 1}\n', "a row has no text in the column 'text'; its columns are body, id"),
+        ("a.jsonl", b'{"text": 5}\n', "a row has no text in the column 'text'"),
+        ("a.jsonl", b'{"text": "a"}\n{"tex', r"the .jsonl files in \S+ can't be read: JSON parse error"),
+        ("a.parquet", b"nonsense", r"the .parquet files in \S+ can't be read: "),
+        ("a.txt", b"caf\xe9", r"the .txt files in \S+ can't be read: 'utf-8' codec can't decode"),
+        ("a.md", b"x", "holds no .txt, .jsonl or .parquet files"),
+    ],
+)
+def test_folders_that_hold_no_texts_are_named(tmp_path, file, content, message):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / file).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        list(documents(tmp_path / "texts"))
+    assert str(tmp_path / "texts") in str(raised.value)
+
+
+def test_an_unknown_corpus_is_refused_with_the_known():
+    with pytest.raises(ValueError, match=r"no corpus and no folder is called 'shakspeare'; the corpora are .*shakes"):
+        documents("shakspeare")
+
+
+def test_a_data_set_in_the_hub_s_layout_is_streamed(tmp_path, monkeypatch):
+    repository = tmp_path / "hub"
+    (repository / "data").mkdir(parents=True)
+    (repository / "README.md").write_text(
+        "---\nconfigs:\n- config_name: raw\n  data_files:\n  - split: en\n    path: data/en-*\n"
+        "  - split: de\n    path: data/de-*\n---\n"
+    )
+    for number, rows in enumerate((["one", " "], ["two"])):
+        pq.write_table(pa.table({"book": rows}), repository / "data" / f"en-0000{number}-of-00002.parquet")
+    pq.write_table(pa.table({"book": ["drei"]}), repository / "data" / "de-00000-of-00001.parquet")
+    entry = {"source": "hub", "dataset": str(repository), "name": "raw", "split": "en", "revision": "0" * 40}
+    monkeypatch.setitem(CORPORA, "test", entry | {"column": "book", "layout": "documents"})
+    assert list(documents("test")) == ["one", "two"]
+    monkeypatch.setitem(CORPORA, "test", entry | {"column": "text", "layout": "documents"})
+    with pytest.raises(ValueError, match="no text in the column 'text'; its columns are book") as raised:
+        list(documents("test"))
+    assert f"the data set {repository} can't be read" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["wikitext-103", "gutenberg"])
+def test_a_hub_corpus_is_asked_for_at_its_revision_and_read_no_further_than_needed(name, monkeypatch):
+    asked, read = [], []
+
+    def load_dataset(*arguments, **options):
+        asked.append((arguments, options))
+
+        def rows():
+            for i in range(10**9):
+                read.append(i)
+                yield {"text": f" = Title {i} = "}
+
+        return rows()
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    assert len(list(islice(documents(name), 3))) == 3
+    assert len(read) <= 4  # an article is over when the next begins
+    entry = CORPORA[name]
+    assert asked == [
+        (
+            (entry["dataset"], entry.get("name")),
+            {"split": entry["split"], "revision": entry["revision"], "streaming": True},
+        )
+    ]
+
+
+def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
+    jsonl(tmp_path / "a.jsonl", ["x"])
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ImportError, match=r"datasets library: pip install 'pdtutor\[hub\]'"):
+        list(documents(tmp_path))
+    with pytest.raises(ImportError, match=r"datasets library: pip install 'pdtutor\[hub\]'"):
+        list(documents("gutenberg"))
+    with pytest.raises(ImportError, match=r"transformers: pip install 'pdtutor\[hub\]'"):
+        load_tokenizer(tmp_path)
+
+
+# Tokenizers
+
+
+def made_up(seed, n, letters="abcdefghijklmnopqrst", words=40, lexicon=60):
+    """Return n documents of words that there are none of."""
+    rng = np.random.default_rng(seed)
+    drawn = ["".join(rng.choice(list(letters), rng.integers(2, 7))) for _ in range(lexicon)]
+    return [" ".join(rng.choice(drawn, words)).capitalize() + "." for _ in range(n)]
+
+
+TEXTS = made_up(0, 200)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("characters", 5 + 22), ("bpe-120", 120), ("wordpiece-150", 150)])
+def test_trained_tokenizers_have_their_size_and_give_texts_back(kind, size, tmp_path):
+    tokenizer = train_tokenizer(kind, TEXTS)
+    assert tokenizer.get_vocab_size() == size
+    assert special_ids(tokenizer) == {role: i for i, role in enumerate(SPECIAL)}
+    assert sorted(tokenizer.get_vocab().values()) == list(range(size))
+    text = TEXTS[3]
+    encoded = tokenizer.encode(text, add_special_tokens=False)
+    assert len(encoded.ids) == len(text) if kind == "characters" else len(encoded.ids) < 0.7 * len(text)
+    assert tokenizer.decode(encoded.ids) == text.lower()
+    assert tokenizer.decode(tokenizer.encode(text.replace("a", "Á").replace(" ", "\n")).ids) == text.lower()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    again = load_tokenizer(tmp_path / "tokenizer.json")
+    assert again.to_str() == tokenizer.to_str()
+    assert again.encode(text).ids == encoded.ids
+    assert Tokenizer.from_file(str(tmp_path / "tokenizer.json")).get_vocab() == tokenizer.get_vocab()
+
+
+@pytest.mark.parametrize(
+    ("kind", "unknown"), [("characters", ["[UNK]"]), ("bpe-120", ["▁", "[UNK]"]), ("wordpiece-150", ["[UNK]"])]
+)
+def test_characters_that_were_not_seen_are_unknown(kind, unknown):
+    assert train_tokenizer(kind, TEXTS).encode("ж").tokens == unknown
+
+
+def test_characters_seen_rarely_are_unknown():
+    tokenizer = train_tokenizer("characters", [*["§"] * 99, *["%"] * 100])
+    assert tokenizer.encode("§%").tokens == ["[UNK]", "%"]
+
+
+@pytest.mark.parametrize("kind", ["bpe-130", "wordpiece-200"])
+def test_the_same_texts_give_the_same_tokenizer(kind):
+    # 80 characters are as frequent as each other, of which 64 are known, and many pairs are
+    rng = np.random.default_rng(0)
+    letters = [chr(code) for code in range(0x430, 0x450)] + [chr(code) for code in range(0x10D0, 0x1100)]
+    texts = ["".join(rng.permutation(letters)) for _ in range(20)]
+    texts = [" ".join(text[i : i + 5] for i in range(0, 80, 5)) for text in texts]
+    made = {train_tokenizer(kind, texts).to_str() for _ in range(4)}
+    assert len(made) == 1
+    assert train_tokenizer(kind, iter(texts)).to_str() in made  # an iterator, read twice
+
+
+def test_a_piece_of_a_word_is_no_special_token():
+    tokenizer = train_tokenizer("wordpiece-150", TEXTS)
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    assert known == set(SPECIAL.values())
+
+
+@pytest.mark.parametrize("kind", ["words", "bpe", "bpe-", "bpe-x", "wordpiece-1.5", "characters-3", "unigram-100", ""])
+def test_other_kinds_are_refused(kind):
+    with pytest.raises(ValueError, match="tokenizer must be 'characters', 'bpe-N', 'wordpiece-N', a file or a folder"):
+        train_tokenizer(kind, TEXTS)
+
+
+@pytest.mark.parametrize(("kind", "needed"), [("bpe-26", 5 + 20 + 2), ("wordpiece-45", 5 + 20 + 1 + 20)])
+def test_a_vocabulary_without_room_for_the_characters_is_refused(kind, needed):
+    with pytest.raises(ValueError, match=f"'{kind}' has no room for the characters of these texts: they need {needed}"):
+        train_tokenizer(kind, TEXTS)
+
+
+def bert(folder, layout):
+    """Write the tokenizer of a BERT of ten tokens; return their names."""
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "pan", "##s", "a", "."]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(names) + "\n")
+    (folder / "config.json").write_text('{"model_type": "bert", "vocab_size": 10}')
+    if layout == "tokenizer.json":
+        from transformers import AutoTokenizer
+
+        AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
+        assert (folder / "tokenizer.json").exists()
+        (folder / "vocab.txt").unlink(missing_ok=True)
+    return names
+
+
+@pytest.mark.parametrize("layout", ["vocab.txt", "tokenizer.json"])
+def test_the_tokenizer_of_a_model_s_folder_is_read(layout, tmp_path):
+    names = bert(tmp_path / "bert", layout)
+    tokenizer = load_tokenizer(tmp_path / "bert")
+    assert [tokenizer.id_to_token(i) for i in range(10)] == names
+    assert special_ids(tokenizer) == {"padding": 0, "unknown": 1, "start": 2, "end": 3, "mask": 4}
+    assert tokenizer.encode("The PANS.", add_special_tokens=False).tokens == ["the", "pan", "##s", "."]
+
+
+@pytest.mark.parametrize("content", [None, b"{}", b'{"version": "1.0", "mod'])
+def test_a_tokenizer_that_cannot_be_read_is_named(content, tmp_path):
+    source = tmp_path if content is None else tmp_path / "tokenizer.json"
+    if content is not None:
+        source.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"no tokenizer can be read from {str(source)!r}")):
+        load_tokenizer(source)
+
+
+def test_a_tokenizer_that_cuts_texts_cuts_none_here(tmp_path):
+    tokenizer = train_tokenizer("characters", TEXTS)
+    tokenizer.enable_truncation(8)
+    tokenizer.enable_padding(length=16)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    loaded = load_tokenizer(tmp_path / "tokenizer.json")
+    assert [len(loaded.encode(TEXTS[0][:n]).ids) for n in (5, 100)] == [5, 100]
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (["<s>", "<pad>", "</s>", "<unk>", "<mask>"], {"start": 0, "padding": 1, "end": 2, "unknown": 3, "mask": 4}),
+        (["x", "<|endoftext|>"], {"end": 1}),
+        (["x", "y"], {}),
+    ],
+)
+def test_special_tokens_are_found_by_the_names_of_published_models(names, roles):
+    assert special_ids(Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}))) == roles
+
+
+# Tokens
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    jsonl(tmp_path / "corpus" / "a.jsonl", TEXTS)
+    return tmp_path / "corpus"
+
+
+def prepared(*corpora, tokenizer="characters", **settings):
+    return prepare(corpora, tokenizer, progress=False, **settings)
+
+
+def validates(text):
+    """The rule of who belongs to the validation split: one document in twenty."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 20 == 0
+
+
+def split_documents(made, split):
+    """Return the documents of a split, as the tokenizer gives them back."""
+    ids = np.asarray(made.split(split)).astype(np.int64)
+    assert ids[-1] == made.special["end"]
+    pieces = np.split(ids, np.flatnonzero(ids == made.special["end"]) + 1)[:-1]
+    return [made.tokenizer.decode(piece[:-1].tolist()) for piece in pieces]
+
+
+def test_tokens_are_the_documents_one_after_the_other_mapped_from_disk(corpus):
+    made = prepared(corpus)
+    for split, wanted in {"train": False, "validation": True}.items():
+        texts = [text for text in TEXTS if validates(text) == wanted]
+        assert isinstance(made.split(split), np.memmap)
+        assert made.split(split).dtype == np.uint16
+        assert split_documents(made, split) == [text.lower() for text in texts]
+        characters = sum(map(len, texts))
+        counts = {"documents": len(texts), "characters": characters, "tokens": characters + len(texts)}
+        assert made.about["splits"][split] == counts
+    assert made.about["corpora"] == [str(corpus)]
+    assert made.about["tokenizer"] == "characters"
+
+
+def test_a_document_is_on_the_same_side_in_every_corpus_and_order(tmp_path):
+    shared = TEXTS[:120]
+    jsonl(tmp_path / "a" / "a.jsonl", shared + made_up(1, 60))
+    jsonl(tmp_path / "b" / "b.jsonl", made_up(2, 60) + shared[::-1])
+    sides = {}
+    for corpora in ((tmp_path / "a",), (tmp_path / "b",), (tmp_path / "a", tmp_path / "b"), (tmp_path / "b", "a")):
+        corpora = [tmp_path / corpus for corpus in corpora]
+        made = prepared(*corpora)
+        train, validation = (set(split_documents(made, split)) for split in ("train", "validation"))
+        assert not train & validation
+        for text in (text.lower() for text in shared):
+            assert sides.setdefault(text, text in validation) == (text in validation)
+    assert set(sides.values()) == {True, False}
+
+
+@pytest.mark.parametrize("kind", ["characters", "bpe-100", "wordpiece-150"])
+def test_the_tokenizer_is_trained_on_training_documents_only(kind, tmp_path):
+    held = [text for text in made_up(3, 4000, letters="xyzXYZ", words=30) if validates(text)][:150]
+    jsonl(tmp_path / "c" / "a.jsonl", [text for text in TEXTS if not validates(text)] + held)
+    made = prepared(tmp_path / "c", tokenizer=kind)
+    assert len(held) == made.about["splits"]["validation"]["documents"]
+    assert not {"x", "##x"} & set(made.tokenizer.get_vocab())
+
+
+def test_tokens_are_prepared_once(corpus, monkeypatch):
+    first = prepared(corpus)
+    monkeypatch.setattr(tokens, "documents", None)
+    assert prepared(corpus) == first
+    assert prepare(corpus, "characters") == first  # a single one
+    assert prepare([str(corpus)], "characters") == first
+
+
+def test_what_is_asked_for_decides_which_tokens_they_are(corpus, tmp_path, cache, monkeypatch):
+    jsonl(tmp_path / "other" / "b.jsonl", made_up(4, 100))
+    made = [
+        prepared(corpus),
+        prepared(corpus, limit=150),
+        prepared(corpus, tokenizer="bpe-100"),
+        prepared(corpus, tokenizer="bpe-101"),
+        prepared(corpus, tmp_path / "other"),
+        prepared(tmp_path / "other", corpus),
+    ]
+    jsonl(corpus / "a.jsonl", TEXTS[:-1])
+    os.utime(corpus / "a.jsonl", (1, 1))
+    made.append(prepared(corpus))
+    assert len({one.folder for one in made}) == len(made)
+    tokenizer = Tokenizer.from_str(made[2].tokenizer.to_str())
+    for name in ("one", "two"):  # the same, wherever it lies
+        tokenizer.save(str(tmp_path / f"{name}.json"))
+    one, two = (prepared(corpus, tokenizer=str(tmp_path / f"{name}.json")) for name in ("one", "two"))
+    assert one == two
+    assert one not in made
+
+    published(monkeypatch, cache, {f"{i:03}.txt": text for i, text in enumerate(TEXTS)}, "documents")
+    entry = CORPORA["test"]
+    first = prepared("test")
+    for described in ({"title": "Other"}, {"documents": 7}, {"licence": "none", "size": 3, "characters": 5}):
+        monkeypatch.setitem(CORPORA, "test", entry | described)
+        assert prepared("test") == first
+    monkeypatch.setitem(CORPORA, "test", entry | {"layout": "plays"})
+    assert prepared("test") != first
+    monkeypatch.setattr(tokens, "documents", lambda corpus: iter(TEXTS))
+    for version in ({"sha256": "0" * 64}, {"members": "*.txt"}):
+        monkeypatch.setitem(CORPORA, "test", entry | version)
+        assert prepared("test") != first
+
+
+def test_a_limit_is_of_documents_of_each_corpus_and_nothing_else_is_read(tmp_path, monkeypatch):
+    read = []
+
+    def documents(corpus):
+        for i in range(10**9):
+            read.append(corpus)
+            yield f"{corpus} {i} " * 20
+
+    monkeypatch.setattr(tokens, "documents", documents)
+    made = prepared("a", "b", limit=80)
+    counts = made.about["splits"]
+    assert counts["train"]["documents"] + counts["validation"]["documents"] == 160
+    assert read == (["a"] * 80 + ["b"] * 80) * 2  # to train the tokenizer, and to encode
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_damaged_tokens_are_named(corpus, split):
+    made = prepared(corpus)
+    path = made.folder / f"{split}.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=re.escape(f"{path} is damaged (")):
+        prepared(corpus).split(split)
+    path.unlink()
+    with pytest.raises(ValueError, match=re.escape(f"{path} is damaged (0 bytes for ")):
+        prepared(corpus).split(split)
+
+
+def test_a_damaged_description_tokenizer_or_folder_is_named(corpus):
+    made = prepared(corpus)
+    with pytest.raises(ValueError, match="split must be one of 'train', 'validation'; got 'test'"):
+        made.split("test")
+    (made.folder / "tokenizer.json").write_text("{")
+    with pytest.raises(ValueError, match=re.escape(str(made.folder / "tokenizer.json"))):
+        prepared(corpus).special  # noqa: B018
+    (made.folder / "tokens.json").write_text('{"format": "other"}')
+    with pytest.raises(ValueError, match=re.escape(f"{made.folder / 'tokens.json'} is not in the format")):
+        prepared(corpus).split("train")
+    (made.folder / "tokens.json").unlink()
+    with pytest.raises(OSError, match=made.folder.name):  # the folder is in the way
+        prepared(corpus)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_interruption_leaves_nothing_behind(error, corpus, cache, monkeypatch):
+    monkeypatch.setattr(tokens, "BATCH", 10)
+    passes = []
+
+    def interrupted(corpus):
+        passes.append(corpus)
+        yield from TEXTS[:50]
+        if len(passes) == 2:
+            raise error
+        yield from TEXTS[50:]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tokens, "documents", interrupted)
+        with pytest.raises(error):
+            prepared(corpus)
+    assert list((cache / "tokens").iterdir()) == []
+    made = prepared(corpus)
+    assert list((cache / "tokens").iterdir()) == [made.folder]
+    assert split_documents(made, "train") == [text.lower() for text in TEXTS if not validates(text)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked, as importing torch takes long")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_processes_at_once_and_ones_that_died_are_no_trouble(corpus, cache, monkeypatch):
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")  # threads don't survive a fork
+    monkeypatch.setattr(tokens, "BATCH", 10)
+    processes = multiprocessing.get_context("fork")
+    together = processes.Barrier(2)
+
+    def texts(fate):
+        passes = []
+
+        def documents(corpus):
+            passes.append(corpus)
+            for i, text in enumerate(TEXTS):
+                if len(passes) == 2 and i == 100:  # some is written
+                    os._exit(9) if fate == "dies" else together.wait(60)
+                yield text
+
+        return documents
+
+    def child(fate):
+        monkeypatch.setattr(tokens, "documents", texts(fate))
+        prepared(corpus)
+
+    def start(fate):
+        process = processes.Process(target=child, args=(fate,))
+        process.start()
+        return process
+
+    dying = start("dies")
+    dying.join(60)
+    assert dying.exitcode == 9
+    assert not list((cache / "tokens").glob("*/tokens.json"))
+    both = [start("lives"), start("lives")]
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [0, 0]
+    (found,) = (cache / "tokens").glob("*/tokens.json")
+    monkeypatch.setattr(tokens, "documents", None)  # nothing is left to do
+    made = prepared(corpus)
+    assert found.parent == made.folder
+    assert split_documents(made, "train") == [text.lower() for text in TEXTS if not validates(text)]
+
+
+def test_a_process_that_was_faster_is_given_way(corpus, monkeypatch):
+    made = prepared(corpus)
+    before = (made.folder / "train.bin").stat().st_mtime_ns, made.folder.stat().st_ino
+    (made.folder / "tokens.json").rename(made.folder / "hidden")
+
+    def save_description(path, content):  # now this one is all but ready
+        path.write_text(json.dumps(content))
+        (made.folder / "hidden").rename(made.folder / "tokens.json")
+
+    monkeypatch.setattr(tokens, "write_json", save_description)
+    assert prepared(corpus) == made
+    assert ((made.folder / "train.bin").stat().st_mtime_ns, made.folder.stat().st_ino) == before
+
+
+@pytest.mark.parametrize(("wanted", "split"), [(False, "validation"), (True, "train")])
+def test_an_empty_split_is_refused_and_leaves_nothing(wanted, split, tmp_path, cache):
+    jsonl(tmp_path / "few" / "a.jsonl", [text for text in TEXTS if validates(text) == wanted][:5])
+    with pytest.raises(ValueError, match=f"the {split} split of {tmp_path / 'few'} is empty: it needs more documents"):
+        prepared(tmp_path / "few")
+    assert list((cache / "tokens").iterdir()) == []
+
+
+def test_what_looks_like_a_special_token_in_a_text_is_text(tmp_path):
+    jsonl(tmp_path / "c" / "a.jsonl", [f"[MASK] {text} [SEP]" for text in TEXTS])
+    made = prepared(tmp_path / "c")
+    documents = split_documents(made, "train") + split_documents(made, "validation")
+    assert len(documents) == len(TEXTS)
+    assert all(document.startswith("[mask] ") and document.endswith(" [sep]") for document in documents)
+
+
+def test_a_given_tokenizer_is_used_whatever_its_size_and_ends(corpus, tmp_path):
+    words = sorted({word for text in TEXTS for word in re.findall(r"\w+|\.", text)})
+    vocabulary = {word: i + 70_000 for i, word in enumerate(words)}  # too many for 16 bits
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=words[0]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "words.json"))
+    made = prepared(corpus, tokenizer=tmp_path / "words.json")
+    ids = made.split("validation")
+    assert ids.dtype == np.uint32
+    wanted = [word for text in TEXTS if validates(text) for word in re.findall(r"\w+|\.", text)]
+    assert [words[i - 70_000] for i in ids] == wanted  # without ends: it has no token for them
+    assert made.special == {}
+
+
+def test_a_model_s_folder_is_a_tokenizer(corpus, tmp_path):
+    bert(tmp_path / "bert", "vocab.txt")
+    jsonl(corpus / "b.jsonl", ["The pans.", *(f"{'the pan. ' * i}" for i in range(1, 60))])
+    made = prepared(corpus, tokenizer=tmp_path / "bert")
+    assert made.about["tokenizer"] == str(tmp_path / "bert")
+    assert {5, 6, 9, 3} <= set(np.asarray(made.split("train")).tolist())

@@ -1,0 +1,100 @@
+import pandas as pd
+import pytest
+
+from pdtutor import MLP, SGD, Distill, Labels, SparseParity, compare, one_shot, train
+from pdtutor.training.compare import results, spread
+
+TASK = SparseParity(8, 2)
+QUIET = {"progress": False, "eval_examples": 100}
+
+
+def student(seeds):
+    return MLP(8, width=12, seed=seeds)
+
+
+@pytest.fixture(scope="module")
+def methods():
+    teacher = train(MLP(8, width=16, seed=1), TASK, steps=60, save_every=20, **QUIET)
+    return {"labels": Labels(), "one-shot": Distill(teacher.trajectory, one_shot(), temperature=1.0)}
+
+
+def test_side_by_side_by_method_and_alone_give_the_same_students(methods, tmp_path):
+    settings = {"seeds": [0, 4], "steps": 40, "optimizer": SGD(lr=0.1), **QUIET}
+    together = compare(student, TASK, methods, out=tmp_path / "together", **settings)
+    by_method = compare(student, TASK, methods, until=1.0, **settings)
+    alone = compare(student, TASK, methods, side_by_side=False, out=tmp_path / "alone", **settings)
+    assert [len(c.runs) for c in (together, by_method, alone)] == [1, 2, 4]
+    columns = ["method", "seed", "step", "examples", "loss", "accuracy"]
+    for other in (by_method, alone):
+        merged = together.history[columns].merge(other.history[columns], how="outer", indicator=True)
+        assert merged._merge.eq("both").all()
+    assert sorted(p.name for p in (tmp_path / "alone").iterdir()) == [
+        "labels-seed0",
+        "labels-seed4",
+        "one-shot-seed0",
+        "one-shot-seed4",
+    ]
+    # students of one seed start alike, and part ways by their supervision alone
+    start = together.history.query("step == 0")
+    assert start.groupby("seed").loss.nunique().eq(1).all()
+    end = together.history.query("step == 40")
+    assert end.groupby("seed").loss.nunique().eq(2).all()
+
+
+def test_all_see_a_student_s_examples_even_those_taught_by_labels_alone():
+    compared = compare(student, TASK, {"labels": Labels()}, seeds=[3], steps=20, **QUIET)
+    same, other = (train(student([3]), TASK, steps=20, role=role, **QUIET) for role in ("student", "teacher"))
+    assert compared.history.loss.tolist() == same.history.loss.tolist()
+    assert compared.history.loss.iloc[-1] != other.history.loss.iloc[-1]
+
+
+def test_each_student_s_own_trajectory_can_be_had(methods):
+    compared = compare(student, TASK, methods, seeds=[0, 4], steps=20, save_every=10, **QUIET)
+    trajectory = compared.trajectory("one-shot", 4)
+    assert trajectory.seeds == [4]
+    assert trajectory.steps == (0, 10, 20)
+    with pytest.raises(ValueError, match="no student"):
+        compared.trajectory("one-shot", 1)
+
+
+@pytest.fixture
+def history():
+    def rows(method, seed, accuracies):
+        return [
+            {"method": method, "seed": seed, "step": 10 * i, "examples": 40 * i, "accuracy": a}
+            for i, a in enumerate(accuracies)
+        ]
+
+    return pd.DataFrame(
+        rows("fast", 0, [0.5, 0.96, 0.9])
+        + rows("fast", 1, [0.5, 0.6, 0.95])
+        + rows("fast", 2, [0.5, 0.6, 0.97])
+        + rows("slow", 0, [0.5, 0.5, 0.99])
+        + rows("slow", 1, [0.5, 0.5, 0.5])
+        + rows("slow", 2, [0.5, 0.5, 0.6])
+    )
+
+
+def test_results_give_the_first_evaluation_at_the_threshold(history):
+    table = results(history, threshold=0.95)
+    assert table.steps.fillna(-1).tolist() == [10, 20, 20, 20, -1, -1]
+    assert table.examples.fillna(-1).tolist() == [40, 80, 80, 80, -1, -1]
+    assert table.reached.tolist() == [True, True, True, True, False, False]
+    assert table.final_accuracy.tolist() == [0.9, 0.95, 0.97, 0.99, 0.5, 0.6]
+
+
+def test_a_student_that_never_reached_is_later_than_all_that_did(history):
+    table = spread(results(history, threshold=0.95)).set_index("method")
+    assert table.loc["fast", ["median", "fastest", "slowest", "reached", "seeds"]].tolist() == [20, 10, 20, 3, 3]
+    assert table.loc["slow", ["fastest", "reached"]].tolist() == [20, 1]
+    assert table.loc["slow", ["median", "slowest"]].isna().all()
+    never = spread(results(history, threshold=1.1))
+    assert never["median"].isna().all()
+    half = results(history[history["seed"] < 2], threshold=0.95)
+    assert spread(half).set_index("method").loc["slow", "median"] is pd.NA  # not a number between 20 and never
+
+
+@pytest.mark.parametrize(("names", "seeds"), [([], [0]), (["labels"], []), (["labels"], [1, 1])])
+def test_nothing_to_compare_is_refused(names, seeds):
+    with pytest.raises(ValueError, match="needs methods and distinct seeds"):
+        compare(student, TASK, {n: Labels() for n in names}, seeds=seeds, steps=5)
