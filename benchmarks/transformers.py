@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForMaskedLM
 from benchmarks.work import Work
 from pdtutor import AdamW, MaskedGrammar, Run, Transformer, ngram_robustness, train
 from pdtutor.seeds import generator
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 
 LAYERS, HEAD_DIM, BATCH, LR = 4, 8, 8, 1e-3
 POSITIONS = 4  # at which a sentence is probed

@@ -1,6 +1,7 @@
 """The argument checks that many rooms share; each names the value it was given and what is allowed."""
 
 import math
+from collections.abc import Sequence
 from numbers import Integral, Real
 
 
@@ -26,3 +27,20 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
     return value
+
+
+def seed_list(seed: int | Sequence[int]) -> list[int]:
+    """Return the seeds of a model's copies as a list: of one seed, or of one per copy. Raises ValueError for none."""
+    seeds = [whole("seed", one, minimum=0) for one in (seed if isinstance(seed, Sequence) else [seed])]
+    if not seeds:
+        raise ValueError("a model needs at least one seed, got an empty list")
+    return seeds
+
+
+def differences(theirs: dict, mine: dict, *, was: str = "was", now: str = "now") -> str:
+    """Return which entries of two dictionaries differ, with both values; nothing if none does."""
+    return "; ".join(
+        f"{key} {was} {theirs.get(key)!r}, {now} {mine.get(key)!r}"
+        for key in sorted(theirs.keys() | mine.keys())
+        if theirs.get(key) != mine.get(key)
+    )

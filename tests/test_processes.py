@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,7 +13,8 @@ import torch
 
 from pdtutor import MLP, SGD, Anneal, Distill, Labels, MaskedGrammar, Run, SparseParity, one_shot, train
 from pdtutor.cli import main
-from pdtutor.distillation.targets import Teachers
+from pdtutor.distillation.targets import make_targets
+from pdtutor.distillation.teachers import Teachers
 from pdtutor.processes import ALONE, Processes, TemporaryFolder, launched, launched_precision, on_main, shares
 from pdtutor.tasks.stream import Stream
 from pdtutor.training.engines import choose_engine
@@ -23,6 +25,7 @@ QUIET = {"progress": False, "eval_examples": 51}
 # What one process and launched ones both run. The latter are given it as a script.
 PREAMBLE = """
 import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 import torch
 from pdtutor import *
@@ -145,7 +148,7 @@ def pair(single, tmp_path_factory):
             return rates(self, start, stop, **sizes)
 
         patch.setattr(SGD, "rates", killed)
-        patch.setattr(sys.modules["pdtutor.training.loop"], "SAVE_SECONDS", float("inf"))  # slow machines would save again
+        patch.setattr("pdtutor.training.session.SAVE_SECONDS", float("inf"))  # slow machines would save again
         with pytest.raises(KeyboardInterrupt):
             names["parity"](names["of_signs"], out / "resumed", until=None)
     assert Run.open(out / "resumed").history["step"].max() == 20  # killed after step 35
@@ -268,15 +271,14 @@ def test_losses_and_gradients_of_shares_sum_to_the_whole_batch_s(single, task, k
     taught = Distill(trajectory, one_shot(), temperature=2.0, alpha=Anneal(1.0, 0.0, 4), divergence=kind)
     teachers = Teachers([Labels(), taught], steps=10)
     stream = Stream(task, batch_size=5, seeds=[3, 4], purpose="student data")
-    inputs, labels = stream.chunk(2, 4)
+    stretch = stream.stretch(2, 4)
 
     def summed(processes, micro_batches):
         total = None
         for rows in shares(5, processes):
-            targets = teachers.targets(
-                inputs, labels, stream.index, 2, task.classes, some_positions=task is SENTENCES, rows=rows
-            )
-            mine = inputs[:, :, rows]
+            share = replace(stretch, rows=rows)
+            targets = make_targets(share, teachers, classes=task.classes, some_positions=task is SENTENCES)
+            mine = share.own_inputs
             losses = targets.constant[:, 1]
             for part in shares(rows.stop - rows.start, micro_batches):
                 if part.stop > part.start:

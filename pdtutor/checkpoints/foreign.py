@@ -9,13 +9,15 @@ from hashlib import sha256
 import torch
 from torch import Tensor, nn
 
+from pdtutor.checkpoints.teachable import nearest
+from pdtutor.models.model import Model
 from pdtutor.validate import whole
 
 Function = Callable[[Tensor], Tensor]
 
 
 class ForeignTrajectory:
-    """Checkpoints of one teacher, by step, as `Distill`, schedules and probes ask for them; see `Trajectory`.
+    """Checkpoints of one teacher, by step, as `Distill`, schedules and probes ask for them; see `Teachable`.
 
     Attributes:
         path: a name to print.
@@ -39,13 +41,16 @@ class ForeignTrajectory:
     def final(self) -> int:
         return self.steps[-1]
 
-    def at(self, step: int) -> nn.Module:
+    def at(self, step: int) -> Model:
         """Return the teacher of this step as a model of one copy. Raises ValueError for any other step."""
         raise NotImplementedError
 
     def nearest(self, step: int) -> int:
         """Return the step closest to `step` that has a checkpoint, the earlier one on a tie."""
-        return min(self.steps, key=lambda saved: (abs(saved - step), saved))
+        return nearest(self.steps, step)
+
+    def prefetch(self, step: int) -> None:
+        """Be told that `at(step)` will be asked for soon; here that changes nothing."""
 
     def copy(self, number: int) -> "ForeignTrajectory":
         """Return this trajectory, for copy 0, the only one. Raises ValueError for others."""
@@ -104,6 +109,10 @@ class FunctionModel(nn.Module):
     def __init__(self, function: Function, *, classes: int, name: str) -> None:
         super().__init__()
         self.function, self.classes, self.name, self.seeds = function, classes, name, [0]
+
+    def config(self) -> dict:
+        """Raise ValueError: a function can't be written into a trajectory, so no run can train it."""
+        raise ValueError(f"{self.name} is a function: it can teach and be probed, but not be trained or saved")
 
     @torch.no_grad()
     def forward(self, inputs: Tensor) -> Tensor:

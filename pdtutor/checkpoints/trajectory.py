@@ -5,18 +5,20 @@ for every checkpoint its step, file name, size and SHA-256. Nothing is ever unpi
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import nn
 
+from pdtutor.checkpoints.teachable import nearest
 from pdtutor.files import read_json, write_bytes, write_json
-from pdtutor.models.build import build_model, select_copies
+from pdtutor.models.build import build_model, model_class, select_copies
+from pdtutor.models.model import Model
 from pdtutor.processes import TemporaryFolder, on_main
-from pdtutor.tasks.build import build_task
+from pdtutor.tasks.build import build_task, task_class
+from pdtutor.tasks.task import Task
 
 FORMAT = "pdtutor trajectory 1"
 
@@ -45,17 +47,19 @@ class Trajectory:
         self._copies: list[int] | None = None
 
     @classmethod
-    def create(cls, path: str | Path | None, model: nn.Module, task) -> "Trajectory":
+    def create(cls, path: str | Path | None, model: Model, task: Task) -> "Trajectory":
         """Make the folder, a temporary one for None, and an empty trajectory in it.
 
         A temporary folder lives as long as the trajectory or any of its copies. Several processes (see
         `pdtutor.processes`) must all call this, and all get the same trajectory. Raises ValueError if the folder
-        already holds one.
+        already holds one, and for a model or task whose `config()` names another class than its own.
         """
+        _require_own_name(model, model_class)
+        _require_own_name(task, task_class)
         temporary = TemporaryFolder() if path is None else None
-        path = Path(path or temporary.path)
-        _start(path, model, task)
-        trajectory = cls(path)
+        folder = Path(path) if temporary is None else temporary.path
+        _start(folder, model, task)
+        trajectory = cls(folder)
         trajectory._temporary = temporary
         return trajectory
 
@@ -69,7 +73,7 @@ class Trajectory:
         return self.steps[-1]
 
     @property
-    def task(self):
+    def task(self) -> Task:
         return build_task(self._index["task"])
 
     @property
@@ -97,14 +101,14 @@ class Trajectory:
             raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")
         return self.copy(self.seeds.index(seed))
 
-    def save(self, step: int, model: nn.Module) -> None:
+    def save(self, step: int, model: Model) -> None:
         """Add the model as the checkpoint of this step, replacing one of the same step. Atomic at every point.
 
         Several processes must all call this; the main one writes.
         """
         self._index = _add(self.path, self._index, step, model)
 
-    def at(self, step: int) -> nn.Module:
+    def at(self, step: int) -> Model:
         """Return the model as it was after exactly `step` updates, in eval mode on the CPU.
 
         Raises ValueError if that step was not saved (naming the nearest), or if its file is missing, truncated,
@@ -125,7 +129,7 @@ class Trajectory:
                 "for it"
             )
         model = build_model(self._index["model"])
-        load_weights(model, content, path)
+        load_weights(model, read_tensors(content, path), path)
         if self._copies is not None:
             model = select_copies(model, self._copies)
         return model.eval().requires_grad_(False)
@@ -147,7 +151,10 @@ class Trajectory:
     def nearest(self, step: int) -> int:
         """Return the saved step closest to `step`, the earlier one on a tie."""
         self._require_checkpoints()
-        return min(self.steps, key=lambda saved: (abs(saved - step), saved))
+        return nearest(self.steps, step)
+
+    def prefetch(self, step: int) -> None:
+        """Be told that `at(step)` will be asked for soon: files on this machine are read in no time."""
 
     def _require_checkpoints(self) -> None:
         if not self.steps:
@@ -158,8 +165,23 @@ class Trajectory:
         return f"Trajectory({str(self.path)!r}: {len(self.steps)} checkpoints, {span})"
 
 
+def _require_own_name(made: Model | Task, class_of: Callable[[str], Callable | None]) -> None:
+    """Raise ValueError if what is saved would come back as something else: its `config()` names another class."""
+    kind, name = type(made), made.config().get("class")
+    if name != kind.__name__:
+        raise ValueError(
+            f"config() of a {kind.__name__} names the class {name!r}: checkpoints would be reopened as that. Give "
+            f"{kind.__name__} a config() of its own, with 'class': {kind.__name__!r}"
+        )
+    if (known := class_of(kind.__name__)) not in (None, kind):
+        raise ValueError(
+            f"{name!r} is the name of another class, of {known.__module__}: checkpoints would be reopened as that. "
+            "Call yours otherwise; or, if you have defined and registered it anew, make a new object of it"
+        )
+
+
 @on_main
-def _start(path: Path, model: nn.Module, task) -> None:
+def _start(path: Path, model: Model, task: Task) -> None:
     """Make the folder and an empty trajectory in it. Raises ValueError if there is one already."""
     if (path / "trajectory.json").exists():
         raise ValueError(f"{path} already holds a trajectory: choose another folder, or resume that run")
@@ -169,7 +191,7 @@ def _start(path: Path, model: nn.Module, task) -> None:
 
 
 @on_main
-def _add(path: Path, index: dict, step: int, model: nn.Module) -> dict:
+def _add(path: Path, index: dict, step: int, model: Model) -> dict:
     """Write the checkpoint, then the index that has it; return the latter."""
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
     entry = {
@@ -185,12 +207,16 @@ def _add(path: Path, index: dict, step: int, model: nn.Module) -> dict:
     return index
 
 
-def load_weights(model: nn.Module, content: bytes, path: Path) -> None:
-    """Load safetensors bytes into the model. Raises ValueError naming the file and what doesn't fit."""
+def read_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of safetensors bytes, which were read from this path. Raises ValueError naming the file."""
     try:
-        tensors = load(content)
+        return load(content)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error})") from error
+
+
+def load_weights(model: Model, tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Load tensors that were read from this path into the model. Raises ValueError naming the file and the misfits."""
     expected = model.state_dict()
     misfits = [
         f"{name} is {shape_of(tensors.get(name))}, the model's is {shape_of(expected.get(name))}"

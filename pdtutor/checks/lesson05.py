@@ -1,7 +1,7 @@
 """Checkers for the exercises of lesson 5, language modelling (notebooks/05_language_modeling.py).
 
-Expected answers are worked out here with plain numpy, apart from `pdtutor.tasks`, `pdtutor.text` and `pdtutor.distillation`,
-so that one can catch the other. A masked batch and a split have many right answers: of these the checkers ask what
+Expected answers are worked out here with plain numpy, apart from `pdtutor.tasks`, `.text` and `.distillation`, so that
+one can catch the other. A masked batch and a split have many right answers: of these the checkers ask what
 must hold, in many rows and documents.
 """
 

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import number, one_of, whole
 
 DIVERGENCES = ("forward_kl", "reverse_kl", "jensen_shannon")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pdtutor.checkpoints.teachable import Teachable
 from pdtutor.validate import number, whole
 
 FINAL = "final"  # stands for the teacher's last checkpoint, whatever its step
@@ -26,7 +27,17 @@ class Schedule:
         """Return [(first student step, teacher step), …] for `steps` student updates. Raises ValueError."""
         raise NotImplementedError
 
-    def table(self, trajectory, *, steps: int) -> pd.DataFrame:
+    def following(self, saved: Sequence[int], entered: int, accuracies: Sequence[float]) -> int | None:
+        """Return the teacher step that takes over now because of how the student does, None if nothing changes.
+
+        Args:
+            saved: the steps that the teacher saved.
+            entered: how many stages the student has entered.
+            accuracies: its held-out accuracies in the stage under way, in order.
+        """
+        return None
+
+    def table(self, trajectory: Teachable, *, steps: int) -> pd.DataFrame:
         """Return the stages as a table: student_step (first update of the stage), teacher_step."""
         return pd.DataFrame(self.stages(trajectory.steps, steps), columns=["student_step", "teacher_step"])
 
@@ -114,6 +125,10 @@ class OnPlateau(Schedule):
     def stages(self, saved: Sequence[int], steps: int) -> Stages:
         """Return the first stage only: the later ones depend on the student."""
         return [(0, self.ladder(saved)[0])]
+
+    def following(self, saved: Sequence[int], entered: int, accuracies: Sequence[float]) -> int | None:
+        ladder = self.ladder(saved)
+        return ladder[entered] if entered < len(ladder) and self.plateaued(accuracies) else None
 
     def plateaued(self, accuracies: Sequence[float]) -> bool:
         """Return whether the last `patience` accuracies, all under one teacher, brought no gain over those before."""

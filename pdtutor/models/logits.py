@@ -1,20 +1,19 @@
 """A model's logits: in pieces that fit in memory, at chosen positions, and compiled where that is faster."""
 
-import inspect
-
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.models.kernels import logits_of_signs
 from pdtutor.models.mlp import MLP
+from pdtutor.models.model import Model, Padded, reads_positions
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
 IDS = 4096  # the same for rows with padding, in ids
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, inputs: Tensor, at: Tensor | None = None) -> Tensor:
+def logits_of(model: Model, inputs: Tensor, at: Tensor | None = None) -> Tensor:
     """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …).
 
     Of sequences (examples, length), `at` (examples, n) asks for some positions only: → (copies, examples, n, classes).
@@ -24,7 +23,7 @@ def logits_of(model: nn.Module, inputs: Tensor, at: Tensor | None = None) -> Ten
         return logits
     was_training = model.training
     model.eval()
-    padding = getattr(model, "padding", None)
+    padding = model.padding if isinstance(model, Padded) else None
     if padding is None:
         logits = torch.cat([_forward(model, inputs, at, rows) for rows in _rows(inputs).split(PIECE)], dim=1)
     else:  # rows of like length together, so that there is little padding to work through
@@ -35,16 +34,11 @@ def logits_of(model: nn.Module, inputs: Tensor, at: Tensor | None = None) -> Ten
     return logits
 
 
-def reads_positions(model: nn.Module) -> bool:
-    """Return whether the model can be asked for logits at some positions only, as `model(ids, at=positions)`."""
-    return "at" in inspect.signature(model.forward).parameters
-
-
 def _rows(inputs: Tensor) -> Tensor:
     return torch.arange(len(inputs), device=inputs.device)
 
 
-def _forward(model: nn.Module, inputs: Tensor, at: Tensor | None, rows: Tensor) -> Tensor:
+def _forward(model: Model, inputs: Tensor, at: Tensor | None, rows: Tensor) -> Tensor:
     """Return the logits at these rows of the inputs, at some of their positions if asked: (copies, rows, …)."""
     piece = inputs[rows].unsqueeze(0)
     if at is None:
@@ -56,9 +50,12 @@ def _forward(model: nn.Module, inputs: Tensor, at: Tensor | None, rows: Tensor) 
     return logits.take_along_dim(wanted.clamp(min=0).unsqueeze(-1), dim=2)
 
 
-def _compiled(model: nn.Module, inputs: Tensor) -> Tensor | None:
-    """Return what `logits_of` returns, for an MLP with one hidden layer on sign inputs; None for anything else."""
-    if not isinstance(model, MLP) or len(model.widths) != 1 or inputs.shape[1:] != (model.d,):
+def _compiled(model: Model, inputs: Tensor) -> Tensor | None:
+    """Return what `logits_of` returns, for an MLP with one hidden layer on sign inputs; None for anything else.
+
+    A subclass of MLP is something else: what it computes need not be what MLP does.
+    """
+    if type(model) is not MLP or len(model.widths) != 1 or inputs.shape[1:] != (model.d,):
         return None
     if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (inputs, next(model.parameters()))):
         return None

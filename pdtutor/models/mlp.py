@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pdtutor.models.layers import Linear
 from pdtutor.seeds import generator
-from pdtutor.validate import whole
+from pdtutor.validate import seed_list, whole
 
 
 class MLP(nn.Module):
@@ -29,9 +29,9 @@ class MLP(nn.Module):
         super().__init__()
         self.d, self.classes = whole("d", d), whole("classes", classes)
         self.widths = [whole("width", units) for units in (width if isinstance(width, Sequence) else [width])]
-        self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
-        if not self.widths or not self.seeds:
-            raise ValueError("an MLP needs at least one hidden layer and one seed, got an empty list")
+        self.seeds = seed_list(seed)
+        if not self.widths:
+            raise ValueError("an MLP needs at least one hidden layer, got an empty list")
         generators = [generator(s, "init") for s in self.seeds]
         sizes = [self.d, *self.widths, self.classes]
         self.layers = nn.ModuleList(
@@ -52,4 +52,5 @@ class MLP(nn.Module):
 
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_model` rebuilds this model."""
-        return {"class": "MLP", "d": self.d, "width": self.widths, "classes": self.classes, "seed": self.seeds}
+        sizes = {"d": self.d, "width": self.widths, "classes": self.classes}
+        return {"class": type(self).__name__, **sizes, "seed": self.seeds}

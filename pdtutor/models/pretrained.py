@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from pdtutor.models.architectures import OBJECTIVES, configuration, describe, filled, longest_row, network_class, quiet
+from pdtutor.models.model import ReadsPositions
 from pdtutor.models.saved import Saved, read_saved
 from pdtutor.seeds import generator
-from pdtutor.validate import one_of, whole
+from pdtutor.validate import one_of, seed_list, whole
 
 
-class Pretrained(nn.Module):
+class Pretrained(ReadsPositions):
     """A language model of the transformers library as a model of one copy, freshly initialised; `load` brings weights.
 
     Parameters have no copies dimension, so it trains alone: `compare(…, side_by_side=False)`. Its architecture's
@@ -51,7 +52,7 @@ class Pretrained(nn.Module):
     ) -> None:
         super().__init__()
         self.objective, self.causal = one_of("objective", objective, OBJECTIVES), objective == "causal"
-        self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
+        self.seeds = seed_list(seed)
         if len(self.seeds) != 1:
             raise ValueError(
                 f"a Pretrained is one copy, got seeds {self.seeds}: train one at a time, as "
@@ -123,7 +124,7 @@ class Pretrained(nn.Module):
         model.network = filled(model.network, saved)
         return model.eval()
 
-    def forward(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
+    def logits(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
         """Map token ids (1, batch, length) int64 to logits (1, batch, length, classes).
 
         With positions `at` (1, batch, n) int64, to logits (1, batch, n, classes): the rows of the vocabulary are read
@@ -180,7 +181,7 @@ class Pretrained(nn.Module):
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_model` rebuilds this model, freshly initialised."""
         return {
-            "class": "Pretrained",
+            "class": type(self).__name__,
             "architecture": describe(self.network.config),
             "objective": self.objective,
             "padding": self.padding,

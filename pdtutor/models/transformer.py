@@ -10,11 +10,12 @@ from torch.nn.functional import gelu, pad
 
 from pdtutor.models.attention import attention
 from pdtutor.models.layers import Embedding, LayerNorm, Linear
+from pdtutor.models.model import ReadsPositions
 from pdtutor.seeds import generator
-from pdtutor.validate import number, one_of, whole
+from pdtutor.validate import number, one_of, seed_list, whole
 
 
-class Transformer(nn.Module):
+class Transformer(ReadsPositions):
     """A pre-norm Transformer with learned positions and a linear read-out, once per seed; width = heads·head_dim.
 
     Args:
@@ -65,10 +66,8 @@ class Transformer(nn.Module):
                 f"padding must be an id below {self.vocabulary}, and needs read_out='every'; got {padding} and "
                 f"{read_out!r}"
             )
-        self.seeds = [whole("seed", s, minimum=0) for s in (seed if isinstance(seed, Sequence) else [seed])]
+        self.seeds = seed_list(seed)
         self.init_std = number("init_std", init_std, minimum=0)
-        if not self.seeds:
-            raise ValueError("a Transformer needs at least one seed, got an empty list")
         generators = [generator(s, "init") for s in self.seeds]
         self.width = width = self.heads * self.head_dim
         self.tokens = Embedding(self.vocabulary, width, generators, std=self.init_std)
@@ -81,7 +80,7 @@ class Transformer(nn.Module):
         self.norm = LayerNorm(width, generators)
         self.out = Linear(width, self.classes, generators, std=self.init_std)
 
-    def forward(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
+    def logits(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
         """Map token ids (copies, batch, length) int64, or (1, batch, length) for all copies alike, to logits.
 
         Logits are (copies, batch, classes) if read out at the last position, else (copies, batch, length, classes), or
@@ -96,7 +95,7 @@ class Transformer(nn.Module):
         return logits.squeeze(2) if self.read_out == "last" else logits
 
     def states(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
-        """Return what the logits are read from: ids and `at` as in `forward` → (copies, batch, length, n or 1, width).
+        """Return what the logits are read from: ids and `at` as in `logits` → (copies, batch, length, n or 1, width).
         """
         self._require_ids(ids)
         if at is not None:
@@ -158,7 +157,7 @@ class Transformer(nn.Module):
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_model` rebuilds this model."""
         return {
-            "class": "Transformer",
+            "class": type(self).__name__,
             "vocabulary": self.vocabulary,
             "max_length": self.max_length,
             "classes": self.classes,

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.checkpoints.teachable import Teachable
 from pdtutor.models.logits import logits_of
+from pdtutor.models.model import Model, device_of
 from pdtutor.progress import progress_bar
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import number
 
 QUARTER = 0.25  # of the way. On (30,6)-sparse parity students learned from every C₁ between 0.03 and 0.5
@@ -27,7 +28,7 @@ TOO_FAR = 0.2  # from the agreement that was asked for, before a checkpoint is n
 
 
 def choose_checkpoint(
-    trajectory: Trajectory,
+    trajectory: Teachable,
     inputs: Tensor,
     *,
     labels: Tensor | None = None,
@@ -52,7 +53,7 @@ def choose_checkpoint(
 
 
 def checkpoint_table(
-    trajectory: Trajectory, inputs: Tensor, *, labels: Tensor | None = None, progress: bool = True
+    trajectory: Teachable, inputs: Tensor, *, labels: Tensor | None = None, progress: bool = True
 ) -> pd.DataFrame:
     """Return where each checkpoint stands between chance and the final one, a row per step and copy.
 
@@ -125,14 +126,14 @@ def choose_step(table: pd.DataFrame, *, agreement: float = QUARTER) -> int:
 
 
 @torch.no_grad()
-def predictions(model: nn.Module, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+def predictions(model: Model, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
     """Return p(class) at every position that counts: inputs (examples, …) → (copies, positions, classes).
 
     Raises ValueError for no inputs, and for labels whose shape is not that of the predictions.
     """
     if len(inputs) == 0:
         raise ValueError("inputs must hold at least one example, got none")
-    device = next(model.parameters()).device
+    device = device_of(model)
     logits = logits_of(model, inputs.to(device))  # (copies, examples, …, classes)
     if labels is not None and labels.shape != logits.shape[1:-1]:
         raise ValueError(f"labels must have shape {tuple(logits.shape[1:-1])}, got {tuple(labels.shape)}")

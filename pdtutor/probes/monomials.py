@@ -7,9 +7,10 @@ from math import comb
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.models.logits import logits_of
+from pdtutor.models.model import Model, device_of
 from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.validate import whole
@@ -17,7 +18,7 @@ from pdtutor.validate import whole
 
 def monomial_correlations(
     task: SparseParity, *, degree: int = 1, examples: int = 16_384, off_support: int = 64, seed: int = 0
-) -> Callable[[nn.Module], pd.DataFrame]:
+) -> Callable[[Model], pd.DataFrame]:
     """Return a probe that measures |E_x[χ_A(x)·p(y=1|x)]| for monomials χ_A(x) = ∏_{i∈A} x_i with |A| = degree.
 
     All C(k, degree) sets A inside the support are measured, against random sets that miss the support (up to
@@ -46,8 +47,8 @@ def monomial_correlations(
     monomials = torch.from_numpy(np.stack([signs[:, list(a)].prod(axis=1) for a in sets]))  # (sets, examples)
     examples_seen = torch.from_numpy(inputs)
 
-    def probe(model: nn.Module) -> pd.DataFrame:
-        device = next(model.parameters()).device
+    def probe(model: Model) -> pd.DataFrame:
+        device = device_of(model)
         p = logits_of(model, examples_seen.to(device)).softmax(-1)[..., 1].cpu()  # (copies, examples)
         values, floors = correlate(p, monomials)
         return pd.DataFrame(

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.models.logits import logits_of
+from pdtutor.models.model import Model, device_of
 from pdtutor.seeds import generator
 from pdtutor.tasks.pcfg import MaskedGrammar
 from pdtutor.tasks.text import MaskedText
@@ -18,7 +19,7 @@ QUANTILES = {"p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
 
 def ngram_robustness(
     task: MaskedGrammar | MaskedText, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
-) -> Callable[[nn.Module], pd.DataFrame]:
+) -> Callable[[Model], pd.DataFrame]:
     """Return a probe of M_robust(n): how far a prediction moves when its n-gram is masked.
 
     At a sentence x and a position i it is the total variation ½‖p − q‖₁ between p, the prediction at i with i alone
@@ -42,7 +43,7 @@ def ngram_robustness(
 
 def ngram_closeness(
     task: MaskedGrammar | MaskedText, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
-) -> Callable[[nn.Module], pd.DataFrame]:
+) -> Callable[[Model], pd.DataFrame]:
     """Return a probe of M_close(n): how far a prediction moves when all but its n-gram is masked.
 
     As `ngram_robustness`, but q is the prediction with i and everything outside the n-gram centred on i masked. Small
@@ -77,13 +78,13 @@ def _windows(
 
 def _distance(
     task: MaskedGrammar | MaskedText, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray
-) -> Callable[[nn.Module], pd.DataFrame]:
+) -> Callable[[Model], pd.DataFrame]:
     """Return a probe of how far predictions at `places` move when `hidden` is masked as well."""
     alone = np.arange(rows.shape[1]) == places[:, None]
     inputs = torch.from_numpy(np.concatenate([np.where(alone | more, task.mask, rows) for more in (False, hidden)]))
     at = torch.from_numpy(np.concatenate([places, places]))
 
-    def probe(model: nn.Module) -> pd.DataFrame:
+    def probe(model: Model) -> pd.DataFrame:
         p, q = _predictions(model, inputs, at).chunk(2, dim=1)  # (copies, pairs, classes) each
         distance = (p - q).abs().sum(-1).cpu().double().numpy() / 2
         table = {name: np.quantile(distance, share, axis=1) for name, share in QUANTILES.items()}
@@ -94,7 +95,7 @@ def _distance(
     return probe
 
 
-def _predictions(model: nn.Module, inputs: Tensor, at: Tensor) -> Tensor:
+def _predictions(model: Model, inputs: Tensor, at: Tensor) -> Tensor:
     """Return probabilities at one position of every row: (rows, length), (rows,) → (copies, rows, classes)."""
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     return logits_of(model, inputs.to(device), at[:, None].to(device)).squeeze(2).softmax(-1)

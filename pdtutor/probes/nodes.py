@@ -6,9 +6,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.models.logits import logits_of
+from pdtutor.models.model import Model, device_of
 from pdtutor.probes.monomials import correlate, random_sets
 from pdtutor.seeds import generator
 from pdtutor.tasks.hierarchical import HierarchicalParity, node_depth
@@ -22,7 +23,7 @@ def node_correlations(
     examples: int = 16_384,
     off_support: int = 64,
     seed: int = 0,
-) -> Callable[[nn.Module], pd.DataFrame]:
+) -> Callable[[Model], pd.DataFrame]:
     """Return a probe that measures |E_x[χ_A(x)·p(left at v | x)]| at every node v, for monomials with |A| = degree.
 
     p(left at v | x) is the mass on leaves below v's left side over the mass on all leaves below v, and x runs over the
@@ -64,8 +65,8 @@ def node_correlations(
         questions.append((torch.from_numpy(passing), torch.from_numpy(monomials), asked))
     examples_seen = torch.from_numpy(inputs)
 
-    def probe(model: nn.Module) -> pd.DataFrame:
-        device = next(model.parameters()).device
+    def probe(model: Model) -> pd.DataFrame:
+        device = device_of(model)
         logits = logits_of(model, examples_seen.to(device)).cpu()  # (copies, examples, classes)
         rows = []
         for node, (passing, monomials, asked) in enumerate(questions):

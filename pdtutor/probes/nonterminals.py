@@ -9,13 +9,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from pdtutor.models.transformer import Transformer
+from pdtutor.models.model import HiddenStates, Model, device_of
 from pdtutor.pcfg.inference import marginals
 from pdtutor.progress import progress_bar
 from pdtutor.seeds import generator
 from pdtutor.tasks.optimal import BayesOptimal
 from pdtutor.tasks.pcfg import MaskedGrammar
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import one_of, whole
 
 
@@ -47,7 +47,7 @@ def nonterminal_probe(
     held_out: int = 512,
     seed: int = 0,
     progress: bool = False,
-) -> Callable[[Transformer], pd.DataFrame]:
+) -> Callable[[Model], pd.DataFrame]:
     """Return a probe that predicts the symbol of `level` above every token from frozen last hidden states.
 
     "attention" is the paper's probe: every head maps the states linearly and mixes them over positions, with weights
@@ -71,13 +71,14 @@ def nonterminal_probe(
     unseen = spans(task, level, whole("held_out", held_out), seed=seed, purpose="span probe: evaluation")
     symbols = len(levels[level])
 
-    def probe(model: Transformer | BayesOptimal) -> pd.DataFrame:
+    def probe(model: Model) -> pd.DataFrame:
         if isinstance(model, BayesOptimal):
             return table(_most_probable(task, level, unseen.ids).unsqueeze(0), kind="exact")
-        device = next(model.parameters()).device
+        device = device_of(model)
+        width = model.width if isinstance(model, HiddenStates) else model.classes
         make = AttentionReadOut if kind == "attention" else LinearReadOut
         read_out = make(
-            len(model.seeds), model.width, symbols, heads=heads, length=task.longest, padding=task.padding, seed=seed
+            len(model.seeds), width, symbols, heads=heads, length=task.longest, padding=task.padding, seed=seed
         ).to(device)
         optimizer = torch.optim.Adam(read_out.parameters(), lr=lr)
         updates = epochs * math.ceil(sentences / batch_size)
@@ -180,9 +181,13 @@ def _most_probable(task: MaskedGrammar, level: int, ids: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _states(model: Transformer, ids: Tensor) -> Tensor:
-    """Return the model's last hidden states (copies, batch, length, width) at ids (batch, length)."""
-    return model.states(ids.unsqueeze(0))
+def _states(model: Model, ids: Tensor) -> Tensor:
+    """Return the model's last hidden states (copies, batch, length, width) at ids (batch, length).
+
+    A model that shows none, such as a function, is read by what it does show, its logits.
+    """
+    ids = ids.unsqueeze(0)
+    return model.states(ids) if isinstance(model, HiddenStates) else model(ids)
 
 
 def _warm_cosine(step: int, steps: int) -> float:

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Sequence
 
 import pandas as pd
-from torch import nn
 
-from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.models.model import Model
 from pdtutor.progress import progress_bar
 
 
 def over(
-    trajectory: Trajectory,
-    probe: Callable[[nn.Module], pd.DataFrame],
+    trajectory: Teachable,
+    probe: Callable[[Model], pd.DataFrame],
     *,
     steps: Sequence[int] | None = None,
     progress: bool = True,

@@ -1,19 +1,31 @@
 """Tasks by name, rebuilt from what a trajectory's JSON says of them."""
 
+from collections.abc import Callable
+
+from pdtutor.registry import registered
 from pdtutor.tasks.hierarchical import HierarchicalParity
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
+from pdtutor.tasks.task import Task
 from pdtutor.tasks.text import CausalText, MaskedText
 
 KINDS = (CausalGrammar, CausalText, HierarchicalParity, MaskedGrammar, MaskedText, SparseParity)
-TASKS = {task.__name__: task for task in KINDS}
+TASKS = {kind.__name__: kind for kind in KINDS}
 
 
+def task_class(name: str) -> Callable[..., Task] | None:
+    """Return the class that a task's `config()` names, None if there is none by that name."""
+    return TASKS.get(name) or registered(name)
 
-def build_task(config: dict):
+
+def build_task(config: dict) -> Task:
     """Return the task that `config`, as written by a task's `config()`, describes. Raises ValueError if unknown."""
     arguments = dict(config)
     name = arguments.pop("class", None)
-    if name not in TASKS:
-        raise ValueError(f"unknown task {name!r}; pdtutor knows {', '.join(sorted(TASKS))}")
-    return TASKS[name](**arguments)
+    kind = task_class(name)
+    if kind is None:
+        raise ValueError(
+            f"unknown task {name!r}: pdtutor knows {', '.join(sorted(TASKS))}, and a class of your own once "
+            f"`pdtutor.register({name})` has run in this process"
+        )
+    return kind(**arguments)

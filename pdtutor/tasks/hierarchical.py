@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from pdtutor.seeds import generator
-from pdtutor.tasks.parity import unpack_bits
+from pdtutor.tasks.signs import SignVectors
 from pdtutor.validate import whole
 
 
 @dataclass(frozen=True)
-class HierarchicalParity:
+class HierarchicalParity(SignVectors):
     """2^depth labels, the leaves of a binary tree: node v sends x left if χ_v(x) = ∏_{i∈S_v} x_i is +1, else right.
 
     The paper's label is the leaf whose path has the largest sum of signed parities, χ_v where the path goes left at v
@@ -73,37 +73,24 @@ class HierarchicalParity:
         first = (node + 1 - 2**level) * 2 * each
         return range(first, first + each), range(first + each, first + 2 * each)
 
-    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n fresh examples: inputs (n, d) float32 of ±1, labels (n,) int64 of 0…2^depth − 1."""
-        return self.unpack(self.packed(rng, n))
-
-    def packed(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Return n fresh examples as the bits that their signs stand for: (n, ⌈d/8⌉) uint8, from which `unpack`."""
-        return rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8)
-
-    def unpack(self, packed: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray] | tuple[Tensor, Tensor]:
-        """Return the examples packed in (…, ⌈d/8⌉) bytes, inputs (…, d) and labels (…), as `sample` gives them.
-
-        Tensors give tensors on their device: a GPU is sent bits and makes the examples itself.
-        """
-        if isinstance(packed, Tensor):
-            bits = unpack_bits(packed, self.d)  # (…, d) int64
-            turns = bits[..., torch.tensor(self.supports)].sum(-1) % 2  # (…, nodes), 1 = right
-            node = torch.zeros_like(turns[..., :1])
-            for _ in range(self.depth):
-                node = 2 * node + 1 + turns.gather(-1, node)
-            return 1 - 2 * bits.float(), node.squeeze(-1) - (self.classes - 1)
-        bits = np.unpackbits(packed, axis=-1, count=self.d)
+    def _labels(self, bits: np.ndarray) -> np.ndarray:
         turns = np.bitwise_xor.reduce(bits[..., np.array(self.supports)], axis=-1)  # (…, nodes), 1 = right
         node = np.zeros(turns.shape[:-1], dtype=np.int64)
         for _ in range(self.depth):
             node = 2 * node + 1 + np.take_along_axis(turns, node[..., None], axis=-1)[..., 0]
-        return 1 - 2 * bits.astype(np.float32), node - (self.classes - 1)  # bit 0 ↔ +1, bit 1 ↔ −1
+        return node - (self.classes - 1)
+
+    def _labels_of_tensor(self, bits: Tensor) -> Tensor:
+        turns = bits[..., torch.tensor(self.supports)].sum(-1) % 2  # (…, nodes), 1 = right
+        node = torch.zeros_like(turns[..., :1])
+        for _ in range(self.depth):
+            node = 2 * node + 1 + turns.gather(-1, node)
+        return node.squeeze(-1) - (self.classes - 1)
 
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_task` rebuilds this task."""
         supports = [list(support) for support in self.supports]
-        return {"class": "HierarchicalParity", "d": self.d, "k": self.k, "depth": self.depth, "supports": supports}
+        return {"class": type(self).__name__, "d": self.d, "k": self.k, "depth": self.depth, "supports": supports}
 
 
 def node_depth(node: int) -> int:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import number
 
 

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pdtutor.seeds import generator
+from pdtutor.tasks.signs import SignVectors
 from pdtutor.validate import one_of, whole
 
 
 @dataclass(frozen=True)
-class SparseParity:
+class SparseParity(SignVectors):
     """(d, k)-sparse parity: x is uniform on {±1}^d and y = ∏_{i∈S} x_i for a hidden support S with |S| = k.
 
     Labels are the exclusive-or of the bits that the signs stand for: class 0 where y = +1 and class 1 where y = −1.
@@ -52,29 +52,17 @@ class SparseParity:
             raise ValueError(f"support must lie in 0…{d - 1}, got {support}")
         object.__setattr__(self, "support", support)
 
-    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n fresh examples: inputs (n, d), float32 of ±1 or int64 of 0 and 1; labels (n,) int64 of 0 and 1."""
-        return self.unpack(self.packed(rng, n))
+    def _inputs(self, bits: np.ndarray) -> np.ndarray:
+        return bits.astype(np.int64) if self.encoding == "tokens" else super()._inputs(bits)
 
-    def packed(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Return n fresh examples as the bits that their signs stand for: (n, ⌈d/8⌉) uint8, from which `unpack`."""
-        return rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8)
+    def _inputs_of_tensor(self, bits: Tensor) -> Tensor:
+        return bits if self.encoding == "tokens" else super()._inputs_of_tensor(bits)
 
-    def unpack(self, packed: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray] | tuple[Tensor, Tensor]:
-        """Return the examples packed in (…, ⌈d/8⌉) bytes, inputs (…, d) and labels (…), as `sample` gives them.
+    def _labels(self, bits: np.ndarray) -> np.ndarray:
+        return np.bitwise_xor.reduce(bits[..., self.support], axis=-1).astype(np.int64)
 
-        Tensors give tensors on their device: a GPU is sent bits and makes the examples itself.
-        """
-        if isinstance(packed, Tensor):
-            bits = unpack_bits(packed, self.d)  # (…, d) int64
-            inputs = bits if self.encoding == "tokens" else 1 - 2 * bits.float()
-            return inputs, bits[..., list(self.support)].sum(-1) % 2
-        bits = np.unpackbits(packed, axis=-1, count=self.d)
-        labels = np.bitwise_xor.reduce(bits[..., self.support], axis=-1)
-        if self.encoding == "tokens":
-            return bits.astype(np.int64), labels.astype(np.int64)
-        signs = 1 - 2 * bits.view(np.int8)  # bit 0 ↔ +1, bit 1 ↔ −1; small types until the last moment, for speed
-        return signs.astype(np.float32), labels.astype(np.int64)
+    def _labels_of_tensor(self, bits: Tensor) -> Tensor:
+        return bits[..., list(self.support)].sum(-1) % 2
 
     def signs(self, inputs: np.ndarray) -> np.ndarray:
         """Return the ±1 (…, d) float32 that these inputs (…, d) stand for."""
@@ -83,10 +71,5 @@ class SparseParity:
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_task` rebuilds this task."""
         support = list(self.support)
-        return {"class": "SparseParity", "d": self.d, "k": self.k, "support": support, "encoding": self.encoding}
+        return {"class": type(self).__name__, "d": self.d, "k": self.k, "support": support, "encoding": self.encoding}
 
-
-def unpack_bits(packed: Tensor, d: int) -> Tensor:
-    """Return the first d bits of rows of bytes, the highest bit of a byte first: (…, bytes) uint8 → (…, d) int64."""
-    places = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=packed.device)
-    return (packed.unsqueeze(-1) & places).ne(0).flatten(-2)[..., :d].long()

@@ -7,7 +7,7 @@ import numpy as np
 from pdtutor.pcfg.grammar import Grammar
 from pdtutor.pcfg.sampler import Sentences, sample
 from pdtutor.tasks.masking import mask_rows, require_rate
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import whole
 
 

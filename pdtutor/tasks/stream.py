@@ -1,98 +1,151 @@
 """An endless stream of training examples, addressed by update.
 
 Examples come in blocks of about 4096, each from its own generator, so that the examples of update s are the same
-whether training ran there in one go, in other chunks, or after a resume. Nothing about a stream needs saving.
+whether training ran there in one go, in other pieces, or after a resume. Nothing about a stream needs saving.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pdtutor.seeds import generator
+from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, Task, is_packed
 
-IGNORED = -100  # the label of a position that is not predicted, as in torch's own cross-entropy
 BLOCK_EXAMPLES = 4096
+ALL = slice(None)  # rows of a batch
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The examples of consecutive updates: what teachers, targets and engines work on.
+
+    Attributes:
+        inputs: (distinct, updates, batch, …), of whole batches, one row of the first axis per distinct seed.
+        labels: (distinct, updates, batch), or (distinct, updates, batch, length) with a label per position.
+        index: (copies,) int64; copy c of the model reads row index[c].
+        start: the first of the updates.
+        rows: of every batch, those that this process works on; all, if it trains alone.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    index: Tensor
+    start: int
+    rows: slice = field(default_factory=lambda: ALL)
+
+    def __len__(self) -> int:
+        """Return the number of updates."""
+        return self.labels.shape[1]
+
+    @property
+    def stop(self) -> int:
+        """The update after the last one."""
+        return self.start + len(self)
+
+    @property
+    def per_position(self) -> bool:
+        """Whether every position of a sequence has a label, rather than every example."""
+        return self.labels.dim() == 4
+
+    @property
+    def own_inputs(self) -> Tensor:
+        """The inputs that this process works on: (distinct, updates, rows, …)."""
+        return self.inputs[:, :, self.rows]
+
+    @property
+    def own_labels(self) -> Tensor:
+        """The labels that this process works on: (distinct, updates, rows, …)."""
+        return self.labels[:, :, self.rows]
+
+    def first(self, updates: int) -> "Stretch":
+        """Return the first so many updates."""
+        return replace(self, inputs=self.inputs[:, :updates], labels=self.labels[:, :updates])
 
 
 class Stream:
     """The examples of `task` in batches, one independent stream per distinct seed.
 
     Args:
-        task: anything with `sample(generator, n)`, or with `packed` and `unpack` (see `pdtutor.tasks`). If it has
-            `lengths`, the rows of a batch are alike in length, so that they need little padding, and batches of all
-            lengths follow each other in random order, the same for every seed.
+        task: what to draw from. If it is `Padded`, the rows of a batch are alike in length, so that they need little
+            padding, and batches of all lengths follow each other in random order, the same for every seed.
         batch_size: examples per update.
         seeds: one seed per copy of the model; copies with equal seeds see equal examples.
         purpose: names the stream ("teacher data", "student data"); other purposes give other examples.
         device: where the examples are wanted; they are the same on every device.
+        rows: of every batch, those that this process works on.
 
     Attributes:
         distinct: the distinct seeds, in order of first appearance.
-        index: (copies,) int64; copy c reads row index[c] of what `chunk` returns.
+        index: (copies,) int64; see `Stretch`.
         block: updates per block.
     """
 
     def __init__(
-        self, task, *, batch_size: int, seeds: Sequence[int], purpose: str, device: str | torch.device = "cpu"
+        self,
+        task: Task,
+        *,
+        batch_size: int,
+        seeds: Sequence[int],
+        purpose: str,
+        device: str | torch.device = "cpu",
+        rows: slice = ALL,
     ) -> None:
-        self.task, self.batch_size, self.purpose = task, batch_size, purpose
+        self.task, self.batch_size, self.purpose, self.rows = task, batch_size, purpose, rows
         self.device = torch.device(device)
         self.distinct = list(dict.fromkeys(seeds))
         self.index = torch.tensor([self.distinct.index(seed) for seed in seeds])
         self.block = max(1, BLOCK_EXAMPLES // batch_size)
-        self._held: tuple[int, torch.Tensor, torch.Tensor] | None = None
+        self._held: tuple[int, Tensor, Tensor] | None = None
 
-    def chunk(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return updates start … stop−1, which must lie in one block.
-
-        Inputs are (distinct, updates, batch, …) and labels (distinct, updates, batch, …).
-        """
+    def stretch(self, start: int, stop: int) -> Stretch:
+        """Return updates start … stop−1, or as many of them as lie in one block: one at least."""
         number, offset = divmod(start, self.block)
-        if stop - start > self.block - offset:
-            raise ValueError(f"updates {start}…{stop} cross a block of {self.block} updates")
         if self._held is None or self._held[0] != number:
             inputs, labels = (part.unflatten(1, (self.block, self.batch_size)) for part in self._draw(number))
             self._held = number, inputs, labels
         _, inputs, labels = self._held
-        return inputs[:, offset : offset + stop - start], labels[:, offset : offset + stop - start]
+        here = slice(offset, offset + stop - start)
+        return Stretch(inputs[:, here], labels[:, here], self.index, start, self.rows)
 
     def padding_share(self) -> float:
-        """Return how much of the first block's batches is padding, each cut to its longest row. 0 without `lengths`."""
-        if not hasattr(self.task, "lengths"):
+        """Return how much of the first block's batches is padding, each cut to its longest row."""
+        if not isinstance(self.task, Padded):
             return 0.0
-        inputs, _ = self.chunk(0, self.block)  # (distinct, updates, batch, length)
+        inputs = self.stretch(0, self.block).inputs  # (distinct, updates, batch, length)
         lengths = self.task.lengths(inputs.cpu().numpy())  # (distinct, updates, batch)
         return 1 - float(lengths.sum() / (lengths.max(axis=(0, 2)).sum() * lengths.shape[0] * lengths.shape[2]))
 
-    def _draw(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def _draw(self, number: int) -> tuple[Tensor, Tensor]:
         """Return a block on the device: inputs and labels, both (distinct, examples, …)."""
         generators = [generator(seed, self.purpose, number) for seed in self.distinct]
         examples = self.block * self.batch_size
-        if not hasattr(self.task, "packed"):
-            drawn = [self.task.sample(rng, examples) for rng in generators]
-            if hasattr(self.task, "lengths"):
-                drawn = self._by_length(drawn, number)
-            inputs, labels = (torch.from_numpy(_stacked(part)).to(self.device) for part in zip(*drawn, strict=True))
-            return inputs, labels
-        packed = _stacked([self.task.packed(rng, examples) for rng in generators])
+        if is_packed(self.task):
+            return self._unpacked(self.task, _stacked([self.task.packed(rng, examples) for rng in generators]))
+        drawn = [self.task.sample(rng, examples) for rng in generators]
+        if isinstance(self.task, Padded):
+            drawn = self._by_length(self.task, drawn, number)
+        inputs, labels = (torch.from_numpy(_stacked(part)).to(self.device) for part in zip(*drawn, strict=True))
+        return inputs, labels
+
+    def _unpacked(self, task: Packed, packed: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return the examples of packed ones, made where they are wanted."""
         if self.device.type != "cpu":
-            return self.task.unpack(torch.from_numpy(packed).to(self.device))
-        inputs, labels = self.task.unpack(packed)  # numpy is faster here
+            return task.unpack(torch.from_numpy(packed).to(self.device))
+        inputs, labels = task.unpack(packed)  # numpy is faster here
         return torch.from_numpy(inputs), torch.from_numpy(labels)
 
-
-    def _by_length(
-        self, drawn: list[tuple[np.ndarray, np.ndarray]], number: int
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _by_length(self, task: Padded, drawn: list[Examples], number: int) -> list[Examples]:
         """Return the examples of every seed in batches of like length, all padded to the longest."""
         longest = max(inputs.shape[1] for inputs, _ in drawn)
         turns = generator(0, f"{self.purpose}: order of batches", number).permutation(self.block)
         ordered = []
         for inputs, labels in drawn:
-            order = self.task.lengths(inputs).argsort(kind="stable").reshape(self.block, -1)[turns].ravel()
+            order = task.lengths(inputs).argsort(kind="stable").reshape(self.block, -1)[turns].ravel()
             missing = ((0, 0), (0, longest - inputs.shape[1]))
-            inputs = np.pad(inputs[order], missing, constant_values=self.task.padding)
+            inputs = np.pad(inputs[order], missing, constant_values=task.padding)
             ordered.append((inputs, np.pad(labels[order], missing, constant_values=IGNORED)))
         return ordered
 

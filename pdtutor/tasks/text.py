@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pdtutor.tasks.masking import mask_rows, require_rate
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 from pdtutor.text.tokens import Tokens, prepare
 from pdtutor.validate import whole
 

@@ -8,17 +8,19 @@ update reads must lie in buffers that stay where they are, and each replay works
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.distillation.targets import Targets
+from pdtutor.models.model import Model
+from pdtutor.tasks.stream import Stretch
 from pdtutor.training.engines import autograd_updates
 from pdtutor.training.optim import AdamWState, SGDState
 
 MOST = 32  # updates in the longest graph, a power of two
 
 
-class CapturedUpdates:
-    """Callable that does what `autograd_updates` does, bit for bit, in launches of up to MOST updates.
+class GraphEngine:
+    """What autograd does, bit for bit, in launches of up to MOST updates; see `Engine`.
 
     A stretch is cut into pieces of 32, 16, …, 1 updates. The first piece of each size runs as it is, which also loads
     every kernel that it needs, and is then recorded; later ones are replays. Recording runs nothing. Other shapes than
@@ -32,21 +34,16 @@ class CapturedUpdates:
     Raises RuntimeError if the updates can't be recorded.
     """
 
-    def __init__(self, model: nn.Module, state: SGDState | AdamWState, *, precision: str = "float32") -> None:
+    def __init__(self, model: Model, state: SGDState | AdamWState, *, precision: str = "float32") -> None:
         self.model, self.state, self.precision = model, state, precision
         self._buffers: list[Tensor] = []  # inputs, soft, rates, corrections, perhaps at; updates first
-        self._losses = torch.empty(0)  # (MOST, copies)
+        self._losses = torch.empty(0, 0)  # (MOST, copies)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by number of updates
 
-    def __call__(self, inputs: Tensor, targets: Targets, rates: Tensor, corrections: Tensor) -> Tensor:
-        """Run one update per row of rates and return the losses before each, (updates, copies).
-
-        Args:
-            inputs: (copies, updates, batch, …).
-            targets: of a loss that is linear in them, for every copy.
-            rates: (updates, copies).
-            corrections: (updates, …), the optimizer's.
-        """
+    def __call__(self, stretch: Stretch, targets: Targets, rates: Tensor, corrections: Tensor) -> Tensor:
+        """Run the updates of a stretch; see `Engine`. Every copy's loss must be linear in its targets."""
+        self.model.train()
+        inputs = stretch.own_inputs[stretch.index]  # (copies, updates, batch, …)
         values = [inputs.transpose(0, 1), targets.soft.transpose(0, 1), rates, corrections]
         if targets.at is not None:
             values.append(targets.at.transpose(0, 1))
@@ -100,7 +97,7 @@ class CapturedUpdates:
     def _run(self, size: int) -> None:
         inputs, soft, rates, corrections, *at = (buffer[:size] for buffer in self._buffers)
         at = at[0].transpose(0, 1) if at else None
-        targets = Targets(soft.transpose(0, 1), constant=torch.empty(0), others=[], at=at)
+        targets = Targets(soft.transpose(0, 1), constant=self._losses[:size].T, others=[], at=at)  # of no use here
         losses = autograd_updates(
             self.model, self.state, inputs.transpose(0, 1), targets, rates, corrections, precision=self.precision
         )

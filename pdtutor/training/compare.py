@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from torch import nn
 
 from pdtutor.checkpoints.trajectory import Trajectory
-from pdtutor.distillation.supervision import Distill, Labels, Stored
+from pdtutor.distillation.supervision import Supervision
+from pdtutor.models.model import Model
+from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
-
-Supervision = Labels | Distill | Stored
 
 
 @dataclass
@@ -47,13 +46,13 @@ class Comparison:
 
 
 def compare(
-    student: Callable[[list[int]], nn.Module],
-    task,
+    student: Callable[[list[int]], Model],
+    task: Task,
     methods: Mapping[str, Supervision | Callable[[int], Supervision]],
     *,
     seeds: Sequence[int] = (0, 1, 2),
     side_by_side: bool = True,
-    out=None,
+    out: str | Path | None = None,
     **settings,
 ) -> Comparison:
     """Train one student per method and seed, all on the same budget, and return their comparison.
@@ -105,7 +104,7 @@ def compare(
 
 def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) -> Supervision:
     """Return the supervision of the student with this seed."""
-    return method if isinstance(method, Supervision) else method(seed)
+    return method(seed) if callable(method) else method
 
 
 def _folder(group: list[tuple[str, int]], groups: int) -> str:

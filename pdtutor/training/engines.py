@@ -4,26 +4,104 @@ Autograd's updates recorded for a GPU are in `pdtutor.training.captured`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 
 from pdtutor.distillation.targets import Targets
 from pdtutor.models.kernels import sgd
 from pdtutor.models.mlp import MLP
+from pdtutor.models.model import Model
 from pdtutor.models.pretrained import Pretrained
+from pdtutor.models.transformer import Transformer
 from pdtutor.processes import ALONE, Processes, shares
-from pdtutor.training.optim import SGD, AdamWState, SGDState
+from pdtutor.tasks.stream import Stretch
+from pdtutor.training.optim import SGD, AdamW, AdamWState, SGDState
+from pdtutor.training.settings import ENGINES
 from pdtutor.validate import one_of
 
-PRECISIONS = ("float32", "bfloat16")
 KERNEL_BATCH = 512  # measured on a 2-core CPU: up to this batch size, at least, the kernel beats autograd
+
+
+class Engine(Protocol):
+    """What runs the updates of a stretch on a model, in place."""
+
+    def __call__(
+        self,
+        stretch: Stretch,
+        targets: Targets,
+        rates: Float[Tensor, "updates copies"],
+        corrections: Float[Tensor, "updates any"],
+    ) -> Float[Tensor, "updates copies"]:
+        """Run one update per row of rates and return the losses before each, less the targets' constant.
+
+        Args:
+            stretch: the examples, of which this process works on its own rows.
+            targets: what to match there.
+            rates: the learning rates.
+            corrections: what else of the optimizer depends on the step.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class AutogradEngine:
+    """Any model, optimizer and loss, one update after the other; see `autograd_updates`."""
+
+    model: Model
+    state: SGDState | AdamWState
+    precision: str = "float32"
+    accumulate: int = 1
+    processes: Processes = ALONE
+
+    def __call__(self, stretch: Stretch, targets: Targets, rates: Tensor, corrections: Tensor) -> Tensor:
+        """Run the updates of a stretch; see `Engine`."""
+        self.model.train()
+        return autograd_updates(
+            self.model,
+            self.state,
+            stretch.own_inputs[stretch.index],
+            targets,
+            rates,
+            corrections,
+            precision=self.precision,
+            accumulate=self.accumulate,
+            processes=self.processes,
+        )
+
+
+@dataclass(frozen=True)
+class KernelEngine:
+    """What autograd does, by the compiled kernel, copies in parallel threads."""
+
+    model: MLP
+
+    def __call__(self, stretch: Stretch, targets: Targets, rates: Tensor, corrections: Tensor) -> Tensor:
+        """Run the updates of a stretch; see `Engine`. SGD has no corrections."""
+        first, second = self.model.layers
+        losses = torch.empty(len(self.model.seeds), len(rates))
+
+        def run(copy: int) -> None:
+            weights = [t.detach()[copy].numpy() for t in (first.weight, first.bias, second.weight, second.bias)]
+            examples, q = (t.contiguous().numpy() for t in (stretch.inputs[stretch.index[copy]], targets.soft[copy]))
+            sgd(*weights, examples, q, rates[:, copy].contiguous().numpy(), losses[copy].numpy())
+
+        copies = range(len(self.model.seeds))
+        if len(copies) == 1:
+            run(0)  # starting a thread would cost as much as hundreds of the smallest updates
+        else:
+            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+                list(pool.map(run, copies))
+        return losses.T
 
 
 def choose_engine(
     engine: str,
-    model: nn.Module,
-    optimizer,
+    model: Model,
+    optimizer: SGD | AdamW,
     batch_size: int,
     *,
     linear: bool,
@@ -35,9 +113,13 @@ def choose_engine(
 
     `linear` says whether every copy's loss is linear in its target (labels or forward KL); `processes` how many share
     an update, and `accumulate` in how many micro-batches: "autograd" alone lets several sum up their gradients.
+
+    The kernel computes what MLP computes, so a subclass of MLP, which may compute something else, never runs on it.
+    Neither does "auto" record models that are not pdtutor's own: they may ask the accelerator in between.
+
     Raises ValueError if an engine is asked for where it doesn't apply, with the reason.
     """
-    one_of("engine", engine, ("auto", "kernel", "graph", "autograd"))
+    one_of("engine", engine, ENGINES)
     first = next(model.parameters())
     in_one_piece = {
         "a divergence other than forward_kl is in use": linear,
@@ -46,8 +128,8 @@ def choose_engine(
     }
     conditions = {
         "kernel": {
-            "the model is not an MLP with one hidden layer": isinstance(model, MLP) and len(model.widths) == 1,
-            "the optimizer is not SGD without momentum and weight decay": isinstance(optimizer, SGD)
+            "the model is not an MLP with one hidden layer": type(model) is MLP and len(model.widths) == 1,
+            "the optimizer is not SGD without momentum and weight decay": type(optimizer) is SGD
             and not optimizer.momentum
             and not optimizer.weight_decay,
             "the model is not float32 on the CPU": first.device.type == "cpu" and first.dtype == torch.float32,
@@ -65,11 +147,12 @@ def choose_engine(
         return engine
     if not missing["kernel"] and batch_size <= KERNEL_BATCH:
         return "kernel"
-    return "graph" if not missing["graph"] and first.device.type == "cuda" else "autograd"
+    recordable = not missing["graph"] and type(model) in (MLP, Transformer) and first.device.type == "cuda"
+    return "graph" if recordable else "autograd"
 
 
 def autograd_updates(
-    model: nn.Module,
+    model: Model,
     state: SGDState | AdamWState,
     inputs: Tensor,
     targets: Targets,
@@ -106,7 +189,7 @@ def autograd_updates(
 
 
 def _loss_and_gradients(
-    model: nn.Module,
+    model: Model,
     parameters: list[Tensor],
     inputs: Tensor,
     targets: Targets,
@@ -121,28 +204,3 @@ def _loss_and_gradients(
     loss = targets.loss_of(logits.to(targets.soft.dtype), update, rows)  # (copies,)
     # no copy's parameters enter another's loss, so each gets its own gradient
     return [loss.detach(), *torch.autograd.grad(loss.sum(), parameters)]
-
-
-def kernel_updates(model: MLP, inputs: Tensor, index: Tensor, targets: Targets, rates: Tensor) -> Tensor:
-    """Do what `autograd_updates` does with the compiled kernel, copies in parallel threads.
-
-    Args:
-        inputs: (distinct, updates, batch, d).
-        index: (copies,), which of the distinct streams each copy reads.
-        rates: (updates, copies).
-    """
-    first, second = model.layers
-    losses = torch.empty(len(model.seeds), len(rates))
-
-    def run(copy: int) -> None:
-        weights = [t.detach()[copy].numpy() for t in (first.weight, first.bias, second.weight, second.bias)]
-        examples, q = (t.contiguous().numpy() for t in (inputs[index[copy]], targets.soft[copy]))
-        sgd(*weights, examples, q, rates[:, copy].contiguous().numpy(), losses[copy].numpy())
-
-    copies = range(len(model.seeds))
-    if len(copies) == 1:
-        run(0)  # starting a thread would cost as much as hundreds of the smallest updates
-    else:
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            list(pool.map(run, copies))
-    return losses.T

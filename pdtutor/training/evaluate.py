@@ -1,24 +1,25 @@
 """How well a model does on held-out examples."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.distillation.losses import cross_entropy, labelled_positions
 from pdtutor.models.logits import logits_of
+from pdtutor.models.model import Model
 from pdtutor.processes import ALONE, Processes
 from pdtutor.seeds import generator
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED, HeldOut, Task
 
 
-def held_out(task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Return examples that no training stream ever draws: inputs (examples, …), labels (examples, …)."""
-    draw = getattr(task, "sample_held_out", task.sample)
+    draw = task.sample_held_out if isinstance(task, HeldOut) else task.sample
     inputs, labels = draw(generator(seed, "evaluation"), examples)
     return torch.from_numpy(inputs), torch.from_numpy(labels)
 
 
 def evaluate(
-    model: nn.Module, inputs: Tensor, labels: Tensor, processes: Processes = ALONE
+    model: Model, inputs: Tensor, labels: Tensor, processes: Processes = ALONE
 ) -> tuple[Tensor, Tensor]:
     """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,).
 
@@ -31,12 +32,12 @@ def evaluate(
     return loss, accuracy
 
 
-def _sums(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+def _sums(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
     """Return cross-entropies and hits, summed over labelled positions: (2, copies)."""
     if not len(inputs):
         return torch.zeros(2, len(model.seeds), device=inputs.device)
     at = None
-    if labels.shape == inputs.shape:  # of sequences, a label per position
+    if labels.dim() > 1:  # of sequences, a label per position
         at, labels = labelled_positions(labels)
     logits = logits_of(model, inputs, at)
     labels = labels.expand(logits.shape[:-1])

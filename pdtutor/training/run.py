@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor
 
-from pdtutor.checkpoints.trajectory import Trajectory, load_weights
+from pdtutor.checkpoints.trajectory import Trajectory, load_weights, read_tensors
+from pdtutor.distillation.schedule import Stages
 from pdtutor.files import clear_temporary, read_json, write_bytes, write_json
-from pdtutor.processes import Processes, on_main
+from pdtutor.models.model import Model
+from pdtutor.processes import on_main
+from pdtutor.tasks.task import Task
+from pdtutor.training.optim import AdamWState, SGDState
+from pdtutor.validate import differences
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Run:
         settings: what a resume must agree with.
     """
 
-    model: nn.Module
+    model: Model
     history: pd.DataFrame
     trajectory: Trajectory
     teachers: pd.DataFrame
@@ -54,11 +57,11 @@ class Run:
         )
 
 
-def new_trajectory(out: str | Path | None, model: nn.Module, task, *, resume: bool) -> Trajectory:
+def new_trajectory(out: str | Path | None, model: Model, task: Task, *, resume: bool) -> Trajectory:
     """Return a new trajectory in `out`.
 
-    On a resume, what a run left that died before its first state was saved makes way. Raises ValueError if the folder
-    holds any other trajectory.
+    On a resume, what is left of a run that died before its first state was saved is removed. Raises ValueError if the
+    folder holds any other trajectory.
     """
     if resume and out is not None:
         _clear_unstarted(Path(out))
@@ -72,7 +75,17 @@ def _clear_unstarted(path: Path) -> None:
 
 
 @on_main
-def save_state(path: Path, settings: dict, model, state, *, step: int, over: bool, history, stages) -> None:
+def save_state(
+    path: Path,
+    settings: dict,
+    model: Model,
+    state: SGDState | AdamWState,
+    *,
+    step: int,
+    over: bool,
+    history: list[dict],
+    stages: list[Stages],
+) -> None:
     """Write what a resume needs.
 
     The tensors go first, under a name of their own step; run.json then points to them, so that a kill between the two
@@ -99,39 +112,23 @@ def saved_state(path: Path, settings: dict) -> dict | None:
     if not (path / "run.json").exists():
         return None
     saved = read_json(path / "run.json")
-    if different := _differences(saved["settings"] | {"engine": settings["engine"]}, settings, "was", "now"):
+    if different := differences(saved["settings"] | {"engine": settings["engine"]}, settings):
         raise ValueError(f"{path} holds a run with other settings, so it can't be resumed: {different}")
     return saved
 
 
-def require_same(settings: dict, processes: Processes) -> None:
-    """Raise ValueError if this process was asked for another run than the main one: they would miss each other."""
-    here = f"in process {processes.rank}"
-    if different := _differences(processes.broadcast(settings), settings, "in process 0 is", here):
-        raise ValueError(f"all processes must be asked for the same run: {different}")
-
-
-def _differences(theirs: dict, mine: dict, of_theirs: str, of_mine: str) -> str:
-    """Return which entries differ, and how; nothing if none does."""
-    return "; ".join(
-        f"{key} {of_theirs} {theirs.get(key)!r}, {of_mine} {mine.get(key)!r}"
-        for key in sorted(theirs.keys() | mine.keys())
-        if theirs.get(key) != mine.get(key)
-    )
-
-
-def load_state(path: Path, saved: dict, model: nn.Module) -> dict[str, torch.Tensor]:
+def load_state(path: Path, saved: dict, model: Model) -> dict[str, Tensor]:
     """Load the saved weights into the model and return the optimizer's tensors.
 
     Raises ValueError naming the file if it is missing, truncated or doesn't fit the model.
     """
     file = path / saved["tensors"]
     try:
-        tensors = load(file.read_bytes())
-    except (OSError, SafetensorError) as error:
+        tensors = read_tensors(file.read_bytes(), file)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{file}, the state to resume from, is not readable ({error})") from error
     weights = {key.removeprefix("model."): t for key, t in tensors.items() if key.startswith("model.")}
-    load_weights(model, save(weights), file)
+    load_weights(model, weights, file)
     return {key: t for key, t in tensors.items() if not key.startswith("model.")}
 
 

@@ -33,8 +33,8 @@ class SameExamples(IterableDataset):
 
     def __iter__(self):
         for step in itertools.count():
-            inputs, labels = self.stream.chunk(step, step + 1)
-            yield inputs[0, 0], labels[0, 0]
+            stretch = self.stream.stretch(step, step + 1)
+            yield stretch.inputs[0, 0], stretch.labels[0, 0]
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])
@@ -80,7 +80,8 @@ def test_bert_learns_the_sentences_that_ours_does():
     task = MaskedGrammar("cfg3b")
     plain = list(itertools.islice(transformers.plain_batches(task), transformers.SENTENCES // transformers.BATCH))
     stream = Stream(task, batch_size=transformers.BATCH, seeds=[0], purpose=transformers.PURPOSE)
-    ours = [part.flatten(0, 2) for part in stream.chunk(0, stream.block)]
+    block = stream.stretch(0, stream.block)
+    ours = [part.flatten(0, 2) for part in (block.inputs, block.labels)]
 
     def rows(batches):
         pairs = [pair for inputs, labels in batches for pair in zip(inputs, labels, strict=True)]

@@ -15,7 +15,7 @@ from pdtutor.distillation.losses import (
     soft_targets,
     teacher_log_probabilities,
 )
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 
 student = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(0))  # (copies, batch, classes)
 teacher = torch.randn(2, 5, 4, generator=torch.Generator().manual_seed(1)) * 3

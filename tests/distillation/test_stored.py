@@ -18,6 +18,7 @@ from pdtutor import (
     Labels,
     MaskedGrammar,
     SparseParity,
+    Trajectory,
     Transformer,
     compare,
     explicit,
@@ -31,8 +32,11 @@ from pdtutor.distillation.losses import labelled_positions
 from pdtutor.distillation.stored.store import storage_table, store_targets
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.distillation.supervision import Stored
-from pdtutor.distillation.targets import Teachers
-from pdtutor.tasks.stream import IGNORED, Stream
+from pdtutor.distillation.targets import make_targets
+from pdtutor.distillation.teachers import Teachers
+from pdtutor.distillation.timetable import Timetable
+from pdtutor.tasks.stream import Stream
+from pdtutor.tasks.task import IGNORED
 
 PARITY = SparseParity(8, 2, support=(1, 5))
 RULES = ("s -> a b x", "s -> b c d x", "s -> e f a", "x -> a", "x -> d e", "x -> b f f")
@@ -75,14 +79,14 @@ def targets(taught, tmp_path):
 
 def examples(task, start, stop):
     """Return inputs and labels of the student's updates, both (updates, batch, …)."""
-    stream = Stream(task, batch_size=8, seeds=[3], purpose="student data")
-    return [part[0] for part in stream.chunk(start, stop)]
+    stretch = Stream(task, batch_size=8, seeds=[3], purpose="student data").stretch(start, stop)
+    return stretch.inputs[0], stretch.labels[0]
 
 
-def targets_of(supervision, task, start, stop, **settings):
+def targets_of(supervision, task, start, stop, *, rows=slice(None), **settings):
     """Return what `train` would work with in these updates."""
-    inputs, labels = (part.unsqueeze(0) for part in examples(task, start, stop))
-    return Teachers([supervision], 40).targets(inputs, labels, torch.tensor([0]), start, task.classes, **settings)
+    stretch = Stream(task, batch_size=8, seeds=[3], purpose="student data", rows=rows).stretch(start, stop)
+    return make_targets(stretch, Teachers([supervision], 40), classes=task.classes, **settings)
 
 
 # what is stored
@@ -170,10 +174,10 @@ def test_checkpoints_take_over_at_the_updates_of_the_schedule(trajectories, tmp_
     trajectory = trajectories[PARITY]
     exact = Distill(trajectory, schedule, temperature=1.0)
     targets = store_targets(tmp_path, exact, PARITY, k=2, shard_tokens=50, **QUIET, **STUDENT)
-    teachers = Teachers([Stored(targets)], 40)
-    assert teachers.stages == [schedule.stages(trajectory.steps, 40)]
+    timetable = Timetable([Stored(targets)], 40)
+    assert timetable.stages == [schedule.stages(trajectory.steps, 40)]
     for update, step in in_force.items():
-        assert teachers.in_force(update) == [step]
+        assert timetable.in_force(update) == [step]
         inputs, labels = examples(PARITY, update, update + 1)
         log_p = {saved: trajectory.at(saved)(inputs)[0].log_softmax(-1) for saved in (20, 40, 60)}
         found = targets.log_probabilities(labels, update)[0]
@@ -200,7 +204,10 @@ def test_class_ids_take_as_little_room_as_they_can(trajectories, tmp_path, monke
     task = Counting(classes)
     logits = torch.randn(16, classes, generator=torch.Generator().manual_seed(0))
     logits[:, -1] = 9  # the last class, whose id is the largest, is the most probable
-    monkeypatch.setattr("pdtutor.distillation.stored.store.logits_of", lambda model, inputs, at: logits[: len(inputs)].unsqueeze(0))
+    def says(model, inputs, at):
+        return logits[: len(inputs)].unsqueeze(0)
+
+    monkeypatch.setattr("pdtutor.distillation.stored.store.logits_of", says)
     taught = Distill(trajectories[PARITY], one_shot(), temperature=1.0)
     targets = store_targets(tmp_path, taught, task, steps=2, batch_size=4, seed=0, k=3, **QUIET)
     arrays = load_file(next(tmp_path.glob("*.safetensors")))
@@ -257,7 +264,7 @@ def test_all_classes_are_exact_distillation_across_blocks_of_the_stream(trajecto
 
 
 def test_training_holds_no_teacher(trajectories, targets, monkeypatch):
-    monkeypatch.setattr("pdtutor.checkpoints.trajectory.Trajectory.at", lambda *_: pytest.fail("a checkpoint was loaded"))
+    monkeypatch.setattr(Trajectory, "at", lambda *_: pytest.fail("a checkpoint was loaded"))
     train(parity_model(seed=5), PARITY, supervision=Stored(targets), **TRAINING)
 
 

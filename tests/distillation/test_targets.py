@@ -3,7 +3,9 @@ import torch
 
 from pdtutor import FINAL, MLP, Anneal, Distill, Labels, SparseParity, Trajectory, n_shot, one_shot, train
 from pdtutor.distillation.losses import distillation_loss
-from pdtutor.distillation.targets import Teachers
+from pdtutor.distillation.targets import make_targets
+from pdtutor.distillation.teachers import Teachers
+from pdtutor.distillation.timetable import Timetable
 from pdtutor.models.logits import logits_of
 from pdtutor.tasks.stream import Stream
 
@@ -25,8 +27,9 @@ def test_targets_give_the_value_of_the_distillation_loss_at_every_update(traject
     taught = Distill(trajectory, one_shot(), temperature=2.0, alpha=alpha, divergence=kind, top_k=top_k)
     teachers = Teachers([Labels(), taught], steps=10)
     stream = Stream(TASK, batch_size=5, seeds=[3, 4], purpose="student data")
-    inputs, labels = stream.chunk(2, 7)
-    targets = teachers.targets(inputs, labels, stream.index, 2, classes=2)
+    stretch = stream.stretch(2, 7)
+    inputs, labels = stretch.inputs, stretch.labels
+    targets = make_targets(stretch, teachers, classes=2)
     student = MLP(8, width=6, seed=[0, 1])
     for update in range(5):
         logits = student(inputs[:, update])
@@ -47,11 +50,11 @@ def test_targets_give_the_value_of_the_distillation_loss_at_every_update(traject
 
 def test_stretches_end_where_any_copy_changes_its_teacher(trajectory):
     three, two = n_shot([20, 40, FINAL], each=7), n_shot([20, FINAL], each=10)
-    teachers = Teachers([Labels(), Distill(trajectory, three), Distill(trajectory, two)], steps=50)
-    assert teachers.in_force(0) == [None, 20, 20]
-    assert teachers.in_force(9) == [None, 40, 20]
-    assert teachers.in_force(14) == [None, 60, 60]
-    assert [teachers.next_switch(s, 50) for s in (0, 6, 7, 9, 10, 13, 14)] == [7, 7, 10, 10, 14, 14, 50]
+    timetable = Timetable([Labels(), Distill(trajectory, three), Distill(trajectory, two)], steps=50)
+    assert timetable.in_force(0) == [None, 20, 20]
+    assert timetable.in_force(9) == [None, 40, 20]
+    assert timetable.in_force(14) == [None, 60, 60]
+    assert [timetable.next_switch(s, 50) for s in (0, 6, 7, 9, 10, 13, 14)] == [7, 7, 10, 10, 14, 14, 50]
 
 
 def test_one_forward_pass_serves_all_copies_with_the_same_teacher_and_examples(trajectory, monkeypatch):
@@ -61,22 +64,20 @@ def test_one_forward_pass_serves_all_copies_with_the_same_teacher_and_examples(t
         passes.append(inputs.shape)
         return logits_of(model, inputs, at)
 
-    monkeypatch.setattr("pdtutor.distillation.targets.logits_of", counted)
+    monkeypatch.setattr("pdtutor.distillation.supervision.logits_of", counted)
     taught = [Distill(trajectory, one_shot(), temperature=t) for t in (0.0, 1.0, 4.0)]
     stream = Stream(TASK, batch_size=5, seeds=[3, 3, 4], purpose="student data")
-    inputs, labels = stream.chunk(0, 6)
-    Teachers(taught, steps=10).targets(inputs, labels, stream.index, 0, classes=2)
+    make_targets(stream.stretch(0, 6), Teachers(taught, steps=10), classes=2)
     assert passes == [(30, 8), (30, 8)]  # once for seed 3, once for seed 4
 
 
 def test_the_checkpoint_that_teaches_next_is_read_ahead(trajectory, monkeypatch):
     """Of two copies with one trajectory, the earlier switch decides; nothing is asked for after the last."""
     asked = []
-    monkeypatch.setattr(Trajectory, "prefetch", lambda self, step: asked.append(step), raising=False)
+    monkeypatch.setattr(Trajectory, "prefetch", lambda self, step: asked.append(step))
     early, late = n_shot([20, 40, FINAL], each=4), n_shot([20, FINAL], each=6)
     teachers = Teachers([Labels(), Distill(trajectory, late), Distill(trajectory, early)], steps=20)
     stream = Stream(TASK, batch_size=5, seeds=[0, 1, 2], purpose="student data")
     for start in (0, 4, 6, 8):
-        inputs, labels = stream.chunk(start, start + 1)
-        teachers.targets(inputs, labels, stream.index, start, classes=2)
+        make_targets(stream.stretch(start, start + 1), teachers, classes=2)
     assert asked == [40, 60]  # at 4 the final one is asked for; at 6 it is in memory

@@ -10,7 +10,7 @@ import torch
 from pdtutor import MLP, SparseParity, Trajectory, checkpoint_table, choose_checkpoint
 from pdtutor.probes.choose import choose_step, predictions
 from pdtutor.recipes.choose import regrets
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 
 INPUTS = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
 ALMOST_SURE = 20.0  # logit of a finished teacher

@@ -9,7 +9,7 @@ from torch import nn
 from pdtutor import BayesOptimal, MaskedGrammar, Transformer, ngram_closeness, ngram_robustness, nonterminal_probe
 from pdtutor.probes.nonterminals import AttentionReadOut, spans
 from pdtutor.seeds import generator
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 
 TASK = MaskedGrammar("cfg3b", root="16")
 

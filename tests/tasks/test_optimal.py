@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pdtutor import BayesOptimal, CausalGrammar, MaskedGrammar
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 from pdtutor.training.evaluate import evaluate, held_out
 
 TEXT = "S -> A B [0.7]\nS -> B A A [0.3]\nA -> a [0.6]\nA -> b c [0.4]\nB -> a b [0.5]\nB -> c [0.5]"

@@ -90,14 +90,16 @@ def test_a_task_is_rebuilt_from_its_config():
 
 def test_a_stream_gives_the_same_update_however_it_is_cut():
     task = SparseParity(7, 2)
-    whole, _ = Stream(task, batch_size=1000, seeds=[3], purpose="p").chunk(0, 4)
+    whole = Stream(task, batch_size=1000, seeds=[3], purpose="p").stretch(0, 4)
     again = Stream(task, batch_size=1000, seeds=[3], purpose="p")
     assert again.block == 4
     other = Stream(task, batch_size=1000, seeds=[3], purpose="p")
-    assert torch.equal(again.chunk(4, 5)[0][:, 0], other.chunk(4, 6)[0][:, 0])
-    assert torch.equal(again.chunk(2, 4)[0], whole[:, 2:4])
-    with pytest.raises(ValueError, match="cross a block"):
-        again.chunk(3, 5)
+    assert torch.equal(again.stretch(4, 5).inputs[:, 0], other.stretch(4, 6).inputs[:, 0])
+    assert torch.equal(again.stretch(2, 4).inputs, whole.inputs[:, 2:4])
+    assert torch.equal(whole.first(3).labels, whole.labels[:, :3])
+    short = again.stretch(3, 7)  # a stretch ends with its block
+    assert (short.start, short.stop, len(short)) == (3, 4, 1)
+    assert torch.equal(short.labels, whole.labels[:, 3:])
 
 
 PACKED = [SparseParity(11, 3), SparseParity(16, 4, encoding="tokens"), HierarchicalParity(27, 2)]
@@ -116,6 +118,10 @@ def test_a_tensor_unpacks_to_the_same_examples_as_an_array(task):
             assert mine.dtype == torch.from_numpy(theirs).dtype
 
 
+def both(stretch):
+    return stretch.inputs, stretch.labels
+
+
 @pytest.mark.parametrize("task", PACKED)
 def test_a_stream_gives_what_the_task_samples_whatever_the_device(task):
     class Plain:
@@ -123,13 +129,16 @@ def test_a_stream_gives_what_the_task_samples_whatever_the_device(task):
 
     settings = {"batch_size": 1024, "seeds": [5, 2, 5], "purpose": "p"}
     stream = Stream(task, **settings)
-    found = stream.chunk(4, 6)
+    found = both(stream.stretch(4, 6))
     for row, seed in enumerate([5, 2]):
         expected = task.sample(generator(seed, "p", 1), 4096)
         for mine, theirs in zip(found, expected, strict=True):
             assert torch.equal(mine[row].flatten(0, 1), torch.from_numpy(theirs[:2048]))
     for mine, plain, elsewhere in zip(
-        found, Stream(Plain, **settings).chunk(4, 6), Stream(task, **settings, device="meta").chunk(4, 6), strict=True
+        found,
+        both(Stream(Plain, **settings).stretch(4, 6)),
+        both(Stream(task, **settings, device="meta").stretch(4, 6)),
+        strict=True,
     ):
         assert torch.equal(mine, plain)
         assert elsewhere.device.type == "meta"
@@ -139,15 +148,15 @@ def test_a_stream_gives_what_the_task_samples_whatever_the_device(task):
 def test_streams_share_examples_only_at_equal_seed_and_purpose():
     task = SparseParity(20, 2)
     stream = Stream(task, batch_size=8, seeds=[1, 2, 1], purpose="teacher data")
-    inputs, labels = stream.chunk(0, 3)
+    inputs, labels = both(stream.stretch(0, 3))
     assert inputs.shape == (2, 3, 8, 20)
     assert labels.shape == (2, 3, 8)
     assert stream.index.tolist() == [0, 1, 0]
     assert not torch.equal(inputs[0], inputs[1])
-    student, _ = Stream(task, batch_size=8, seeds=[1], purpose="student data").chunk(0, 3)
-    assert not torch.equal(inputs[0], student[0])
-    later, _ = stream.chunk(stream.block, stream.block + 3)
-    assert not torch.equal(inputs, later)
+    student = Stream(task, batch_size=8, seeds=[1], purpose="student data").stretch(0, 3)
+    assert not torch.equal(inputs[0], student.inputs[0])
+    later = stream.stretch(stream.block, stream.block + 3)
+    assert not torch.equal(inputs, later.inputs)
 
 
 @pytest.mark.parametrize(("depth", "k"), [(1, 3), (2, 2), (3, 1), (3, 2)])

@@ -10,7 +10,8 @@ from pdtutor.pcfg.grammar import Grammar
 from pdtutor.seeds import generator
 from pdtutor.tasks.build import build_task
 from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
-from pdtutor.tasks.stream import IGNORED, Stream
+from pdtutor.tasks.stream import Stream
+from pdtutor.tasks.task import IGNORED
 
 RECURSIVE = "S -> a S b [0.4]\nS -> c [0.6]"
 
@@ -100,7 +101,8 @@ def test_a_grammar_task_is_rebuilt_from_its_config(task):
 def test_batches_hold_rows_of_like_length_and_no_row_is_lost():
     task = MaskedGrammar("cfg3b", root="16")
     stream = Stream(task, batch_size=64, seeds=[0, 1], purpose="x")
-    inputs, labels = stream.chunk(0, stream.block)  # (seeds, updates, batch, length)
+    first = stream.stretch(0, stream.block)
+    inputs, labels = first.inputs, first.labels  # (seeds, updates, batch, length)
     lengths = torch.from_numpy(task.lengths(inputs.numpy()))
     longest = lengths.amax(dim=2, keepdim=True)
     assert 1 - (lengths.sum() / longest.expand_as(lengths).sum()) < 0.02  # padding within batches
@@ -124,12 +126,13 @@ def test_batches_hold_rows_of_like_length_and_no_row_is_lost():
 
 def test_a_stream_of_sentences_gives_the_same_update_however_it_is_cut():
     task = MaskedGrammar("cfg3b", root="13")
-    whole = Stream(task, batch_size=16, seeds=[0, 1], purpose="x").chunk(0, 12)
+    whole = Stream(task, batch_size=16, seeds=[0, 1], purpose="x").stretch(0, 12)
     parts = Stream(task, batch_size=16, seeds=[0, 1], purpose="x")
-    parts.chunk(300, 301)
+    parts.stretch(300, 301)
     for start, stop in ((0, 5), (5, 12)):
-        for mine, theirs in zip(parts.chunk(start, stop), whole, strict=True):
-            torch.testing.assert_close(mine, theirs[:, start:stop])
+        mine = parts.stretch(start, stop)
+        torch.testing.assert_close(mine.inputs, whole.inputs[:, start:stop])
+        torch.testing.assert_close(mine.labels, whole.labels[:, start:stop])
 
 
 @pytest.mark.parametrize(

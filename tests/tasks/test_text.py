@@ -16,7 +16,8 @@ from pdtutor import AdamW, Transformer, ngram_closeness, ngram_robustness, train
 from pdtutor.seeds import generator
 from pdtutor.tasks.build import build_task
 from pdtutor.tasks.masking import mask_rows
-from pdtutor.tasks.stream import IGNORED, Stream
+from pdtutor.tasks.stream import Stream
+from pdtutor.tasks.task import IGNORED
 from pdtutor.tasks.text import CausalText, MaskedText
 from pdtutor.text.tokenizers import train_tokenizer
 from pdtutor.training.evaluate import held_out
@@ -351,14 +352,15 @@ def test_probes_run_on_a_transformer(text):
 
 def test_a_stream_of_text_gives_the_same_update_however_it_is_cut(text):
     for task in (text(MaskedText), text(CausalText)):
-        whole = Stream(task, batch_size=256, seeds=[0, 1], purpose="x").chunk(0, 12)
-        assert whole[0].shape == (2, 12, 256, 24)
-        assert (whole[0][0] != whole[0][1]).any()
+        whole = Stream(task, batch_size=256, seeds=[0, 1], purpose="x").stretch(0, 12)
+        assert whole.inputs.shape == (2, 12, 256, 24)
+        assert (whole.inputs[0] != whole.inputs[1]).any()
         parts = Stream(task, batch_size=256, seeds=[0, 1], purpose="x")
-        parts.chunk(32, 33)
+        parts.stretch(32, 33)
         for start, stop in ((0, 5), (5, 12)):
-            for mine, theirs in zip(parts.chunk(start, stop), whole, strict=True):
-                torch.testing.assert_close(mine, theirs[:, start:stop])
+            mine = parts.stretch(start, stop)
+            torch.testing.assert_close(mine.inputs, whole.inputs[:, start:stop])
+            torch.testing.assert_close(mine.labels, whole.labels[:, start:stop])
 
 
 @pytest.mark.parametrize("kind", [MaskedText, CausalText])

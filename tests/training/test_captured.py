@@ -1,6 +1,5 @@
 """Replayed updates are autograd's, bit for bit; recording itself is played on the CPU by what stands in for CUDA."""
 
-import sys
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
@@ -23,8 +22,9 @@ from pdtutor import (
     progressive,
     train,
 )
+from pdtutor.tasks.stream import Stretch
 from pdtutor.training import captured
-from pdtutor.training.captured import CapturedUpdates, pieces
+from pdtutor.training.captured import GraphEngine, pieces
 from pdtutor.training.engines import choose_engine
 
 SIGNS, TOKENS = SparseParity(8, 2), SparseParity(8, 2, encoding="tokens")
@@ -110,7 +110,7 @@ def test_no_pieces_for_no_updates():
 @pytest.mark.parametrize("engine", ["graph", "autograd"])
 def test_the_step_of_a_diverging_loss_is_the_first_that_is_not_finite(engine, monkeypatch):
     good = torch.zeros(2), torch.zeros(2)
-    monkeypatch.setattr(sys.modules["pdtutor.training.loop"], "evaluate", lambda *held_out: good)  # it would see it before
+    monkeypatch.setattr("pdtutor.training.session.evaluate", lambda *held_out: good)  # it would see it before
 
     def diverging(steps):
         settings = {"optimizer": SGD(lr=[0.1, 3e3]), "batch_size": 1, "eval_every": 70, "progress": False}
@@ -234,12 +234,13 @@ def test_replays_are_autograd_s_updates_on_a_gpu(teachers, model, optimizer):
 def test_other_shapes_are_recorded_anew(fake_cuda):
     model = MLP(8, width=6, seed=[0])
     optimizer = AdamW()
-    updates = CapturedUpdates(model, optimizer.start(model.parameters()))
+    engine = GraphEngine(model, optimizer.start(model.parameters()))
     for batch_size in (2, 2, 3, 3):
         inputs = torch.randn(1, 4, batch_size, 8)
         soft = torch.full((1, 4, batch_size, 2), 0.5)
         targets = SimpleNamespace(soft=soft, at=None)
-        losses = updates(inputs, targets, torch.ones(4, 1), optimizer.corrections(0, 4))
+        stretch = Stretch(inputs, torch.zeros(1, 4, batch_size), torch.tensor([0]), 0)
+        losses = engine(stretch, targets, torch.ones(4, 1), optimizer.corrections(0, 4))
         assert losses.shape == (4, 1)
         assert np.isfinite(losses.numpy()).all()
     assert (fake_cuda.recorded, fake_cuda.replayed) == (2, 2)

@@ -28,6 +28,7 @@ from pdtutor import (
     train,
 )
 from pdtutor.distillation import targets as teaching
+from pdtutor.distillation.teachers import Teachers
 from pdtutor.seeds import generator
 from pdtutor.tasks.stream import Stream
 from pdtutor.training.evaluate import evaluate, held_out
@@ -206,7 +207,7 @@ def test_history_counts_updates_and_examples_and_scores_held_out_examples():
 def test_teacher_student_and_evaluation_never_share_examples():
     task = SparseParity(40, 2)  # 2^40 inputs: equal ones are no accident
     streams = [
-        Stream(task, batch_size=512, seeds=[0], purpose=f"{role} data").chunk(start, start + 4)[0].reshape(-1, 40)
+        Stream(task, batch_size=512, seeds=[0], purpose=f"{role} data").stretch(start, start + 4).inputs.reshape(-1, 40)
         for role in ("teacher", "student")
         for start in (0, 8)
     ]
@@ -509,7 +510,7 @@ def test_logits_at_labelled_positions_alone_train_the_same_model(monkeypatch):
     )
     supervision = [Labels(), taught]
     some = trained(supervision)
-    monkeypatch.setattr(sys.modules["pdtutor.training.loop"], "reads_positions", lambda model: False)
+    monkeypatch.setattr("pdtutor.training.loop.reads_positions", lambda model: False)
     every = trained(supervision)
     for p, q in zip(some.model.parameters(), every.model.parameters(), strict=True):
         torch.testing.assert_close(p, q, atol=1e-4, rtol=1e-3)
@@ -547,13 +548,12 @@ def test_how_many_targets_fit_in_memory_changes_nothing(monkeypatch, kind):
     the most labels in any row of a stretch says how many zeros are summed up.
     """
     lengths, runs = [], []
-    stretches = teaching.Teachers.targets
 
-    def noted(self, inputs, *args, **kwargs):
-        lengths[-1].append(inputs.shape[1])
-        return stretches(self, inputs, *args, **kwargs)
+    def noted(stretch, *args, **settings):
+        lengths[-1].append(len(stretch))
+        return teaching.make_targets(stretch, *args, **settings)
 
-    monkeypatch.setattr(teaching.Teachers, "targets", noted)
+    monkeypatch.setattr("pdtutor.training.loop.make_targets", noted)
     for limit in (1, 4000 if kind == "sentences" else 800, 2**28):
         monkeypatch.setattr(teaching, "STRETCH_BYTES", limit)
         lengths.append([])
@@ -578,14 +578,12 @@ def test_how_many_targets_fit_in_memory_changes_nothing(monkeypatch, kind):
 def test_targets_of_a_stretch_take_no_more_than_the_limit(monkeypatch):
     task = MaskedGrammar("cfg3b", root="10")
     stream = Stream(task, batch_size=8, seeds=[0, 1, 0], purpose="student data")
-    inputs, labels = stream.chunk(0, 50)
+    stretch, teachers = stream.stretch(0, 50), Teachers([Labels()] * 3, 50)
     for some_positions, limit in ((True, 40_000), (False, 60_000)):
         monkeypatch.setattr(teaching, "STRETCH_BYTES", limit)
         sizes = {"classes": task.classes, "some_positions": some_positions}
-        updates = teaching.longest_stretch(labels, copies=3, rows=8, **sizes)
-        made = teaching.Teachers([Labels()] * 3, 50).targets(
-            inputs[:, :updates], labels[:, :updates], stream.index, 0, task.classes, some_positions=some_positions
-        )
+        updates = teaching.updates_that_fit(stretch, rows=8, **sizes)
+        made = teaching.make_targets(stretch.first(updates), teachers, **sizes)
         assert 1 < updates < 50
         assert limit / 3 < 4 * made.soft.numel() <= limit
-        assert teaching.longest_stretch(labels, copies=3, rows=4, **sizes) >= 2 * updates  # a share of the rows
+        assert teaching.updates_that_fit(stretch, rows=4, **sizes) >= 2 * updates  # a share of the rows

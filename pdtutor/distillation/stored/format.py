@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED
 
 FORMAT = "pdtutor targets 1"
 
@@ -68,12 +68,3 @@ def of_examples(settings: dict) -> dict:
     """Return, of these settings, those that examples depend on, flat and as JSON has them."""
     task = {f"task's {name}": value for name, value in settings["task"].items()}
     return json.loads(json.dumps(task | {name: settings[name] for name in ("batch_size", "seed", "role")}))
-
-
-def differences(theirs: dict, ours: dict) -> str:
-    """Return what two dictionaries of settings differ in, with both values, "" if in nothing."""
-    return "; ".join(
-        f"{name} was {theirs.get(name)!r}, now {ours.get(name)!r}"
-        for name in sorted(theirs.keys() | ours.keys())
-        if theirs.get(name) != ours.get(name)
-    )

@@ -11,19 +11,21 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.numpy import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.distillation.losses import divergence, labelled_positions, teacher_log_probabilities
 from pdtutor.distillation.schedule import Stages, value_at
-from pdtutor.distillation.stored.format import FORMAT, differences, log_probabilities_of, pack, spread
+from pdtutor.distillation.stored.format import FORMAT, log_probabilities_of, pack, spread
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.distillation.supervision import Distill
 from pdtutor.files import clear_temporary, write_bytes, write_json
 from pdtutor.models.logits import logits_of
+from pdtutor.models.model import Model, device_of
 from pdtutor.processes import on_main
 from pdtutor.progress import progress_bar
-from pdtutor.tasks.stream import IGNORED, Stream
-from pdtutor.validate import whole
+from pdtutor.tasks.stream import Stream
+from pdtutor.tasks.task import IGNORED, Task
+from pdtutor.validate import differences, whole
 
 SHARD_TOKENS = 2**20  # labelled positions per shard: one shard is held in memory, 48 MB for 16 classes of 256
 LOGITS = 2**26  # teacher's logits held at once while storing: 256 MB
@@ -33,7 +35,7 @@ LOGITS = 2**26  # teacher's logits held at once while storing: 256 MB
 def store_targets(
     path: str | Path,
     distill: Distill,
-    task,
+    task: Task,
     *,
     steps: int,
     batch_size: int,
@@ -90,8 +92,8 @@ def store_targets(
         while start < steps:
             first, pieces, tokens = start, [], 0
             while start < steps and tokens < shard_tokens:
-                stop = min(teacher.next_switch(start, steps), (start // stream.block + 1) * stream.block)
-                inputs, labels = (part[0] for part in stream.chunk(start, stop))  # both (updates, batch, …)
+                stretch = stream.stretch(start, teacher.next_switch(start, steps))
+                inputs, labels = stretch.inputs[0], stretch.labels[0]  # both (updates, batch, …)
                 sums = (labels != IGNORED).flatten(1).sum(1).cumsum(0)
                 room = min(shard_tokens - tokens, max(1, LOGITS // classes))
                 updates = min(len(labels), 1 + int((sums < room).sum()))  # as many as it takes to fill the room
@@ -105,8 +107,8 @@ def store_targets(
 
 def storage_table(
     distill: Distill,
-    task,
-    student: nn.Module,
+    task: Task,
+    student: Model,
     *,
     ks: Sequence[int] | None = None,
     steps: int,
@@ -135,12 +137,13 @@ def storage_table(
     _require_plain(distill)
     classes, steps, updates = task.classes, whole("steps", steps), min(whole("updates", updates), steps)
     ks = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes] if ks is None else list(ks)
-    device = next(student.parameters()).device
+    device = device_of(student)
     stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device)
     teacher = _Teacher(distill, distill.stages(steps), classes, device)
     rows = []
     for step in sorted({int(step) for step in np.linspace(0, steps - 1, updates)}):
-        inputs, labels = (part[0] for part in stream.chunk(step, step + 1))
+        one = stream.stretch(step, step + 1)
+        inputs, labels = one.inputs[0], one.labels[0]
         log_p = teacher.log_p(inputs, labels, step)  # (positions, classes)
         logits = _labelled_logits(student, inputs, labels)  # (copies, positions, classes)
         exact = float(divergence(logits, log_p, kind=distill.divergence).mean())
@@ -164,7 +167,7 @@ class _Teacher:
     def __init__(self, distill: Distill, stages: Stages, classes: int, device: torch.device) -> None:
         self.distill, self.classes, self.device = distill, classes, device
         self.starts, self.steps = zip(*stages, strict=True)
-        self._held: tuple[int, nn.Module] | None = None
+        self._held: tuple[int, Model] | None = None
 
     def next_switch(self, step: int, stop: int) -> int:
         """Return the first student step in (step, stop) at which another checkpoint takes over, else stop."""
@@ -188,10 +191,10 @@ class _Teacher:
         return teacher_log_probabilities(logits, temperature, top_k=top_k)
 
 
-def _labelled_logits(model: nn.Module, inputs: Tensor, labels: Tensor) -> Tensor:
+def _labelled_logits(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
     """Return the model's logits at labelled positions: (updates, batch, …) twice → (copies, positions, classes)."""
     at = None
-    if labels.shape == inputs.shape:  # of sequences, a label per position
+    if labels.dim() > 2:  # of sequences, a label per position
         at, labels = labelled_positions(labels)
     logits = logits_of(model, inputs.flatten(0, 1), None if at is None else at.flatten(0, 1))
     return logits[:, labels.flatten(0, 1) != IGNORED]

@@ -14,14 +14,14 @@ from pdtutor.distillation.schedule import Stages
 from pdtutor.distillation.stored.format import (
     FORMAT,
     cut,
-    differences,
     fingerprints,
     log_probabilities_of,
     of_examples,
     spread,
 )
 from pdtutor.files import read_json
-from pdtutor.tasks.stream import IGNORED
+from pdtutor.tasks.task import IGNORED, Task
+from pdtutor.validate import differences
 
 _AGAIN = "store_targets(…, resume=True) writes it again"
 
@@ -125,7 +125,7 @@ class StoredTargets:
         dense[scored] = spread(ids, log_p, self.classes).to(labels.device)
         return dense
 
-    def require(self, *, task, batch_size: int, seed: int, role: str, steps: int) -> None:
+    def require(self, *, task: Task, batch_size: int, seed: int, role: str, steps: int) -> None:
         """Raise ValueError unless a student with these settings of `train` sees the examples of the targets.
 
         It says what differs, and names a shard that is missing or has another size: better before training than hours

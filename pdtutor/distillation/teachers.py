@@ -1,0 +1,78 @@
+"""The teachers in force, in memory: each checkpoint once, whichever copies it teaches, and the next one on its way."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pdtutor.distillation.supervision import Answers, Supervision
+from pdtutor.distillation.timetable import Timetable
+from pdtutor.tasks.stream import Stretch
+
+
+class Teachers:
+    """Holds exactly the checkpoints in force, and asks each once for all copies that share it and their examples.
+
+    Args:
+        supervision: one per copy of the student.
+        steps: the student's updates.
+
+    Attributes:
+        timetable: which of them is in force when.
+
+    Raises ValueError at once if a schedule asks for a checkpoint that its trajectory doesn't have.
+    """
+
+    def __init__(self, supervision: Sequence[Supervision], steps: int) -> None:
+        self.supervision, self.timetable = supervision, Timetable(supervision, steps)
+        self._sources = [s.source for s in supervision]
+        self._held: dict[tuple[str | None, int], Answers] = {}  # by source and teacher step
+
+    def logits(self, stretch: Stretch, at: Tensor | None, classes: int) -> dict[int, Tensor]:
+        """Return, by copy, the logits of the teacher in force; no entry for copies that have none.
+
+        Args:
+            stretch: updates that share the teachers in force.
+            at: (distinct, updates, rows, n), positions that are wanted; None for all.
+            classes: how many the student has.
+
+        Each is (updates, rows, …, classes), or (updates, rows, n, classes) for `at`. Raises ValueError if a teacher
+        predicts another number of classes.
+        """
+        in_force = self.timetable.in_force(stretch.start)
+        self._hold(in_force, stretch.inputs.device)
+        self._read_ahead(stretch.start)
+        found: dict[tuple, Tensor] = {}  # by teacher and stream: copies that share both share one forward pass
+        logits = {}
+        for copy, step in enumerate(in_force):
+            if step is None:
+                continue
+            key, row = (self._sources[copy], step), int(stretch.index[copy])
+            if (key, row) not in found:
+                said = self._held[key](stretch, row, None if at is None else at[row])
+                if said.shape[-1] != classes:
+                    raise ValueError(f"the teacher predicts {said.shape[-1]} classes, the student {classes}")
+                found[key, row] = said
+            logits[copy] = found[key, row]
+        return logits
+
+    def _hold(self, in_force: Sequence[int | None], device: torch.device) -> None:
+        """Hold exactly the checkpoints now in force in memory."""
+        wanted = {
+            (source, step): supervision
+            for source, step, supervision in zip(self._sources, in_force, self.supervision, strict=True)
+            if step is not None
+        }
+        self._held = {
+            key: self._held[key] if key in self._held else supervision.answers(key[1], device)
+            for key, supervision in wanted.items()
+        }
+
+    def _read_ahead(self, step: int) -> None:
+        """Have every source read the checkpoint that it teaches with next, beside the training."""
+        told = set()
+        for _, teacher, copy in self.timetable.coming(step):
+            source = self._sources[copy]
+            if source not in told and (source, teacher) not in self._held:
+                self.supervision[copy].prefetch(teacher)
+                told.add(source)

@@ -1,0 +1,106 @@
+"""Any torch module as a model: copies of a network that knows nothing of copies, side by side."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from pdtutor.registry import name_of, registered
+from pdtutor.seeds import generator
+from pdtutor.validate import seed_list, whole
+
+
+class Network(nn.Module):
+    """A network of your own as a model, once per seed; it needs no copies dimension.
+
+        @register
+        def small(width=16):
+            return nn.Sequential(nn.Linear(8, width), nn.Tanh(), nn.Linear(width, 2))
+
+        run = train(Network(small, classes=2, seed=[0, 1], width=32), SparseParity(8, 2), steps=1000)
+
+    Every copy is built with torch's global generator at a number of its own seed's, so that equal seeds start equal.
+    Several copies run under `torch.func.vmap`, which not every module can do; one copy runs as it is.
+
+    Args:
+        build: a registered class or function (see `pdtutor.register`), or its name. Called with **arguments, it returns
+            a torch module that maps inputs (batch, …) to logits (batch, classes), or (batch, length, classes).
+        classes: number of logits.
+        seed: seed of the initial weights, or one per copy.
+        **arguments: for `build`; numbers, strings, lists: what JSON can hold.
+
+    Raises ValueError for a `build` that is not registered, for what is no torch module, and for an empty list of seeds.
+    """
+
+    def __init__(
+        self, build: str | Callable[..., nn.Module], *, classes: int, seed: int | Sequence[int] = 0, **arguments
+    ) -> None:
+        super().__init__()
+        self.build = build if isinstance(build, str) else name_of(build)
+        make = registered(self.build)
+        if make is None or (make is not build and not isinstance(build, str)):
+            raise ValueError(f"a Network can be built again only from what is registered: register({self.build})")
+        self.classes, self.seeds = whole("classes", classes), seed_list(seed)
+        self.arguments = _plain(arguments)
+        networks = []
+        for own in self.seeds:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(generator(own, "init").integers(2**63)))
+                networks.append(make(**arguments))
+        if not isinstance(networks[0], nn.Module):
+            raise ValueError(f"{self.build} must return a torch module, got {networks[0]!r}")
+        self.network = _stacked(networks)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map inputs (copies, batch, …), or (1, batch, …) for all copies alike, to logits (copies, batch, …, classes).
+
+        Raises ValueError if the network returns another number of classes.
+        """
+        inputs = inputs.expand(len(self.seeds), *inputs.shape[1:])
+        tensors = dict(self.network.named_parameters()) | dict(self.network.named_buffers())
+
+        def one(of_copy: dict[str, Tensor], inputs: Tensor) -> Tensor:
+            return functional_call(self.network, of_copy, (inputs,))
+
+        if len(self.seeds) == 1:
+            logits = one({name: tensor[0] for name, tensor in tensors.items()}, inputs[0]).unsqueeze(0)
+        else:
+            logits = vmap(one, randomness="different")(tensors, inputs)
+        if logits.shape[-1] != self.classes:
+            raise ValueError(f"{self.build} returns {logits.shape[-1]} logits, classes is {self.classes}")
+        return logits
+
+    def config(self) -> dict:
+        """Return the JSON-ready description from which `build_model` rebuilds this model."""
+        described = {"build": self.build, "classes": self.classes, "seed": self.seeds}
+        return {"class": type(self).__name__, **described, **self.arguments}
+
+
+def _plain(arguments: dict) -> dict:
+    """Return the arguments as they will be read again. Raises ValueError for what JSON can't hold."""
+    try:
+        return json.loads(json.dumps(arguments, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a network's arguments are kept as JSON, which can't hold these: {error}") from error
+
+
+def _stacked(networks: Sequence[nn.Module]) -> nn.Module:
+    """Return the first network with all networks' parameters and buffers, along a new first axis."""
+    tensors = [_tensors(network) for network in networks]
+    together: dict[int, Tensor] = {}  # by the first network's tensor: a tied one, of several names, stays one
+    for path, first in tensors[0].items():
+        if id(first) not in together:
+            stacked = torch.stack([of_copy[path].detach() for of_copy in tensors])
+            parameter = isinstance(first, nn.Parameter)
+            together[id(first)] = nn.Parameter(stacked, first.requires_grad) if parameter else stacked
+        parent, _, name = path.rpartition(".")
+        setattr(networks[0].get_submodule(parent), name, together[id(first)])
+    return networks[0]
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Return all parameters and buffers by name, under each of their names."""
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    return parameters | dict(network.named_buffers(remove_duplicate=False))

@@ -1,0 +1,154 @@
+"""What `train` was asked for, checked: the settings of a run, which a resume must agree with."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from torch import Tensor
+
+from pdtutor.distillation.supervision import Labels, Supervision
+from pdtutor.models.model import Model
+from pdtutor.processes import Processes, launched_accumulation, launched_precision
+from pdtutor.tasks.stream import Stretch
+from pdtutor.tasks.task import Task
+from pdtutor.training.optim import SGD, AdamW
+from pdtutor.validate import differences, number, one_of, whole
+
+PRECISIONS = ("float32", "bfloat16")
+ENGINES = ("auto", "kernel", "graph", "autograd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The checked arguments of `train`, with defaults filled in and one value per copy where copies may differ.
+
+    Attributes:
+        model: the model's configuration.
+        task: the task's.
+        seeds: of the training examples, per copy.
+        saved_steps: the steps of all checkpoints, ascending.
+        The rest is as `train` says.
+    """
+
+    model: dict
+    task: dict
+    steps: int
+    batch_size: int
+    optimizer: SGD | AdamW
+    supervision: list[Supervision]
+    seeds: list[int]
+    role: str
+    eval_every: int
+    eval_examples: int
+    saved_steps: list[int]
+    until: float | None
+    precision: str
+    accumulate: int
+
+    @property
+    def linear(self) -> bool:
+        """Whether every copy's loss is linear in its target: labels or forward KL."""
+        return all(supervision.divergence == "forward_kl" for supervision in self.supervision)
+
+    def rates(self, stretch: Stretch) -> tuple[Tensor, Tensor]:
+        """Return the learning rates (updates, copies) and the optimizer's corrections (updates, …) of a stretch."""
+        device = stretch.inputs.device
+        rates = self.optimizer.rates(stretch.start, stretch.stop, steps=self.steps, copies=len(self.seeds))
+        return rates.to(device), self.optimizer.corrections(stretch.start, stretch.stop).to(device)
+
+    def record(self, engine: str) -> dict:
+        """Return the settings as a run's JSON has them."""
+        return json.loads(
+            json.dumps(
+                {
+                    "model": self.model,
+                    "task": self.task,
+                    "steps": self.steps,
+                    "batch_size": self.batch_size,
+                    "optimizer": {"class": type(self.optimizer).__name__, **asdict(self.optimizer)},
+                    "supervision": [supervision.config() for supervision in self.supervision],
+                    "seed": self.seeds,
+                    "role": self.role,
+                    "eval_every": self.eval_every,
+                    "eval_examples": self.eval_examples,
+                    "saved_steps": self.saved_steps,
+                    "until": self.until,
+                    "engine": engine,
+                    "precision": self.precision,
+                }
+            )
+        )
+
+
+def check(
+    model: Model,
+    task: Task,
+    *,
+    steps: int,
+    batch_size: int,
+    optimizer: SGD | AdamW | None,
+    supervision: Supervision | Sequence[Supervision] | None,
+    seed: int | Sequence[int] | None,
+    role: str | None,
+    eval_every: int | None,
+    eval_examples: int,
+    save_every: int | None,
+    save_at: Sequence[int],
+    until: float | None,
+    precision: str | None,
+    accumulate: int | None,
+) -> Settings:
+    """Return the settings that these arguments of `train` ask for. Raises ValueError for any that is out of range."""
+    copies = len(model.seeds)
+    if model.classes != task.classes:
+        raise ValueError(f"the model predicts {model.classes} classes, the task has {task.classes}")
+    steps, batch_size = whole("steps", steps), whole("batch_size", batch_size)
+    per_copy = _per_copy("supervision", Labels() if supervision is None else supervision, copies)
+    seeds = model.seeds if seed is None else _per_copy("seed", seed, copies)
+    taught = any(of_copy.source is not None for of_copy in per_copy)
+    role = one_of("role", role or ("student" if taught else "teacher"), ("teacher", "student"))
+    for of_copy, its_seed in zip(per_copy, seeds, strict=True):
+        of_copy.require(task=task, batch_size=batch_size, seed=its_seed, role=role, steps=steps)
+    optimizer = SGD() if optimizer is None else optimizer
+    optimizer.rates(0, 1, steps=steps, copies=copies)  # a wrong number of rates fails here, before training
+    return Settings(
+        model=model.config(),
+        task=task.config(),
+        steps=steps,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        supervision=per_copy,
+        seeds=list(seeds),
+        role=role,
+        eval_every=whole("eval_every", max(1, steps // 50) if eval_every is None else eval_every),
+        eval_examples=whole("eval_examples", eval_examples),
+        saved_steps=_saved_steps(steps, save_every, save_at),
+        until=until if until is None else number("until", until, minimum=0, maximum=1),
+        precision=one_of("precision", launched_precision() if precision is None else precision, PRECISIONS),
+        accumulate=whole("accumulate", launched_accumulation() if accumulate is None else accumulate),
+    )
+
+
+def require_same(settings: dict, processes: Processes) -> None:
+    """Raise ValueError if this process was asked for another run than the main one: they would miss each other."""
+    theirs = processes.broadcast(settings)
+    if different := differences(theirs, settings, was="in process 0 is", now=f"in process {processes.rank}"):
+        raise ValueError(f"all processes must be asked for the same run: {different}")
+
+
+def _saved_steps(steps: int, save_every: int | None, save_at: Sequence[int]) -> list[int]:
+    """Return the steps of all checkpoints, ascending; the last step is always among them."""
+    saved = {steps} | {whole("save_at", step, minimum=0) for step in save_at}
+    if save_every is not None:
+        saved |= set(range(0, steps, whole("save_every", save_every)))
+    if max(saved) > steps:
+        raise ValueError(f"save_at must lie in 0…{steps}, got {max(saved)}")
+    return sorted(saved)
+
+
+def _per_copy(name: str, value, copies: int) -> list:
+    """Return a list of one value per copy. Raises ValueError if a list of another length was given."""
+    values = list(value) if isinstance(value, Sequence) else [value] * copies
+    if len(values) != copies:
+        raise ValueError(f"{name} must be one value or one per copy: got {len(values)} for {copies} copies")
+    return values
