@@ -17,8 +17,8 @@ from pdtutor.recipes.parity import (
     AdamTeacher,
     ParityStudents,
     ParityTeacher,
-    evenly_spaced,
 )
+from pdtutor.recipes.students import evenly_spaced
 from pdtutor.training.evaluate import held_out
 
 RULES = ("agreement", "loss", "steepest", "movement", "correlation")
@@ -46,7 +46,7 @@ class Setting(ParityStudents):
         which correlations with single coordinates stand out inside the support (no other column knows of it). The
         students' has a row per teacher seed, C₁ and student; C₁ = the final checkpoint is one-shot distillation.
         """
-        run = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        run = self.teacher.train_seeds(seeds, out=out, **options)
         inputs, _ = held_out(self.teacher.task(), self.teacher.eval_examples, seed=INPUT_SEED)
         scores = checkpoint_table(run.trajectory, inputs, progress=options["progress"])
         curriculum = self.teacher.curriculum(run.trajectory, progress=options["progress"])

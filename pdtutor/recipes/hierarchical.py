@@ -14,9 +14,10 @@ from pdtutor.probes.monomials import correlation_levels, peak_step, peak_steps
 from pdtutor.probes.nodes import node_correlations, node_steps
 from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome
-from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityProgressive, ParityTeacher
+from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityTeacher
+from pdtutor.recipes.students import Progressive, with_teachers
 from pdtutor.tasks.hierarchical import HierarchicalParity
-from pdtutor.training.compare import Comparison, results, spread
+from pdtutor.training.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class HierarchicalTeacher(ParityTeacher):
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train one teacher per seed and follow the decision of every node."""
-        run = self.train(seeds=list(range(seeds)), out=out / "teachers", resume=resume, progress=progress)
+        run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
         curriculum = self.nodes(run.trajectory, progress=progress)
         found = node_steps(curriculum).merge(spikes(curriculum[curriculum["degree"] == 1]), on=["seed", "node"])
         accuracy = run.history.rename(columns={"accuracy": "accuracy_then"})[["seed", "step", "accuracy_then"]]
@@ -65,7 +66,7 @@ class HierarchicalTeacher(ParityTeacher):
 
 
 @dataclass(frozen=True)
-class HierarchicalProgressive(ParityProgressive):
+class HierarchicalProgressive(Progressive):
     """Hierarchical parity, the students: a single C₁ shows a few subtrees, progressive distillation all of them.
 
     C₁ is where single coordinates of the supports stand out most, over all nodes together.
@@ -79,18 +80,15 @@ class HierarchicalProgressive(ParityProgressive):
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find C₁, compare the four supervisions, and see when each student learns each node."""
         options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.nodes(teachers.trajectory, progress=progress)
         methods = self.methods(teachers.trajectory, peak_steps(curriculum[curriculum["degree"] == 1]))
         compared = self.compare(
             methods, seeds=teachers.trajectory.seeds, save_every=self.probe_every, out=out / "students", **options
         )
-        found = results(compared.history, threshold=self.threshold)
-        history = pd.concat([compared.history, teachers.history.assign(method="teacher")], ignore_index=True)
+        history = with_teachers(compared.history, teachers.history)
         learned = [node_steps(curriculum).assign(method="teacher"), self.student_nodes(compared, progress=progress)]
-        tables = {
-            "results": spread(found),
-            "by_seed": found,
+        tables = self.summary(compared.history) | {
             "nodes": pd.concat(learned, ignore_index=True)[["method", "seed", "node", "depth", "step"]],
             "history": history,
             "curriculum": curriculum,

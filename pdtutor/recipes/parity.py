@@ -8,20 +8,20 @@ from torch import nn
 
 from pdtutor import plots, theory
 from pdtutor.checkpoints.trajectory import Trajectory
-from pdtutor.distillation.schedule import FINAL, n_shot, one_shot, progressive
-from pdtutor.distillation.supervision import Distill, Labels
+from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.models.mlp import MLP
 from pdtutor.probes.monomials import correlation_levels, monomial_correlations, peak_step, peak_steps
 from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome
-from pdtutor.recipes.teacher import Teacher
+from pdtutor.recipes.students import Progressive, Students, evenly_spaced, with_teachers
+from pdtutor.recipes.teacher import ProbedTeacher
 from pdtutor.tasks.parity import SparseParity
-from pdtutor.training.compare import Comparison, compare, results, spread
+from pdtutor.training.compare import results
 from pdtutor.training.optim import SGD, AdamW
 
 
 @dataclass(frozen=True)
-class ParityTeacher(Teacher):
+class ParityTeacher(ProbedTeacher):
     """E1, the teacher: a wide MLP learns sparse parity, and its degree-1 correlations spike at the transition."""
 
     d: int = 30  # coordinates
@@ -53,7 +53,7 @@ class ParityTeacher(Teacher):
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train one teacher per seed and follow its degree-1 correlations."""
-        run = self.train(seeds=list(range(seeds)), out=out / "teachers", resume=resume, progress=progress)
+        run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
         curriculum = self.curriculum(run.trajectory, progress=progress)
         rows = []
         for seed, of_seed in curriculum.groupby("seed"):
@@ -85,75 +85,27 @@ class AdamTeacher(ParityTeacher):
 
 
 @dataclass(frozen=True)
-class ParityStudents:
-    """What the experiments with students share: the teacher, the student and its optimizer.
-
-    Student seed s learns from teacher seed s, so that the spread over seeds is that of the whole experiment.
-    """
+class ParityStudents(Students):
+    """Students of a teacher of sparse parity."""
 
     teacher: ParityTeacher = field(default_factory=ParityTeacher)
-    width: int = 100  # the student's hidden units
-    lr: float = 0.1  # SGD
-    decay: str = "constant"  # or "cosine"
-    warmup: float = 0.0  # fraction of all updates
-    steps: int = 60_000  # the student's updates, at most
-    eval_every: int = 250  # updates between evaluations
-    interval: int = 500  # R of progressive distillation, in updates
-    first: int = 1000  # T of (2,T), in updates
-    temperature: float = 1e-4  # τ, on the teacher's logits
-    threshold: float = 0.95  # accuracy that counts as having learned
-
-    def distill(self, trajectory: Trajectory, schedule, **options) -> Distill:
-        """Return the supervision by this teacher under a schedule, at the recipe's temperature unless given."""
-        return Distill(trajectory, schedule, **({"temperature": self.temperature} | options))
-
-    def two_shot(self, trajectory: Trajectory, first_checkpoint: int) -> Distill:
-        """Return (2,T)-progressive supervision: C₁ for `first` updates, then the final checkpoint."""
-        return self.distill(trajectory, n_shot([first_checkpoint, FINAL], each=self.first))
-
-    def compare(self, methods, *, seeds: list[int], **options) -> Comparison:
-        """Return the comparison of students under these supervisions; options go to `train`."""
-        return compare(
-            lambda seeds: self.teacher.model(width=self.width, seeds=seeds),
-            self.teacher.task(),
-            methods,
-            seeds=seeds,
-            batch_size=self.teacher.batch_size,
-            optimizer=self.teacher.optimizer(lr=self.lr, decay=self.decay, warmup=self.warmup),
-            eval_every=self.eval_every,
-            eval_examples=self.teacher.eval_examples,
-            # a cosine schedule is a promise about all updates, so it runs to its end
-            **({"steps": self.steps, "until": 0.99 if self.decay == "constant" else None} | options),
-        )
 
 
 @dataclass(frozen=True)
-class ParityProgressive(ParityStudents):
+class ParityProgressive(Progressive):
     """E1, the students: cross-entropy, one-shot, progressive and (2,T) distillation with C₁ at the spike."""
 
-    speed: float = 1.0  # v of progressive distillation: teacher's updates per update of the student's
-
-    def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
-        """Return the supervisions by the paper's names; (2,T) if C₁ is given, by seed."""
-        methods = {
-            "cross-entropy": Labels(),
-            "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
-            "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval, speed=self.speed)),
-        }
-        if first_checkpoints is not None:
-            methods["(2,T)"] = lambda seed: self.two_shot(teachers.of(seed), first_checkpoints[seed])
-        return methods
+    teacher: ParityTeacher = field(default_factory=ParityTeacher)
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the four supervisions."""
         options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, progress=progress)
         methods = self.methods(teachers.trajectory, peak_steps(curriculum))
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
-        found = results(compared.history, threshold=self.threshold)
-        history = pd.concat([compared.history, teachers.history.assign(method="teacher")], ignore_index=True)
-        tables = {"results": spread(found), "by_seed": found, "history": history, "curriculum": curriculum}
+        history = with_teachers(compared.history, teachers.history)
+        tables = self.summary(compared.history) | {"history": history, "curriculum": curriculum}
         return Outcome(tables, plots.accuracy_figure(history))
 
 
@@ -167,7 +119,7 @@ class ParityWhichCheckpoint(ParityStudents):
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers and, for every candidate C₁ of each, a student by (2,T)."""
         options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, progress=progress)
         histories = [
             self.by_checkpoint(teachers.trajectory.of(seed), out=out / f"students-seed{seed}", **options)
@@ -208,12 +160,11 @@ class ParityTemperature(ParityStudents):
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers and, for every temperature, students by one-shot and progressive distillation."""
         options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = self.teacher.train_seeds(seeds, out=out, **options)
         methods = self.methods(teachers.trajectory)
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
-        found = results(compared.history, threshold=self.threshold)
-        tables = {"results": spread(found), "by_seed": found, "history": compared.history}
-        return Outcome(tables, plots.steps_figure(found, budget=self.steps))
+        tables = self.summary(compared.history) | {"history": compared.history}
+        return Outcome(tables, plots.steps_figure(tables["by_seed"], budget=self.steps))
 
 
 @dataclass(frozen=True)
@@ -235,13 +186,6 @@ class ParitySampleComplexity:
             slope = theory.fit_slope(medians.index.to_numpy(), medians.to_numpy())
             rows.append({"supervision": supervision, "exponent": slope.exponent, "stderr": slope.stderr})
         return Outcome({"results": pd.DataFrame(rows), "history": history}, plots.samples_figure(history))
-
-
-def evenly_spaced(teacher: Trajectory, count: int) -> list[int]:
-    """Return the steps of about so many evenly spaced checkpoints between the untrained and the final one."""
-    saved = [step for step in teacher.steps if 0 < step < teacher.final]
-    stride = max(1, len(saved) // count)
-    return saved[stride - 1 :: stride]
 
 
 _SMOKE = {"d": 10, "k": 3, "width": 64, "steps": 600, "save_every": 50, "eval_examples": 512, "probe_examples": 1024}

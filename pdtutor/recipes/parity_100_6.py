@@ -71,7 +71,7 @@ class ParityHundred(ParityStudents):
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the supervisions, each on a budget of its own."""
         options = {"resume": resume, "progress": progress}
-        trained = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        trained = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(trained.trajectory, progress=progress)
         spikes = peak_steps(curriculum)  # by the teacher's seed
         taught_by = self.teachers_of_students(trained.history)

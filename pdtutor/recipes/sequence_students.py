@@ -7,14 +7,14 @@ import pandas as pd
 
 from pdtutor import plots
 from pdtutor.recipes.outcome import Outcome
-from pdtutor.recipes.parity import ParityProgressive
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, rising_checkpoints
-from pdtutor.training.compare import Comparison, results, spread
+from pdtutor.recipes.students import Progressive, with_teachers
+from pdtutor.training.compare import Comparison, results
 from pdtutor.training.run import Run
 
 
 @dataclass(frozen=True)
-class SequenceStudents(ParityProgressive):
+class SequenceStudents(Progressive):
     """What the students of both objectives share."""
 
     teacher: SequenceTeacher
@@ -28,10 +28,6 @@ class SequenceStudents(ParityProgressive):
     speed: float = 2.5  # v: the student meets the teacher's last checkpoint at its own end
     first: int = 200  # T of (2,T), in updates
     threshold: float = 0.6  # accuracy whose steps are counted
-
-    def compare(self, methods, **options) -> Comparison:
-        """Return the comparison of students under these supervisions, at the teacher's precision."""
-        return super().compare(methods, precision=self.teacher.precision, **options)
 
     def optimum(self) -> dict[str, float]:
         """Return the best accuracy that any model can have as a column `optimum`, or no column where nobody knows."""
@@ -52,14 +48,12 @@ class MaskedProgressive(SequenceStudents):
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers, find each one's C₁, and compare the four supervisions."""
         options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
         tables = self.students(teachers, curriculum, out=out / "students", **options)
-        found = results(tables["history"], threshold=self.threshold)
-        history = pd.concat([tables["history"], teachers.history.assign(method="teacher")], ignore_index=True)
         figure = plots.accuracy_figure(tables["history"])
-        first = {"results": spread(found), "by_seed": found}
-        return Outcome(first | tables | {"history": history, "curriculum": curriculum}, figure)
+        history = {"history": with_teachers(tables["history"], teachers.history), "curriculum": curriculum}
+        return Outcome(self.summary(tables["history"]) | tables | history, figure)
 
     def students(
         self, teachers: Run, curriculum: pd.DataFrame, *, out: Path, progress: bool = True, **options
@@ -93,7 +87,7 @@ class Budgets:
                 teachers[students.teacher] = run, curriculum, students.optimum()
             run, curriculum, optimum = teachers[students.teacher]
             tables = students.students(run, curriculum, out=out / f"students-{students.steps}", **options)
-            history = pd.concat([tables["history"], run.history.assign(method="teacher")])
+            history = with_teachers(tables["history"], run.history)
             found = results(history, threshold=students.threshold).assign(**optimum)
             tables = {"by_seed": found} | tables | {"history": history, "curriculum": curriculum}
             parts.append({name: table.assign(budget=students.steps) for name, table in tables.items()})
@@ -122,7 +116,7 @@ class WhichCheckpoint(MaskedProgressive):
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers and, for every C₁ of each, a student. C₁ = the final checkpoint is one-shot."""
         options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
 
         def with_first(step: int):
@@ -144,10 +138,10 @@ class Autoregressive(SequenceStudents):
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train the teachers and compare the three supervisions."""
         options = {"resume": resume, "progress": progress}
-        teachers = self.teacher.train(seeds=list(range(seeds)), out=out / "teachers", **options)
+        teachers = self.teacher.train_seeds(seeds, out=out, **options)
         methods = self.methods(teachers.trajectory)
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
-        found = results(compared.history, threshold=self.threshold).assign(**self.optimum())
-        history = pd.concat([compared.history, teachers.history.assign(method="teacher")], ignore_index=True)
-        tables = {"results": spread(found), "by_seed": found, "history": history}
+        history = with_teachers(compared.history, teachers.history)
+        tables = self.summary(compared.history)
+        tables |= {"by_seed": tables["by_seed"].assign(**self.optimum()), "history": history}
         return Outcome(tables, plots.accuracy_figure(history))

@@ -20,7 +20,6 @@ from pdtutor.recipes.teacher import Teacher
 from pdtutor.tasks.pcfg import CausalGrammar
 from pdtutor.tasks.text import CausalText
 from pdtutor.training.optim import AdamW
-from pdtutor.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,6 @@ class SequenceTeacher(Teacher):
         """Return the paper's optimizer, the teacher's and the students' alike but for its settings."""
         return AdamW(betas=(0.9, 0.95), **settings)
 
-    def train(self, **options) -> Run:
-        """Return the run of one teacher per seed, at the recipe's precision; options go to `train`."""
-        return super().train(precision=self.precision, **options)
-
     def optimum(self) -> tuple[float, float] | None:
         """Return cross-entropy and accuracy of the best that any model can be; None where nobody knows."""
         return None
@@ -99,7 +94,7 @@ class MaskedTeacher(SequenceTeacher):
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
         """Train one teacher per seed and follow how far its predictions lean on n-grams."""
-        run = self.train(seeds=list(range(seeds)), out=out / "teachers", resume=resume, progress=progress)
+        run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
         curriculum = self.curriculum(run.trajectory, progress=progress)
         final = run.history[run.history["step"] == run.trajectory.final].set_index("seed")
         medians = shortest_robust(curriculum).set_index(["seed", "step"])["median"]

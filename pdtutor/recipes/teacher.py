@@ -1,19 +1,46 @@
 """What the recipes of teachers share: a teacher is a run whose trajectory is kept."""
 
-from typing import ClassVar
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
 
+import pandas as pd
+
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.models.model import Model
+from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
+from pdtutor.training.optim import SGD, AdamW
 from pdtutor.training.run import Run
 
 
-class Teacher:
+class Teacher(ABC):
     """Trains one teacher per seed, side by side.
 
-    A recipe that inherits from it has `width`, `lr`, `batch_size`, `steps`, `save_every` and `eval_examples`, and
-    offers `task()`, `model(width=, seeds=)` and `optimizer(**settings)`.
+    A recipe that inherits from it has the numbers below as fields, and offers the three methods without a body.
     """
 
-    schedule: ClassVar[dict] = {}  # of the learning rate, as the optimizer takes it; constant
+    width: int  # of the teacher
+    lr: float  # learning rate
+    batch_size: int  # examples per update
+    steps: int  # updates
+    save_every: int  # updates between checkpoints
+    eval_examples: int  # held-out examples
+    precision: str | None = None  # of multiplied matrices, the students' too
+
+    schedule: ClassVar[dict[str, Any]] = {}  # of the learning rate, as the optimizer takes it; constant
+
+    @abstractmethod
+    def task(self) -> Task:
+        """Return the task."""
+
+    @abstractmethod
+    def model(self, *, width: int, seeds: list[int]) -> Model:
+        """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind."""
+
+    @abstractmethod
+    def optimizer(self, **settings) -> SGD | AdamW:
+        """Return the optimizer, the teacher's and the students' alike but for its settings."""
 
     def train(self, *, seeds: list[int], **options) -> Run:
         """Return the run of one teacher per seed, side by side; options go to `train`."""
@@ -26,5 +53,18 @@ class Teacher:
             eval_every=self.save_every,
             eval_examples=self.eval_examples,
             save_every=self.save_every,
+            precision=self.precision,
             **({"description": "teacher"} | options),
         )
+
+    def train_seeds(self, count: int, *, out: Path, **options) -> Run:
+        """Return the run of the teachers of seeds 0…count − 1, kept in the folder `teachers` of a recipe's folder."""
+        return self.train(seeds=list(range(count)), out=out / "teachers", **options)
+
+
+class ProbedTeacher(Teacher):
+    """A teacher with a curriculum: a probe's answers at every checkpoint."""
+
+    @abstractmethod
+    def curriculum(self, trajectory: Trajectory, *, progress: bool = True) -> pd.DataFrame:
+        """Return the table of the teacher's probe at every checkpoint."""

@@ -1,0 +1,94 @@
+"""What the recipes of students share, whatever their teacher: supervisions by the paper's names, and one budget."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.distillation.schedule import FINAL, Schedule, n_shot, one_shot, progressive
+from pdtutor.distillation.supervision import TEMPERATURE, Distill, Labels, Supervision
+from pdtutor.recipes.teacher import Teacher
+from pdtutor.training.compare import Comparison, compare, results, spread
+
+Methods = Mapping[str, Supervision | Callable[[int], Supervision]]  # by name; perhaps a function of the student's seed
+
+
+@dataclass(frozen=True)
+class Students:
+    """The teacher, the students and their optimizer.
+
+    Student seed s learns from teacher seed s, so that the spread over seeds is that of the whole experiment.
+    """
+
+    teacher: Teacher
+    width: int = 100  # the student's hidden units
+    lr: float = 0.1  # SGD
+    decay: str = "constant"  # or "cosine"
+    warmup: float = 0.0  # fraction of all updates
+    steps: int = 60_000  # the student's updates, at most
+    eval_every: int = 250  # updates between evaluations
+    interval: int = 500  # R of progressive distillation, in updates
+    first: int = 1000  # T of (2,T), in updates
+    temperature: float = TEMPERATURE  # τ, on the teacher's logits
+    threshold: float = 0.95  # accuracy that counts as having learned
+
+    def distill(self, trajectory: Teachable, schedule: Schedule, **options) -> Distill:
+        """Return the supervision by this teacher under a schedule, at the recipe's temperature unless given."""
+        return Distill(trajectory, schedule, **({"temperature": self.temperature} | options))
+
+    def two_shot(self, trajectory: Teachable, first_checkpoint: int) -> Distill:
+        """Return (2,T)-progressive supervision: C₁ for `first` updates, then the final checkpoint."""
+        return self.distill(trajectory, n_shot([first_checkpoint, FINAL], each=self.first))
+
+    def compare(self, methods: Methods, *, seeds: list[int], **options) -> Comparison:
+        """Return the comparison of students under these supervisions; options go to `train`."""
+        return compare(
+            lambda seeds: self.teacher.model(width=self.width, seeds=seeds),
+            self.teacher.task(),
+            methods,
+            seeds=seeds,
+            batch_size=self.teacher.batch_size,
+            optimizer=self.teacher.optimizer(lr=self.lr, decay=self.decay, warmup=self.warmup),
+            eval_every=self.eval_every,
+            eval_examples=self.teacher.eval_examples,
+            precision=self.teacher.precision,
+            # a cosine schedule is a promise about all updates, so it runs to its end
+            **({"steps": self.steps, "until": 0.99 if self.decay == "constant" else None} | options),
+        )
+
+    def summary(self, history: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """Return the tables to read first: `results`, a row per method, and `by_seed`, a row per method and seed."""
+        found = results(history, threshold=self.threshold)
+        return {"results": spread(found), "by_seed": found}
+
+
+@dataclass(frozen=True)
+class Progressive(Students):
+    """Cross-entropy, one-shot, progressive and (2,T) distillation, side by side."""
+
+    speed: float = 1.0  # v of progressive distillation: teacher's updates per update of the student's
+
+    def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
+        """Return the supervisions by the paper's names; (2,T) if C₁ is given, by seed."""
+        methods: dict = {
+            "cross-entropy": Labels(),
+            "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
+            "progressive": lambda seed: self.distill(teachers.of(seed), progressive(self.interval, speed=self.speed)),
+        }
+        if first_checkpoints is not None:
+            methods["(2,T)"] = lambda seed: self.two_shot(teachers.of(seed), first_checkpoints[seed])
+        return methods
+
+
+def with_teachers(history: pd.DataFrame, teachers: pd.DataFrame) -> pd.DataFrame:
+    """Return the students' history and the teachers', as the method "teacher", in one table."""
+    return pd.concat([history, teachers.assign(method="teacher")], ignore_index=True)
+
+
+def evenly_spaced(teacher: Trajectory, count: int) -> list[int]:
+    """Return the steps of about so many evenly spaced checkpoints between the untrained and the final one."""
+    saved = [step for step in teacher.steps if 0 < step < teacher.final]
+    stride = max(1, len(saved) // count)
+    return saved[stride - 1 :: stride]
