@@ -1,4 +1,4 @@
-"""`python -m pdtutor` is `pdtutor`, for what starts modules: `torchrun … -m pdtutor run RECIPE`."""
+"""`python -m pdtutor` does what `pdtutor` does, for launchers of modules: `torchrun … -m pdtutor run RECIPE`."""
 
 from pdtutor.cli import main
 

@@ -1,6 +1,6 @@
 """`pdtutor list` and `pdtutor run RECIPE`: every experiment from the command line, without a notebook.
 
-On several devices: `torchrun --nproc_per_node 2 -m pdtutor run RECIPE …`, or with `accelerate launch --multi_gpu -m`.
+On several devices: `torchrun --nproc_per_node 2 -m pdtutor run RECIPE …`, or `accelerate launch --multi_gpu -m …`.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from pdtutor.validate import whole
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Read the command line; an error ends with one line and status 1."""
+    """Run the command that the arguments give (default: the command line's). An error is one line, with status 1."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    # The scale decides the defaults that --help shows and other options override, so it is read first.
+    # The scale sets the defaults that --help shows and that other options override, so it is read first.
     peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     peek.add_argument("--scale", choices=SCALES, default="laptop")
     scale = peek.parse_known_args(arguments)[0].scale
@@ -38,14 +38,14 @@ def main(arguments: list[str] | None = None) -> None:
         seeds: int = 3,
         resume: bool = False,
     ) -> None:
-        """Run one experiment and leave its tables, its figure and its trajectories in a folder.
+        """Run one experiment and write its tables, its figure and its trajectories into a folder.
 
         Args:
-            recipe: what to run; `pdtutor run RECIPE --help` lists its numbers, each of which can be set.
-            out: the folder.
-            scale: smoke (seconds), laptop (minutes on 2 cores) or paper (a GPU, or patience).
-            seeds: how many seeds, counted from 0.
-            resume: go on where an earlier call with the same settings stopped.
+            recipe: the experiment; `pdtutor run RECIPE --help` lists its settings, each of which you can change.
+            out: the folder to write into.
+            scale: smoke (seconds), laptop (minutes on 2 CPU cores) or paper (needs a GPU, or patience).
+            seeds: number of seeds, counted from 0.
+            resume: continue where an earlier run with the same settings stopped.
         """
         matplotlib.use("agg")
         plots.style()
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def list_recipes() -> None:
-    """List the recipes, and what each finds out."""
+    """List the recipes, with one line on what each of them runs."""
     for name, scales in RECIPES.items():
         print(f"{name:26} {scales['laptop'].__doc__.splitlines()[0]}")
 

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written under a temporary name, then renamed."""
+"""Files that are either complete or absent: written under a temporary name, then renamed."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the file atomically: a kill or a full disk leaves the earlier file, if any, as it was."""
+    """Write a file atomically: if the process is killed or the disk is full, any earlier file stays as it was."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -19,18 +19,18 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def clear_temporary(folder: Path) -> None:
-    """Remove what a killed process left of files that it hadn't finished."""
+    """Remove the unfinished temporary files that killed processes have left in a folder."""
     for path in folder.glob(".*.tmp"):
         path.unlink()
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write JSON atomically. NaN has no place in JSON and raises ValueError."""
+    """Write a JSON file atomically. Raises ValueError for NaN and infinity, which JSON doesn't have."""
     write_bytes(path, json.dumps(content, indent=1, allow_nan=False).encode())
 
 
 def read_json(path: Path) -> dict:
-    """Return the file's object. Raises ValueError naming the file if it is missing or is no JSON."""
+    """Return the content of a JSON file. Raises ValueError, naming the file, if it is missing or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

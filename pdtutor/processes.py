@@ -1,9 +1,9 @@
 """Several processes that train one model together, each on a device of its own (data parallelism).
 
-`torchrun` or `accelerate launch` starts them; Accelerate reads what they left in the environment. All processes draw
-the same batches and hold the same weights, each works on its share of a batch's rows, and what they find is summed. So
-they agree on every number, and take the same turns. Process 0, the main one, writes files for all: their folder must
-be one that all processes see. Without a launch, everything here does nothing.
+`torchrun` or `accelerate launch` starts them, and Accelerate reads the environment variables that these set. All
+processes draw the same batches and hold the same weights; each works on its share of a batch's rows, and their results
+are summed. So all processes have the same numbers and make the same decisions. Process 0, the main process, writes the
+files of all, into a folder that all processes must see. Without a launch, everything here does nothing.
 """
 
 import functools
@@ -23,17 +23,17 @@ from torch import Tensor, nn
 from pdtutor.seeds import generator
 from pdtutor.validate import whole
 
-MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # where MPIs say how many processes there are
+MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # MPI's number of processes, by library
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that train together, seen from one of them.
+    """The processes that train together, as seen by one of them.
 
     Attributes:
         rank: this process's number, 0 … size − 1.
-        size: how many there are.
-        device: what this one works on; None where nobody was launched and the model stays where it is.
+        size: the number of processes.
+        device: this process's device; None without a launch, when the model stays on the device where it is.
     """
 
     rank: int = 0
@@ -42,21 +42,21 @@ class Processes:
 
     @property
     def main(self) -> bool:
-        """Whether this is the process that writes files and shows progress."""
+        """Whether this is the main process, which writes files and shows progress."""
         return self.rank == 0
 
     def share(self, rows: int) -> slice:
-        """Return which of so many rows this process works on; shares differ by a row at most, and may be empty."""
+        """Return which of a batch's rows this process works on. Shares differ by at most one row and may be empty."""
         return shares(rows, self.size)[self.rank]
 
     def largest_share(self, rows: int) -> int:
-        """Return how many of so many rows the busiest process works on."""
+        """Return the largest number of a batch's rows that any process works on."""
         return -(-rows // self.size)
 
     def place(self, device: str | torch.device | None) -> str | torch.device | None:
-        """Return where this process trains if `device` was asked for.
+        """Return the device that this process trains on, given the one that was asked for.
 
-        Raises ValueError if the processes were launched on another kind of device.
+        Raises ValueError if the processes were launched on another type of device.
         """
         if self.device is None:
             return device
@@ -68,7 +68,7 @@ class Processes:
         return self.device
 
     def all_reduce_sum(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Return the tensors, each summed over the processes; all of them travel in one piece."""
+        """Return the tensors, each summed over all processes; they are sent in one message."""
         if self.size == 1:
             return tensors
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -85,21 +85,21 @@ class Processes:
         return values[0]
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has called this."""
         if self.size > 1:
             torch.distributed.barrier()
 
     def share_weights(self, model: nn.Module) -> None:
-        """Give the model of every process the main one's weights."""
+        """Copy the main process's weights into the model of every process."""
         if self.size > 1:
             for tensor in (*model.parameters(), *model.buffers()):
                 torch.distributed.broadcast(tensor.detach(), src=0)
 
     @contextmanager
     def own_noise(self, seed: int, step: int) -> Iterator[None]:
-        """While it lasts, let torch draw other numbers in each process, so that no two drop out the same units.
+        """While the block runs, make torch draw other numbers in each process, so that no two drop out the same units.
 
-        Nothing changes for one process alone.
+        The numbers follow from seed, step and rank. A process alone is not affected.
         """
         if self.size == 1:
             yield
@@ -110,20 +110,24 @@ class Processes:
 
 
 ALONE = Processes()
-_within_main = False  # while the main process does what the others wait for
+_within_main = False  # whether the main process is doing something that the others wait for
 
 
 def launched() -> Processes:
-    """Return the processes that this one was launched with, having met them. Within `on_main` it is alone.
+    """Return the processes that this one was launched with, connected to it. Within `on_main` it is alone.
 
-    Raises ImportError if there are others and Accelerate is missing, RuntimeError if they can't be met.
+    Raises ImportError if there are others and Accelerate is missing, RuntimeError if Accelerate finds another number
+    of processes. Warns if accelerate launch started a single process instead of several.
     """
-    accelerated = "ACCELERATE_MIXED_PRECISION" in os.environ  # accelerate launch says so, always
-    names = ("WORLD_SIZE", *(MPI_SIZES if accelerated else ()))  # who starts MPI himself may want other things of it
+    accelerated = "ACCELERATE_MIXED_PRECISION" in os.environ  # set by every accelerate launch
+    names = ("WORLD_SIZE", *(MPI_SIZES if accelerated else ()))  # else MPI may run for another purpose
     size = next((int(os.environ[name]) for name in names if name in os.environ), None)
     if size is None and accelerated and "MASTER_ADDR" in os.environ:
-        warnings.warn("accelerate launch, asked for several processes, has started one: without several GPUs it needs "
-                      "--mpirun_hostfile, torchrun doesn't", stacklevel=1)  # fmt: skip
+        warnings.warn(
+            "accelerate launch, asked for several processes, has started one: without several GPUs it needs "
+            "--mpirun_hostfile. torchrun works without it",
+            stacklevel=1,
+        )
     return ALONE if _within_main or size in (None, 1) else _meet(size)
 
 
@@ -132,25 +136,28 @@ def _meet(size: int) -> Processes:
     try:
         from accelerate import PartialState
     except ImportError as error:
-        raise ImportError(f"{size} processes were launched; to train together they need Accelerate: "
-                          "pip install 'pdtutor[hub]'") from error  # fmt: skip
+        raise ImportError(
+            f"{size} processes were launched; to train together they need Accelerate: pip install 'pdtutor[hub]'"
+        ) from error
     cuda_like = torch.accelerator.is_available() and not torch.backends.mps.is_available()
     state = PartialState(cpu=_flag("ACCELERATE_USE_CPU") or not cuda_like)
     if state.num_processes != size:
-        raise RuntimeError(f"{size} processes were launched, but Accelerate finds {state.num_processes}: start them "
-                           "with torchrun or accelerate launch")  # fmt: skip
+        raise RuntimeError(
+            f"{size} processes were launched, but Accelerate finds {state.num_processes}: start them with torchrun or "
+            "accelerate launch"
+        )
     return Processes(state.process_index, state.num_processes, state.device)
 
 
 def shares(rows: int, parts: int) -> list[slice]:
-    """Return so many rows cut into consecutive parts that differ by a row at most; some may be empty."""
+    """Return 0 … rows − 1 cut into so many consecutive parts, which differ by at most one row; some may be empty."""
     return [slice(part * rows // parts, (part + 1) * rows // parts) for part in range(parts)]
 
 
 def on_main(function: Callable) -> Callable:
-    """Return the function as the main process does it for all: every process must call it.
+    """Return the function as one that only the main process runs, for all: every process must call it.
 
-    The main process calls it, alone; all return what it returned, or raise the exception that it raised.
+    All processes return what it returned, or raise the exception that it raised. Inside it, `launched` returns ALONE.
     """
 
     @functools.wraps(function)
@@ -177,9 +184,10 @@ def on_main(function: Callable) -> Callable:
 
 
 class TemporaryFolder:
-    """A temporary folder, `path`, that goes when the last process has let go of this object.
+    """A temporary folder, `path`, which is removed once no process holds this object any more.
 
-    Each of several holds it by a file of its own in there. So none has to wait for another when it is done.
+    If there are several processes, each keeps a file of its own in the folder while it holds the object, so that none
+    has to wait for another at the end.
     """
 
     def __init__(self) -> None:
@@ -187,7 +195,7 @@ class TemporaryFolder:
         held = self.path / f".held-by-{launched().rank}"
         if launched().size > 1:
             held.touch()
-            launched().barrier()  # nobody lets go before all hold it
+            launched().barrier()  # no process may let go of the folder before all hold it
         self._let_go = weakref.finalize(self, _let_go, held)
 
 
@@ -198,7 +206,9 @@ def _let_go(held: Path) -> None:
 
 
 def launched_precision() -> str:
-    """Return the precision of `accelerate launch --mixed_precision …`, "float32" without. Raises ValueError for fp16.
+    """Return the precision that `accelerate launch --mixed_precision` asks for, else "float32".
+
+    Raises ValueError for any other than no and bf16.
     """
     asked = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     names = {"no": "float32", "bf16": "bfloat16"}
@@ -208,9 +218,9 @@ def launched_precision() -> str:
 
 
 def launched_accumulation() -> int:
-    """Return how many micro-batches the launch asks for, 1 without: Accelerate's variable for it in the environment."""
+    """Return the number of micro-batches that Accelerate's environment variable asks for, else 1."""
     asked = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")
-    return whole("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", int(asked)) if asked.isdigit() else 1  # it may be "auto"
+    return whole("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", int(asked)) if asked.isdigit() else 1  # or "auto"
 
 
 def _flag(name: str) -> bool:

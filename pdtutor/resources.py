@@ -1,6 +1,4 @@
-"""The paper's numbers, as tables, and where the repository's data lie."""
-
-from __future__ import annotations
+"""Where the data that ship with pdtutor are, and the paper's numbers as tables."""
 
 from pathlib import Path
 
@@ -10,9 +8,9 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def data_path(name: str = "") -> Path:
-    """The path of `name` inside data/: of the clone's top level, or of the installed package.
+    """Return the path of `name` inside data/, which is in the installed package or at the top of a clone.
 
-    Raises FileNotFoundError naming what is there when `name` is not.
+    Raises FileNotFoundError, naming what is there, if `name` doesn't exist.
     """
     # A wheel carries data/ as pdtutor/data; an editable clone has it beside the package.
     data = next((folder for folder in (PACKAGE / "data", PACKAGE.parent / "data") if folder.is_dir()), None)
@@ -27,14 +25,15 @@ def data_path(name: str = "") -> Path:
 
 
 def paper(experiment: str) -> pd.DataFrame:
-    """The paper's numbers for one experiment ("E1" … "E5"), one a row.
+    """Return the paper's numbers for one experiment ("E1" … "E5"), one per row.
 
-    Columns: quantity, method, at, at_unit, relation, value, tolerance, unit, source, note, which
-    data/reference/README.md explains. `at` and `tolerance` are NaN where the paper gives none. Raises
-    ValueError for an unknown experiment.
+    Columns: quantity, method, at, at_unit, relation, value, tolerance, unit, source and note, which
+    data/reference/README.md explains. `at` and `tolerance` are NaN where the paper gives none.
+
+    Raises ValueError for an unknown experiment.
     """
     folder = data_path("reference")
     known = sorted(path.stem for path in folder.glob("*.csv"))
     if experiment not in known:
-        raise ValueError(f"no numbers for experiment {experiment!r}; known: {', '.join(known)}")
+        raise ValueError(f"no numbers for experiment {experiment!r}; there are numbers for {', '.join(known)}")
     return pd.read_csv(folder / f"{experiment}.csv")

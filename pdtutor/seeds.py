@@ -1,7 +1,7 @@
-"""Where every random draw comes from: one generator per (seed, purpose, index).
+"""The source of every random draw: one generator per (seed, purpose, index).
 
-Purposes ("init", "teacher data", "student data", "evaluation", …) are part of the key, so a teacher and a student
-that were both given seed 0 still see different examples, and neither ever sees the held-out ones.
+The purpose ("init", "teacher data", "student data", "evaluation", …) is part of the key, so that a teacher and a
+student that were both given seed 0 still see different examples, and neither ever sees the held-out ones.
 """
 
 import zlib
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:
-    """Return the generator that belongs to this seed, purpose and index; the same key gives the same draws anywhere.
+    """Return the generator for this seed, purpose and index; the same key gives the same draws on every machine.
 
     Raises ValueError if the seed is not an integer ≥ 0.
     """

@@ -1,14 +1,14 @@
 import pandas as pd
 import pytest
 
-from pdtutor import resources as reference
+from pdtutor import resources
 
 COLUMNS = ["quantity", "method", "at", "at_unit", "relation", "value", "tolerance", "unit", "source", "note"]
 
 
 @pytest.mark.parametrize("experiment", ["E1", "E2", "E3", "E4", "E5"])
 def test_every_number_says_what_it_is_and_where_it_comes_from(experiment):
-    table = reference.paper(experiment)
+    table = resources.paper(experiment)
     assert list(table.columns) == COLUMNS
     assert pd.api.types.is_float_dtype(table["at"])
     assert pd.api.types.is_numeric_dtype(table["value"])
@@ -23,31 +23,31 @@ def test_every_number_says_what_it_is_and_where_it_comes_from(experiment):
 
 
 def test_e1_has_what_lesson_three_compares_with():
-    table = reference.paper("E1").set_index(["quantity", "method", "at"])["value"]
+    table = resources.paper("E1").set_index(["quantity", "method", "at"])["value"]
     assert table["accuracy", "teacher", 10_200_000] == 0.75
     assert table["in-support |corr|", "teacher", 10_200_000] == 0.095
     assert table["accuracy", "(2,1M) C1=10.2M", 1_000_000] == 0.735
 
 
 def test_unknown_experiment_lists_those_known():
-    with pytest.raises(ValueError, match=r"'E9'; known: E1, E2, E3, E4, E5"):
-        reference.paper("E9")
+    with pytest.raises(ValueError, match=r"'E9'; there are numbers for E1, E2, E3, E4, E5"):
+        resources.paper("E9")
 
 
 def test_data_path_names_what_is_there():
-    assert reference.data_path("reference/E1.csv").is_file()
+    assert resources.data_path("reference/E1.csv").is_file()
     with pytest.raises(FileNotFoundError, match=r"E7\.csv does not exist; .*reference holds: E1\.csv"):
-        reference.data_path("reference/E7.csv")
+        resources.data_path("reference/E7.csv")
 
 
 def test_data_of_an_installed_package_come_first(tmp_path, monkeypatch):
     (tmp_path / "site-packages/pdtutor/data/reference").mkdir(parents=True)
     (tmp_path / "site-packages/data").mkdir()
-    monkeypatch.setattr(reference, "PACKAGE", tmp_path / "site-packages/pdtutor")
-    assert reference.data_path("reference") == tmp_path / "site-packages/pdtutor/data/reference"
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "site-packages/pdtutor")
+    assert resources.data_path("reference") == tmp_path / "site-packages/pdtutor/data/reference"
 
 
 def test_a_package_without_data_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(reference, "PACKAGE", tmp_path / "pdtutor")
+    monkeypatch.setattr(resources, "PACKAGE", tmp_path / "pdtutor")
     with pytest.raises(FileNotFoundError, match="reinstall"):
-        reference.data_path("reference")
+        resources.data_path("reference")

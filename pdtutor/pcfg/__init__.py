@@ -1,1 +1,1 @@
-"""Probabilistic context-free grammars: rules, sentences, and exact inference."""
+"""Probabilistic context-free grammars: rules, sentences, spans and exact inference."""

@@ -1,12 +1,12 @@
-"""The compiled passes over a grammar's chart: inside, outside, and forward.
+"""The compiled passes over a grammar's chart: inside, outside and forward.
 
-The chart holds P(evidence in a span | the span stems from a node) for all spans of a sentence, filled by increasing
-length. A node is a token, a symbol, or a part of a longer right side.
+The chart holds P(evidence in a span | the span is derived from a node) for all spans of a sentence. It is filled by
+increasing length. A node is a token, a symbol, or a part of a longer right-hand side: its last two or more symbols.
 
-Two things make it fast. A node's spans have a shortest and a longest length, and a first and a last place to start,
-since the tokens before and after them are bounded in the same way. And all spans of one node and one length are a row,
-by start: a rule and a split of the length are then one sum of products of contiguous numbers, cut to where neither
-row is zero.
+Two things make it fast. First, each node's spans have a shortest and a longest length, and a first and a last start,
+since the number of tokens before and after them is bounded in the same way; nothing is computed outside these bounds.
+Second, all spans of one node and one length form a row, ordered by start: one rule with one split of the length is
+then a sum of products of contiguous numbers, cut to where neither row is zero.
 """
 
 import math
@@ -16,22 +16,24 @@ import numpy as np
 from numba import njit
 
 SHORTEST, BEFORE_LEAST, AFTER_LEAST, LONGEST, BEFORE_MOST, AFTER_MOST = range(6)  # columns of Nodes.bounds
-SCALED = 64  # a length's spans are scaled by a power of two if the likeliest leaves 2**-SCALED … 2**SCALED
+SCALED = 64  # the spans of a length are rescaled if their largest value leaves 2**-SCALED … 2**SCALED
 
 
 class Nodes(NamedTuple):
-    """A grammar with right sides of at most two: tokens, symbols and parts of right sides as nodes.
+    """A grammar whose right-hand sides have one or two nodes: tokens, symbols and parts of longer right-hand sides.
 
     Attributes:
-        root: the start symbol's node; that of token t is t.
-        recursive: whether some symbol leads back to itself.
-        pairs, pair_chances: (n, 3), (n,), rows A, B, C for rules A → B C.
-        units, unit_chances: (n, 2), (n,), rows A, B for rules A → B, after the rules of B.
-        corners, corner_chances: (n, 2), (n,), rows A, B for all rules A → B … of both kinds, if the grammar is not
-            recursive before the rules of B.
-        bounds: (nodes, 6), the least tokens in a node's spans, before them and after them in a sentence, and the most.
-        prefix_bounds: the same where the sentence may end anywhere, so that there is no bound after a span.
-        places: (nodes, 2), a symbol's level and its place in grammar.levels[level], −1 for other nodes.
+        root: the node of the start symbol. The node of token t is t.
+        recursive: whether some symbol occurs in a derivation of itself.
+        pairs, pair_chances: (n, 3) and (n,), a row A, B, C and a probability for each rule A → B C.
+        units, unit_chances: (n, 2) and (n,), a row A, B and a probability for each rule A → B. The rows of B's
+            unit rules come before those of A's.
+        corners, corner_chances: (n, 2) and (n,), a row A, B and a probability for each rule A → B … of either kind.
+            If the grammar is not recursive, the rows of A's rules come before those of B's.
+        bounds: (nodes, 6), the fewest tokens in a node's spans, before them and after them in a sentence; then the
+            most.
+        prefix_bounds: the same for prefixes of sentences, where any number of tokens may follow a span.
+        places: (nodes, 2), a symbol's level and its index in grammar.levels[level]; −1 for other nodes.
     """
 
     root: int
@@ -48,11 +50,11 @@ class Nodes(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """Inside probabilities of all spans.
+    """The inside probabilities of all spans.
 
-    Spans of a node and a length are row rows[node] + length. Row r has starts low[r] … high[r] − 1, start i at
-    values[cells[r] + i]; only first[r] … last[r] − 1 are not zero. Values are probabilities times
-    2**-exponents[length].
+    Row rows[node] + length holds the spans of this node and length. Row r has the starts low[r] … high[r] − 1; the
+    value for start i is values[cells[r] + i], and it is zero outside first[r] … last[r] − 1. Values are probabilities
+    times 2**-exponents[length].
     """
 
     values: np.ndarray
@@ -67,7 +69,7 @@ class Chart(NamedTuple):
 
 @njit(nogil=True, cache=True)
 def _empty(length, bounds):
-    """Return the chart of a sentence of this length, all zero."""
+    """Return an all-zero chart for a sentence of this length, given all nodes' bounds, (nodes, 6)."""
     rows, count = np.empty(len(bounds), np.int64), 0
     for node in range(len(bounds)):
         rows[node] = count - bounds[node, SHORTEST]
@@ -87,7 +89,7 @@ def _empty(length, bounds):
 
 @njit(nogil=True, cache=True)
 def _extent(values):
-    """Return where the nonzero values begin and end, and the largest."""
+    """Return where the nonzero values begin and end, and the largest value."""
     start, stop, most = 0, len(values), 0.0
     while start < stop and values[start] == 0:
         start += 1
@@ -100,13 +102,13 @@ def _extent(values):
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def inside(likelihood, nodes, bounds):
-    """Return the chart for likelihood (length, V) and a node's bounds in the sentence, or in prefixes of one."""
+    """Return the chart for a likelihood, (length, V), and all nodes' bounds, in sentences or in prefixes of them."""
     length, vocabulary = likelihood.shape
     chart = _empty(length, bounds)
     values, rows, low, high, first, last, cells, exponents = chart
     shortest, longest = bounds[:, SHORTEST].copy(), bounds[:, LONGEST].copy()
     for n in range(1, length + 1):
-        exponents[n] = exponents[n // 2] + exponents[n - n // 2]  # corrected below
+        exponents[n] = exponents[n // 2] + exponents[n - n // 2]  # a first guess, corrected below
         if n == 1:
             for t in range(vocabulary):
                 for i in range(low[rows[t] + 1], high[rows[t] + 1]):
@@ -151,7 +153,7 @@ def inside(likelihood, nodes, bounds):
 
 @njit(nogil=True, cache=True)
 def sentence(chart, nodes, length):
-    """Return the probability, scaled like the chart, that the first tokens are a sentence of this length."""
+    """Return the probability that the first `length` tokens are a whole sentence, scaled like the chart."""
     if not nodes.bounds[nodes.root, SHORTEST] <= length <= nodes.bounds[nodes.root, LONGEST]:
         return 0.0
     row = chart.rows[nodes.root] + length
@@ -160,10 +162,11 @@ def sentence(chart, nodes, length):
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def outside(chart, nodes, length, vocabulary, levels, widest):
-    """Return the cavity up to a factor for each position (length, V), and the spans (levels, length, widest).
+    """Return each position's cavity up to a factor, (length, V), and the spans, (levels, length, widest).
 
-    Outside probabilities, P(all other evidence, the span stems from the node), lie in `out` as the inside ones do in
-    the chart, scaled so that the product of both is scaled like the whole sentence's probability.
+    `out` holds the outside probabilities, P(all other evidence, the span is derived from the node), in the same places
+    as the chart's inside probabilities. They are scaled so that inside times outside is scaled like the probability of
+    the whole sentence.
     """
     values, rows, low, high, first, last, cells, exponents = chart
     shortest, longest = nodes.bounds[:, SHORTEST].copy(), nodes.bounds[:, LONGEST].copy()
@@ -219,10 +222,10 @@ def outside(chart, nodes, length, vocabulary, levels, widest):
 
 @njit(nogil=True, cache=True)
 def forward(chart, nodes, length, vocabulary):
-    """Return what follows each prefix, (length + 1, V + 1), and the first token that can't, −1 if all can.
+    """Return what follows each prefix, (length + 1, V + 1), and the position of the first impossible token, else −1.
 
-    begins[A, i] is P(the tokens before i, and then a span that stems from A begins) times 2**-exponents[i]. Such a span
-    is the first in one that stems from the left side of a rule, or follows one that the chart holds.
+    begins[A, i] is P(the tokens before i, and a span derived from A begins at i) times 2**-exponents[i]. Such a span
+    is either the first part of a span derived from a rule's left-hand side, or follows a span that the chart holds.
     """
     shortest, longest = nodes.bounds[:, SHORTEST].copy(), nodes.bounds[:, LONGEST].copy()
     begins, exponents = np.zeros((len(nodes.bounds), length + 1)), np.zeros(length + 1, np.int64)

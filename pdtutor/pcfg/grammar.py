@@ -1,15 +1,15 @@
-"""Probabilistic context-free grammars: reading, checking, printing, and their exact length distributions.
+"""Probabilistic context-free grammars: reading, checking and printing them, and their exact length distributions.
 
-A grammar is text, one rule a line:
+A grammar is a text with one rule per line:
 
-    # comments and empty lines are skipped
+    # comments and empty lines are ignored
     tokens: 1 2 3
     22 -> 21 20 [0.25]
     22 -> 20 19 [0.75]
 
-The left side of the first rule is the start symbol. Rules of a symbol are equally likely if none of them has a
-probability. The line of tokens is optional: without it, whatever has no rule is a token, and a misspelt symbol passes
-for one.
+The left-hand side of the first rule is the start symbol. If none of a symbol's rules has a probability, they are
+equally likely. The line of tokens is optional: without it, every name that has no rules is a token, so that a misspelt
+symbol is taken for a token.
 """
 
 import re
@@ -30,7 +30,7 @@ RULE = re.compile(r"(?P<left>\S+?)\s*->\s*(?P<right>.*?)(?:\[\s*(?P<p>\S+)\s*\])
 
 @dataclass(frozen=True)
 class Rule:
-    """left → right with a probability; `line` is where it stood in the text."""
+    """A rule left → right with its probability; `line` is its line number in the grammar's text."""
 
     left: str
     right: tuple[str, ...]
@@ -46,15 +46,15 @@ class Grammar:
 
     Attributes:
         rules: in the order of the text.
-        start: the symbol that every sentence is derived from.
-        tokens: what sentences are made of; a token's id is its place here.
-        symbols: what has rules, the start symbol first; a symbol's id is its place here.
-        levels: symbols by level from the root's (level 0) to the pre-terminals', if every rule leads from one level
-            to the next, as in the grammars of Allen-Zhu & Li (2023); else None.
+        start: the symbol from which every sentence is derived.
+        tokens: the terminals, which sentences are made of; a token's id is its index here.
+        symbols: the non-terminals, which have rules, the start symbol first; a symbol's id is its index here.
+        levels: the symbols by level, from the root (level 0) to the pre-terminals, if every rule leads from one level
+            to the next, as in the grammars of Allen-Zhu & Li (2023); otherwise None.
 
-    Raises ValueError, naming the line, for a rule that can't be read, an empty right side, a symbol without rules, a
-    symbol that the start symbol never leads to, probabilities that are not in (0, 1] or don't sum to one, and a symbol
-    whose derivations never end.
+    Raises ValueError, naming the line, for an empty right-hand side, a name that has no rules and is no token, a token
+    that has rules, a symbol that the start symbol never leads to, probabilities that are not in (0, 1] or don't sum to
+    1, and a symbol whose derivations never end.
     """
 
     def __init__(self, rules: Sequence[Rule], *, tokens: Sequence[str] | None = None) -> None:
@@ -74,17 +74,19 @@ class Grammar:
         of = self._of
         for token, times in Counter(self.tokens).items():
             if times > 1:
-                raise ValueError(f"token {token!r} is listed {times} times, so its id is unclear")
+                raise ValueError(f"token {token!r} is listed {times} times, so its id is unclear: list it once")
             if token in of:
                 raise ValueError(f"line {of[token][0].line}: {token!r} is a token, so it can't have rules")
         for rule in self.rules:
             if not rule.right:
-                raise ValueError(f"line {rule.line}: {rule.left!r} has an empty right side, which isn't supported")
+                raise ValueError(f"line {rule.line}: {rule.left!r} has an empty right-hand side, which isn't supported")
             for symbol in rule.right:
                 if symbol not in of and symbol not in self.tokens:
-                    raise ValueError(f"line {rule.line}: unknown symbol {symbol!r}: it has no rules and is no token")
+                    raise ValueError(
+                        f"line {rule.line}: unknown symbol {symbol!r}: give it rules or list it as a token"
+                    )
             if not 0 < rule.probability <= 1:
-                raise ValueError(f"line {rule.line}: a probability lies in (0, 1], got {rule.probability:g}")
+                raise ValueError(f"line {rule.line}: a probability must lie in (0, 1], got {rule.probability:g}")
         for symbol, of_symbol in of.items():
             total = sum(rule.probability for rule in of_symbol)
             if abs(total - 1) > 1e-6:
@@ -100,11 +102,16 @@ class Grammar:
         if endless := [symbol for symbol in self.symbols if symbol not in ends]:
             lines = ", ".join(str(rule.line) for symbol in endless for rule in of[symbol])
             names = ", ".join(map(repr, endless))
-            raise ValueError(f"lines {lines}: no derivation of {names} ever ends, since every rule leads to another")
+            raise ValueError(
+                f"lines {lines}: no derivation of {names} ever ends: each of these rules contains one of them again"
+            )
 
     @classmethod
     def parse(cls, text: str) -> "Grammar":
-        """Read a grammar from its text."""
+        """Return the grammar that a text describes, in the format shown at the top of this module.
+
+        Raises ValueError, naming the line, for a line that isn't a rule, and for what `Grammar` refuses.
+        """
         rules, tokens = [], None
         for number, raw in enumerate(text.splitlines(), start=1):
             line = raw.split("#")[0].strip()
@@ -115,19 +122,19 @@ class Grammar:
                 continue
             match = RULE.fullmatch(line)
             if match is None or any(mark in match["right"] for mark in ("->", "|", "[", "]")):
-                raise ValueError(f"line {number}: a rule is written 'A -> B C' or 'A -> B C [0.5]', got {line!r}")
+                raise ValueError(f"line {number}: a rule must look like 'A -> B C' or 'A -> B C [0.5]', got {line!r}")
             try:
                 p = None if match["p"] is None else float(match["p"])
             except ValueError:
-                raise ValueError(f"line {number}: {match['p']!r} is no probability") from None
+                raise ValueError(f"line {number}: a probability must be a number, got {match['p']!r}") from None
             rules.append(Rule(match["left"], tuple(match["right"].split()), p, number))
         return cls(_with_probabilities(rules), tokens=tokens)
 
     @classmethod
     def load(cls, name: str | Path) -> "Grammar":
-        """Open a grammar that ships with pdtutor by its name ("cfg3b"), or any other by its path.
+        """Return a grammar that ships with pdtutor, by its name ("cfg3b"), or any other, by the path of its text.
 
-        Raises ValueError if there is neither, naming those that ship.
+        Raises ValueError if there is no such name and no such file, and for what `parse` refuses.
         """
         path = data_path(f"grammars/{name}.txt") if str(name) in SHIPPED else Path(name)
         try:
@@ -136,13 +143,13 @@ class Grammar:
             raise ValueError(f"no grammar called {name} and no such file; pdtutor has {', '.join(SHIPPED)}") from None
 
     def of(self, symbol: str) -> tuple[Rule, ...]:
-        """Return a symbol's rules. Raises ValueError for what is not a symbol with rules."""
+        """Return the rules of a symbol. Raises ValueError for a token or an unknown name."""
         if symbol not in self._of:
-            raise ValueError(f"{symbol!r} has no rules here; symbols are {', '.join(self.symbols)}")
+            raise ValueError(f"{symbol!r} has no rules here; the symbols are {', '.join(self.symbols)}")
         return tuple(self._of[symbol])
 
     def below(self, symbol: str) -> set[str]:
-        """Return the symbols with rules that `symbol` leads to, itself included."""
+        """Return the symbols that occur in derivations of `symbol`, itself included."""
         found, waiting = set(), [symbol]
         while waiting:
             found.add(now := waiting.pop())
@@ -150,17 +157,17 @@ class Grammar:
         return found
 
     def rooted_at(self, symbol: str) -> "Grammar":
-        """Return the part of this grammar that `symbol` starts, with the same tokens: shorter sentences."""
+        """Return the part of this grammar that starts from `symbol`: the same tokens, but shorter sentences."""
         below = self.below(str(symbol))
         rules = sorted((r for r in self.rules if r.left in below), key=lambda rule: rule.left != str(symbol))
         return Grammar(rules, tokens=self.tokens)
 
     @cached_property
     def levels(self) -> tuple[tuple[str, ...], ...] | None:
-        """The symbols by level, None if some rule does not lead from one level to the next."""
+        """The symbols by level; None if some rule does not lead from one level to the next."""
         levels: list[tuple[str, ...]] = []
         now: tuple[str, ...] = (self.start,)
-        while now:  # ends, since every symbol has a finite derivation: its tokens meet what recurs on one level
+        while now:  # ends for recursive grammars too: all symbols can end, so tokens and symbols meet on some level
             levels.append(tuple(sorted(now, key=_by_number)))
             right = dict.fromkeys(s for symbol in now for rule in self.of(symbol) for s in rule.right)
             if len({s in self._of for s in right}) > 1:
@@ -169,14 +176,15 @@ class Grammar:
         return tuple(levels)
 
     def length_distribution(self, symbol: str | None = None, *, max_length: int | None = None) -> np.ndarray:
-        """Return the exact distribution of sentence lengths, (longest + 1,) float64: entry n is P(length = n).
+        """Return the exact distribution of the lengths of a symbol's spans; by default, of sentences.
 
-        A recursive grammar has no longest sentence: its distribution ends at `max_length`, and what it lacks to 1 is
-        the probability of longer ones. Raises ValueError if such a grammar is given no max_length.
+        It is (longest + 1,) or, where given, (max_length + 1,) float64: entry n is P(length = n). A recursive grammar
+        has no longest sentence: its distribution is cut off at `max_length`, and the entries sum to P(length ≤
+        max_length). Raises ValueError for a recursive grammar without `max_length` and for an unknown symbol.
         """
         longest = self.longest if max_length is None else whole("max_length", max_length)
         of = {token: np.array([0.0, 1.0]) for token in self.tokens} | {s: np.zeros(1) for s in self.symbols}
-        while True:  # a symbol's distribution follows from those of its parts; once for every level of nesting
+        while True:  # a symbol's distribution follows from those of its parts; repeat until none changes
             before = {s: of[s] for s in self.symbols}
             for s in reversed(self.symbols):
                 total = np.zeros(longest + 1)
@@ -192,7 +200,7 @@ class Grammar:
         return np.pad(found, (0, max_length + 1 - len(found))) if max_length is not None else found
 
     def length_statistics(self, symbol: str | None = None) -> dict[str, float]:
-        """Return mean, sd, min and max of the lengths of a symbol's spans, the sentence's by default, exactly."""
+        """Return the exact mean, sd, min and max of the lengths of a symbol's spans; by default, of sentences."""
         p = self.length_distribution(symbol)
         n = np.arange(len(p))
         mean = float(p @ n)
@@ -200,12 +208,12 @@ class Grammar:
 
     @cached_property
     def longest(self) -> int:
-        """The length of the longest sentence. Raises ValueError if the grammar is recursive, so that there is none."""
+        """The length of the longest sentence, in tokens. Raises ValueError for a recursive grammar, which has none."""
         longest: dict[str, int] = dict.fromkeys(self.tokens, 1)
 
         def of(symbol: str, above: tuple[str, ...]) -> int:
             if symbol in above:
-                raise ValueError(f"{symbol!r} leads back to itself, so sentences have no longest: give max_length")
+                raise ValueError(f"{symbol!r} leads back to itself, so there is no longest sentence: give max_length")
             if symbol not in longest:
                 longest[symbol] = max(sum(of(s, (*above, symbol)) for s in r.right) for r in self.of(symbol))
             return longest[symbol]
@@ -213,7 +221,7 @@ class Grammar:
         return of(self.start, ())
 
     def to_nltk(self):
-        """Return the same grammar as an `nltk.PCFG`. Raises ImportError, saying what to do, without NLTK."""
+        """Return this grammar as an `nltk.PCFG`. Raises ImportError if NLTK is not installed."""
         nltk = _nltk()
         symbol = {s: nltk.Nonterminal(s) for s in self.symbols}
         productions = [
@@ -224,15 +232,15 @@ class Grammar:
 
     @classmethod
     def from_nltk(cls, grammar) -> "Grammar":
-        """Return an `nltk.PCFG` as a Grammar; a line in an error is then the number of the production.
+        """Return an `nltk.PCFG` as a Grammar. In errors, "line" is then the number of the production.
 
-        Raises ValueError for what a Grammar can't have, among it a token that is spelt like a symbol.
+        Raises ValueError for what `Grammar` refuses, such as a token that is spelt like a symbol.
         """
         rules = [
             Rule(str(p.lhs()), tuple(str(s) for s in p.rhs()), p.prob(), number)
             for number, p in enumerate(grammar.productions(), start=1)
         ]
-        symbols = {p.lhs() for p in grammar.productions()}  # which compare unequal to tokens of the same name
+        symbols = {p.lhs() for p in grammar.productions()}  # Nonterminals, unequal to tokens of the same name
         tokens = {str(s) for p in grammar.productions() for s in p.rhs() if s not in symbols}
         rules.sort(key=lambda rule: rule.left != str(grammar.start()))
         return cls(rules, tokens=sorted(tokens, key=_by_number))
@@ -251,9 +259,9 @@ class Grammar:
 
 
 def _with_probabilities(rules: list[Rule]) -> list[Rule]:
-    """Return the rules with equal probabilities where a symbol's have none (None).
+    """Return the rules, with equal probabilities for a symbol whose rules have none (None).
 
-    Raises ValueError if some of a symbol's rules have one and others don't.
+    Raises ValueError if only some of a symbol's rules have a probability.
     """
     of: dict[str, list[Rule]] = {}
     for rule in rules:
@@ -261,12 +269,12 @@ def _with_probabilities(rules: list[Rule]) -> list[Rule]:
     for symbol, of_symbol in of.items():
         missing = [rule.line for rule in of_symbol if rule.probability is None]
         if missing and len(missing) < len(of_symbol):
-            raise ValueError(f"line {missing[0]}: some rules of {symbol!r} have a probability, this one has none")
+            raise ValueError(f"line {missing[0]}: some rules of {symbol!r} have a probability, but this one has none")
     return [replace(r, probability=1 / len(of[r.left])) if r.probability is None else r for r in rules]
 
 
 def _by_number(token: str) -> tuple:
-    """Sort numbers as numbers, and before words."""
+    """Return a sort key that puts numbers before words, and in numerical order."""
     return (not token.isdecimal(), int(token) if token.isdecimal() else 0, token)
 
 

@@ -1,7 +1,7 @@
-"""Exact inference in a grammar: what evidence about a sentence says of its tokens and spans, and what comes next.
+"""Exact inference in a grammar: what evidence about a sentence says about its tokens and spans, and what comes next.
 
-This is the grammar's side of it: right sides of three and more are split, A → B (C D), where all rules that end in C D
-share the part (C D), and the lengths of spans are bounded. The probabilities are computed in `chart`.
+Here a grammar is prepared: right-hand sides of three or more symbols are split, A → B (C D), where all rules that end
+in C D share the part (C D), and the lengths of spans are bounded. The probabilities are computed in `chart`.
 """
 
 import math
@@ -19,14 +19,14 @@ UNBOUNDED = 2**40  # tokens: longer than any sentence
 
 @dataclass(frozen=True)
 class Marginals:
-    """What the evidence says about a sentence of known length.
+    """What evidence says about a sentence of known length.
 
     Attributes:
         log_evidence: ln P(the length, the evidence).
-        cavity: (length, tokens), P(true token at i = t | the length, the evidence at all other positions).
-        posterior: (length, tokens), the same given the evidence at i as well: cavity · likelihood, normalised.
-        spans: (levels, length, most symbols in a level), P(a span that stems from the symbol with this place in
-            grammar.levels[level] ends at token i | the length, all evidence); None for a grammar without levels.
+        cavity: (length, tokens), P(the true token at i is t | the length, the evidence at all other positions).
+        posterior: (length, tokens), the same, given the evidence at i as well: cavity · likelihood, normalised.
+        spans: (levels, length, most symbols in a level), P(a span derived from the symbol grammar.levels[level][k] ends
+            at token i | the length, all evidence) at [level, i, k]; None for a grammar without levels.
     """
 
     log_evidence: float
@@ -36,18 +36,18 @@ class Marginals:
 
 
 def marginals(grammar: Grammar, likelihood: np.ndarray) -> Marginals:
-    """Return the Marginals of a sentence of known length, given evidence about each of its tokens.
+    """Return the exact Marginals of a sentence of known length, given evidence about each of its tokens.
 
     Args:
-        grammar: any, recursive or not, whose unit rules A → B don't lead back to A.
-        likelihood: (length, tokens); P(what is seen at i | the true token there is t). A row of ones is a masked
-            token, a row with one 1 a known one.
+        grammar: any, recursive or not, whose unit rules A → B form no cycle.
+        likelihood: (length, tokens), P(what is seen at i | the true token at i is t). A row of ones is a masked token,
+            a row with a single 1 and zeros otherwise a known token.
 
     A span that explains its evidence 10^300 times worse than another of the same length elsewhere in the sentence may
-    count as impossible: so small a number can't be held.
+    be treated as impossible, since floating-point numbers can't hold so small a ratio.
 
     Raises ValueError for another shape, an empty sentence, likelihoods that are negative or not finite, evidence of
-    probability zero, and unit rules that lead in a circle, naming it.
+    probability zero, and unit rules that form a cycle, which it names.
     """
     likelihood = np.asarray(likelihood, dtype=np.float64)
     if likelihood.ndim != 2 or likelihood.shape[1] != len(grammar.tokens):
@@ -78,16 +78,16 @@ def marginals(grammar: Grammar, likelihood: np.ndarray) -> Marginals:
 
 
 def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
-    """Return what follows each prefix of a sentence, (length + 1, V + 1) float64, exactly.
+    """Return the exact probabilities of what follows each prefix of a sentence, (length + 1, V + 1) float64.
 
-    Row i holds P(the next token is t | tokens[:i]) for the V tokens, and last P(the sentence ends here | tokens[:i]),
-    over sentences of all lengths.
+    Row i holds P(the next token is t | tokens[:i]) for each of the V tokens and, in the last column, P(the sentence
+    ends here | tokens[:i]), over sentences of all lengths.
 
     Args:
         grammar: any that is not recursive.
         tokens: (length,) token ids of a sentence or of a prefix of one.
 
-    Raises ValueError for a recursive grammar, for what is not a row of token ids, and for a prefix that the grammar
+    Raises ValueError for a recursive grammar, for anything but a row of token ids, and for a prefix that the grammar
     cannot derive, naming the position.
     """
     tokens, vocabulary = np.asarray(tokens), len(grammar.tokens)
@@ -95,10 +95,10 @@ def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
         raise ValueError(f"tokens must be a row of token ids, got {tokens.dtype} of shape {tokens.shape}")
     if len(unknown := np.flatnonzero((tokens < 0) | (tokens >= vocabulary))):
         position = int(unknown[0])
-        raise ValueError(f"token ids lie in 0 … {vocabulary - 1}, got {tokens[position]} at position {position}")
+        raise ValueError(f"token ids must lie in 0 … {vocabulary - 1}, got {tokens[position]} at position {position}")
     nodes = _nodes(grammar.rules, grammar.tokens)
     if nodes.recursive:
-        raise ValueError(f"{grammar!r} is recursive: next tokens are for grammars with a longest sentence")
+        raise ValueError(f"{grammar!r} is recursive: next_tokens needs a grammar that is not")
     known = np.zeros((len(tokens), vocabulary))
     known[np.arange(len(tokens)), tokens.astype(np.int64)] = 1
     follows, position = forward(inside(known, nodes, nodes.prefix_bounds), nodes, *known.shape)
@@ -110,13 +110,13 @@ def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _nodes(rules: tuple[Rule, ...], tokens: tuple[str, ...]) -> Nodes:
-    """Return the grammar of these rules and tokens as the compiled code reads it.
+    """Return the grammar with these rules and tokens in the form that the compiled code reads.
 
-    Raises ValueError for unit rules that lead in a circle, naming it.
+    Raises ValueError for unit rules that form a cycle, which it names.
     """
     grammar = Grammar(rules, tokens=tokens)
     parts = dict.fromkeys(rule.right[i:] for rule in rules for i in range(1, len(rule.right) - 1))
-    names = [*((s,) for s in (*tokens, *grammar.symbols)), *parts]  # a part is named by all that it derives
+    names = [*((s,) for s in (*tokens, *grammar.symbols)), *parts]  # a part is named by the symbols that it stands for
     node = {name: i for i, name in enumerate(names)}
     units = [(node[r.left,], node[r.right], r.probability) for r in rules if r.right in node]
     split = [(node[r.left,], r.right, r.probability) for r in rules if r.right not in node]
@@ -142,14 +142,14 @@ def _nodes(rules: tuple[Rule, ...], tokens: tuple[str, ...]) -> Nodes:
 
 
 def _table(rows: list[tuple], nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows of so many nodes and a chance as two arrays, (n, nodes) int64 and (n,) float64."""
+    """Return rows, each of `nodes` nodes and a probability, as arrays (n, nodes) int64 and (n,) float64."""
     return np.array([row[:nodes] for row in rows], np.int64).reshape(-1, nodes), np.array([row[nodes] for row in rows])
 
 
 def _children_first(edges: list[tuple], names: list[tuple[str, ...]]) -> dict[int, int]:
     """Return each node's rank in an order that puts b before a for all edges (a, b, …).
 
-    Raises ValueError if they lead in a circle, naming it.
+    Raises ValueError if the edges form a cycle, which it names.
     """
     children: dict[int, list[int]] = {node: [] for node in range(len(names))}
     for edge in edges:
@@ -158,27 +158,28 @@ def _children_first(edges: list[tuple], names: list[tuple[str, ...]]) -> dict[in
         return {node: rank for rank, node in enumerate(TopologicalSorter(children).static_order())}
     except CycleError as error:
         circle = " -> ".join(" ".join(names[node]) for node in reversed(error.args[1]))
-        raise ValueError(f"unit rules lead in a circle, {circle}, so that a span has endless derivations") from None
+        raise ValueError(f"unit rules form a cycle, {circle}, so that a span has infinitely many derivations") from None
 
 
 def _bounds(pairs: list, units: list, circular: list[int], root: int, nodes: int, tokens: int) -> np.ndarray:
-    """Return the bounds of all nodes, (nodes, 6) int64, as in Nodes."""
+    """Return the bounds of all nodes, (nodes, 6) int64, as `Nodes` describes them."""
     nothing = nodes  # the second child of a unit rule, of length 0
     rules = np.array([pair[:3] for pair in pairs] + [(a, b, nothing) for a, b, _ in units]).T
     columns = []
     for choose, unknown in ((np.minimum, np.inf), (np.maximum, 0.0)):
         length, beside = np.full((2, nodes + 1), unknown)
         length[:tokens], length[nothing], beside[root] = 1, 0, 0
-        if choose is np.maximum:  # in a recursive symbol, and beside it, there is no most
+        if choose is np.maximum:  # recursive symbols, and what is beside them, may be of any length
             length[circular] = beside[circular] = np.inf
         columns += _extremes(choose, length, beside, *rules)
     return np.minimum(np.stack(columns, axis=1)[:nodes], UNBOUNDED).astype(np.int64)
 
 
 def _extremes(choose: np.ufunc, length, beside, above, left, right) -> list[np.ndarray]:
-    """Return the least or the most tokens, as `choose` says, in a node's spans, before them, and after them, (nodes,).
+    """Return the fewest (`choose` is np.minimum) or the most tokens in each node's spans, before and after them.
 
-    `length` and `beside` are where to start; the rules, above → left right, are applied until nothing changes.
+    All arrays are (nodes + 1,). `length` and `beside`, the latter for both sides, are the values to start from; the
+    rules, above → left right, are applied until nothing changes.
     """
 
     def settled(values, at, of):

@@ -1,4 +1,4 @@
-"""Sentences of a grammar, drawn by compiled code, with the spans that every token lies in."""
+"""Sentences of a grammar, drawn by compiled code, with the spans that each token lies in."""
 
 import math
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from numba import njit
 from pdtutor.pcfg.grammar import Grammar
 from pdtutor.validate import whole
 
-ATTEMPTS = 10_000  # sentences in a row that may be too long
-STRINGS = 16  # measured: a symbol that derives no more than this is drawn as a whole
-INHERITED = 255
+ATTEMPTS = 10_000  # this many sentences in a row that are too long are an error
+STRINGS = 16  # a symbol with at most this many derivations is drawn in one step; the limit was chosen by timing
+INHERITED = 255  # in `ends`: the symbol ends with this token, and so does whatever ends with the symbol
 
 
 @dataclass(frozen=True)
 class Sentences:
-    """Sentences one after the other, and, if they were asked for, the spans of their derivations.
+    """Sentences one after the other and, if asked for, the spans of their derivations.
 
     Attributes:
-        tokens: (total,) uint8, token ids of all sentences.
+        tokens: (total,) uint8, the token ids of all sentences.
         offsets: (n + 1,) int64; sentence s is tokens[offsets[s] : offsets[s + 1]].
-        rejected: how many longer sentences were drawn and thrown away.
-        ancestors: (total, levels) uint8, the symbol of each level that a token stems from, as its place in
+        rejected: how many sentences were drawn and discarded because they were too long.
+        ancestors: (total, levels) uint8, the symbol of each level from which a token is derived, as its index in
             grammar.levels[level]; None if not asked for.
-        closes: (total,) uint8, the first level whose span ends at this token: spans of this level and of all below it
-            end here. It is the number of levels where none does; None if not asked for.
+        closes: (total,) uint8, the first level whose span ends at this token: spans of this level and of all levels
+            below it end here. Where no span ends, it is the number of levels. None if not asked for.
     """
 
     tokens: np.ndarray
@@ -50,7 +50,7 @@ class Sentences:
         return np.diff(self.offsets)
 
     def padded(self, values: np.ndarray, fill: int) -> np.ndarray:
-        """Return values of all tokens (total, …), one sentence a row: (n, longest, …), `fill` after its end."""
+        """Return values per token, (total, …), with one sentence per row: (n, longest, …), `fill` after its end."""
         lengths = self.lengths
         inside = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (n, longest)
         rows = np.full((*inside.shape, *values.shape[1:]), fill, dtype=values.dtype)
@@ -65,46 +65,49 @@ def sample(
 
     Args:
         grammar: any grammar; a recursive one needs max_length.
-        rng: where the draws come from.
+        rng: the source of all draws.
         n: number of sentences.
-        spans: also return ancestors and closes; for grammars with levels only.
-        max_length: draw again, and count, what is longer: the sentences then follow the grammar's distribution given
-            that they are no longer than this.
+        spans: also return ancestors and closes; only for grammars with levels.
+        max_length: in tokens; longer sentences are counted and drawn again, so that the sentences follow the grammar's
+            distribution given that they are no longer than this.
 
     Raises ValueError for spans of a grammar without levels, for a recursive grammar without max_length, for more than
-    256 tokens, and if not one of 10 000 sentences in a row is short enough.
+    256 tokens, and if 10 000 sentences in a row are too long.
     """
     n = whole("n", n, minimum=0)
     if len(grammar.tokens) > 256:
-        raise ValueError(f"token ids are bytes, so a grammar has at most 256 tokens; got {grammar!r}")
+        raise ValueError(f"token ids are bytes, so a grammar can have at most 256 tokens; got {grammar!r}")
     if spans and grammar.levels is None:
-        raise ValueError(f"{grammar!r} has no levels, so its spans can't be told level by level")
+        raise ValueError(f"{grammar!r} has no levels, so its spans can't be given level by level")
     longest = grammar.longest if max_length is None else whole("max_length", max_length)
     levels = len(grammar.levels) if spans else 0
     tokens, offsets = np.empty(n * longest, np.uint8), np.zeros(n + 1, np.int64)
     ancestors, closes = np.empty((len(tokens) * spans, levels), np.uint8), np.empty(len(tokens) * spans, np.uint8)
     rejected = _sampler(levels)(rng, *_arrays(grammar, levels), longest, tokens, offsets, ancestors, closes)
     if rejected < 0:
-        raise ValueError(f"{ATTEMPTS} sentences in a row of {grammar!r} were longer than max_length = {longest}")
+        raise ValueError(
+            f"{ATTEMPTS} sentences in a row of {grammar!r} were longer than max_length = {longest}: choose a larger one"
+        )
     for part in (tokens, ancestors, closes)[: 3 if spans else 1]:
-        part.resize((offsets[-1], *part.shape[1:]), refcheck=False)  # in place: gives back the end, copies nothing
+        part.resize((offsets[-1], *part.shape[1:]), refcheck=False)  # in place: frees the unused end without a copy
     return Sentences(tokens, offsets, rejected, *((ancestors, closes) if spans else ()))
 
 
 @lru_cache(maxsize=8)
 def _arrays(grammar: Grammar, levels: int) -> tuple[np.ndarray, ...]:
-    """Return the grammar as the compiled code reads it.
+    """Return the grammar in the form that the compiled code reads.
 
-    Symbols and tokens are numbers: symbol s is −1 − s, a token its id. Symbol s has rules first[s] … first[s + 1] − 1;
-    the chances of a symbol's rules up to each rule are `upto`; rule r has right side right[start[r] : start[r + 1]].
-    A symbol that derives few strings, and is `flat`, has a rule for each of them instead, so that one draw gives many
-    tokens. Of these `ends` and `lineage` tell, per token, what `closes` and `ancestors` do; INHERITED is where the
-    symbol itself ends. The last array is each symbol's place in its level, if it has one.
+    Symbols and tokens are numbers: symbol s is −1 − s, and a token is its id. Symbol s has the rules first[s] …
+    first[s + 1] − 1; `upto` holds the cumulative probabilities of each symbol's rules; the right-hand side of rule r is
+    right[start[r] : start[r + 1]]. A symbol with few derivations is `flat`: it has one rule for each derivation, so
+    that a single draw gives all its tokens. For each token of such a rule, `ends` and `lineage` hold what `closes` and
+    `ancestors` hold in Sentences; INHERITED marks where the symbol itself ends. The last array is each symbol's index
+    in its level, 0 without levels.
     """
     places = {symbol: place for level in grammar.levels or () for place, symbol in enumerate(level)}
     codes = {t: i for i, t in enumerate(grammar.tokens)} | {s: -1 - i for i, s in enumerate(grammar.symbols)}
     depths = {symbol: depth for depth, level in enumerate(grammar.levels or ()) for symbol in level}
-    rules = []  # of every symbol: (probability, right side, ends, lineage)
+    rules = []  # of every symbol: (probability, right-hand side, ends, lineage)
     flat = [_derivations(grammar, symbol) <= STRINGS for symbol in grammar.symbols]
     for symbol, few in zip(grammar.symbols, flat, strict=True):
         if few:
@@ -127,7 +130,7 @@ def _arrays(grammar: Grammar, levels: int) -> tuple[np.ndarray, ...]:
 
 
 def _derivations(grammar: Grammar, symbol: str, above: tuple[str, ...] = ()) -> float:
-    """Return how many derivations start from a symbol; infinity if it leads back to itself."""
+    """Return the number of derivations of a symbol; infinity if recursion makes them endless."""
     if symbol in grammar.tokens:
         return 1
     if symbol in above:
@@ -138,7 +141,7 @@ def _derivations(grammar: Grammar, symbol: str, above: tuple[str, ...] = ()) -> 
 
 
 def _strings(grammar: Grammar, symbol: str, depth: int, codes: dict, places: dict, levels: int) -> list[tuple]:
-    """Return every derivation of a symbol at this depth: (probability, tokens, ends, lineage)."""
+    """Return all derivations of a symbol at this depth, each as (probability, tokens, ends, lineage)."""
     if symbol in grammar.tokens:
         return [(1.0, [codes[symbol]], [INHERITED], [[0] * levels])]
     found = []
@@ -146,7 +149,7 @@ def _strings(grammar: Grammar, symbol: str, depth: int, codes: dict, places: dic
         parts = [_strings(grammar, part, depth + 1, codes, places, levels) for part in rule.right]
         for chosen in product(*parts):
             p = rule.probability * math.prod(part[0] for part in chosen)
-            # what ends with a part that is not the last ends at the part's level
+            # where a part that is not the last ends, the first level to close is the part's own
             ends = [[depth + 1 if e == INHERITED else e for e in part[2]] for part in chosen[:-1]] + [chosen[-1][2]]
             lineage = [[*row] for part in chosen for row in part[3]]
             if levels:
@@ -159,16 +162,16 @@ def _strings(grammar: Grammar, symbol: str, depth: int, codes: dict, places: dic
 
 @lru_cache
 def _sampler(levels: int):
-    """Return the compiled sampler that tells the spans of so many levels; of none, for 0."""
+    """Return the compiled sampler that records the spans of so many levels; for 0 it records none."""
 
     @njit(nogil=True, cache=True)
     def sampler(
         rng, first, upto, start, right, ends, lineage, flat, places, longest, tokens, offsets, ancestors, closes
     ):
-        waiting = np.empty(longest + 1, np.int16)  # what the sentence still has to derive, the next one on top
+        waiting = np.empty(longest + 1, np.int16)  # symbols and tokens still to be derived, the next on top
         depths, closing = np.empty(longest + 1, np.int16), np.empty(longest + 1, np.int16)
-        above = np.empty(levels, np.uint8)  # the ancestors of what is being derived
-        rejected = refused = 0  # in all, and in a row
+        above = np.empty(levels, np.uint8)  # the ancestors of the current symbol
+        rejected = refused = 0  # too long: in all, and in a row
         done = 0
         while done < len(offsets) - 1:
             begin = at = offsets[done]
@@ -194,7 +197,7 @@ def _sampler(levels: int):
                         rule += 1
                 begins = start[rule]
                 parts = start[rule + 1] - begins
-                if at - begin + top + parts > longest:  # each of them will give at least one token
+                if at - begin + top + parts > longest:  # each of these gives at least one token
                     at = -1
                     break
                 if flat[-1 - symbol]:
@@ -206,7 +209,7 @@ def _sampler(levels: int):
                                 ancestors[at, level] = above[level] if level <= depth else lineage[part, level]
                         at += 1
                     continue
-                for part in range(parts):  # the first on top
+                for part in range(parts):  # pushed last to first, so that the first is on top
                     waiting[top] = right[begins + parts - 1 - part]
                     if levels:
                         depths[top] = depth + 1

@@ -8,26 +8,26 @@ from pdtutor.pcfg.sampler import Sentences
 
 
 def derivation(grammar: Grammar, sentences: Sentences, sentence: int) -> pd.DataFrame:
-    """Return the derivation of one sentence, a row per span from the root's down to the tokens, from left to right.
+    """Return the derivation of one sentence, one row per span: level by level from the root, then left to right.
 
-    Columns: level (that of grammar.levels; tokens are on the level after the last), symbol, start and stop (the span's
-    tokens are start … stop − 1, counted from 0 without the id for the beginning), and parent, the row of the span that
-    it is a part of, <NA> for the root.
+    Columns: level (as in grammar.levels; tokens are one level below the last), symbol, start and stop (the span's
+    tokens are start … stop − 1, counted from 0 without the start token), and parent (the row of the span that this one
+    is a part of, <NA> for the root).
 
     Args:
         grammar: what the sentences were drawn from.
         sentences: drawn with spans=True.
         sentence: its number, as in sentences[sentence].
 
-    Raises ValueError for a grammar without levels, sentences drawn without spans, and those of a grammar with another
-    number of levels; IndexError for a sentence that isn't there.
+    Raises ValueError for a grammar without levels, for sentences drawn without spans, and for those of a grammar with
+    another number of levels; IndexError for a sentence that doesn't exist.
     """
     if grammar.levels is None:
-        raise ValueError(f"{grammar!r} has no levels, so its spans can't be told level by level")
+        raise ValueError(f"{grammar!r} has no levels, so its spans can't be given level by level")
     if sentences.ancestors is None:
-        raise ValueError("these sentences come without spans: draw them with spans=True")
+        raise ValueError("these sentences were drawn without spans: draw them with spans=True")
     if (told := sentences.ancestors.shape[1]) != len(grammar.levels):
-        raise ValueError(f"{grammar!r} has {len(grammar.levels)} levels, the sentences' grammar has {told}")
+        raise ValueError(f"{grammar!r} has {len(grammar.levels)} levels, but the sentences' grammar has {told}")
     sentence = range(len(sentences))[sentence]
     own = slice(sentences.offsets[sentence], sentences.offsets[sentence + 1])
     places = np.column_stack([sentences.ancestors[own], sentences.tokens[own]])  # (length, levels + 1)

@@ -1,4 +1,4 @@
-"""Tables in, axes and figures out. Colours and names of methods are the same in every figure of the course."""
+"""Plots: tables in, axes and figures out. A method has the same colour and name in every figure of the course."""
 
 from pdtutor.plots.axes import (
     accuracy,

@@ -1,4 +1,4 @@
-"""Tables in, axes out: one drawing each, into the axes that it is given."""
+"""Tables in, axes out: each function makes one plot, in the axes that it is given or else the current ones."""
 
 from collections.abc import Mapping
 
@@ -12,18 +12,17 @@ from matplotlib.ticker import LogLocator
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours
 
 
-def accuracy(
-    history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "method", by_seed: bool = False
-) -> Axes:
-    """Plot held-out accuracy against the step, one line per method: the median over seeds, the band from min to max.
+def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "method", by_seed: bool = False) -> Axes:
+    """Plot held-out accuracy against the step, one line per method: the median over seeds, with a band from min to max.
 
-    Runs that stopped early because they had learned keep their last value to the end of the longest. With `by_seed` a
-    line per method and seed instead, as far as it went: for few seeds that differ too much for a median.
+    A run that stopped early because it had learned keeps its last value up to the last step of the longest run. With
+    `by_seed`, plot one line per method and seed instead, up to that run's own last step: for few seeds that differ too
+    much for a median.
     """
     ax = ax or plt.gca()
     wide = history.pivot_table(index="step", columns=[hue, "seed"], values="accuracy", sort=False).sort_index()
     long = (wide if by_seed else wide.ffill()).melt(ignore_index=False, value_name="accuracy").dropna().reset_index()
-    methods = sorted(dict.fromkeys(history[hue]), key=lambda method: method in METHOD_DASHES)  # dashed ones on top
+    methods = sorted(dict.fromkeys(history[hue]), key=lambda method: method in METHOD_DASHES)  # dashed lines on top
     band = {"errorbar": ("pi", 100), "err_kws": {"alpha": 0.15, "linewidth": 0}}
     sns.lineplot(
         long,
@@ -45,7 +44,7 @@ def accuracy(
 
 
 def correlations(curriculum: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot |corr| of monomials inside and outside the support against the step: mean, and band from min to max."""
+    """Plot |corr| of monomials inside and outside the support against the step: mean, with a band from min to max."""
     ax = ax or plt.gca()
     named = curriculum.assign(monomials=np.where(curriculum["inside"], "inside the support", "outside"))
     sns.lineplot(
@@ -70,7 +69,7 @@ def correlations(curriculum: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def node_curves(curriculum: pd.DataFrame, *, degree: int, ax: Axes | None = None) -> Axes:
     """Plot |corr| of one degree against the step, one line per node: the mean over its monomials, coloured by depth.
 
-    Dotted: sets that miss every support, at the deepest nodes, which the fewest examples pass.
+    The dotted line is for sets outside every support, at the deepest nodes, which the fewest examples reach.
     """
     ax = ax or plt.gca()
     of_degree = curriculum[curriculum["degree"] == degree]
@@ -89,7 +88,10 @@ def node_curves(curriculum: pd.DataFrame, *, degree: int, ax: Axes | None = None
 
 
 def node_steps(nodes: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
-    """Plot when each node was learned, a dot per node and seed, by method and depth; hollow at the budget if never."""
+    """Plot when each node was learned, by method and depth, one dot per node and seed.
+
+    Nodes that were never learned are hollow dots at the budget.
+    """
     ax = ax or plt.gca()
     methods, shades = list(dict.fromkeys(nodes["method"])), depth_colours(nodes)
     lanes = np.linspace(-0.25, 0.25, len(shades)) if len(shades) > 1 else [0.0]
@@ -110,7 +112,7 @@ def node_steps(nodes: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> A
 
 
 def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None = None) -> Axes:
-    """Plot which checkpoint teaches at which student step: schedule name → its `table`."""
+    """Plot which checkpoint teaches at which student step; `tables` maps a schedule's name to its `table`."""
     ax = ax or plt.gca()
     shades = colours(list(tables))
     for name, table in tables.items():
@@ -125,7 +127,7 @@ def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None
 
 
 def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
-    """Plot the steps to the threshold of a `results` table, a dot per seed; hollow at the budget if never reached."""
+    """Plot the steps to the threshold of a `results` table, one dot per seed; hollow at the budget if never reached."""
     ax = ax or plt.gca()
     methods = list(dict.fromkeys(found["method"]))
     shades = colours(methods)
@@ -147,7 +149,7 @@ def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = No
 
 
 def steps_by_agreement(students: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot each student's steps to learn against its C₁'s agreement with the final checkpoint, a dot per student."""
+    """Plot each student's steps to learn against C₁'s agreement with the final checkpoint, one dot per student."""
     ax = ax or plt.gca()
     budget, colour = students["budget"].iloc[0], METHOD_COLOURS["(2,T)"]
     steps, reached = students["steps"].astype(float).fillna(budget), students["reached"].to_numpy()
@@ -162,7 +164,7 @@ def steps_by_agreement(students: pd.DataFrame, *, ax: Axes | None = None) -> Axe
 
 
 def regret_by_rule(by_seed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot the regret of each rule, a dot per teacher; hollow if not all students of its choice learned."""
+    """Plot the regret of each rule, one dot per teacher; hollow if not all students with its C₁ learned."""
     ax = ax or plt.gca()
     rules = list(dict.fromkeys(by_seed["rule"]))
     for row, rule in enumerate(rules):
@@ -183,7 +185,7 @@ def regret_by_rule(by_seed: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def reported(table: pd.DataFrame, methods: Mapping[str, str], *, ax: Axes | None = None) -> Axes:
-    """Plot the paper's accuracies as crosses, in our colours: a table of `reference.paper`, its method → our name."""
+    """Plot the accuracies of a `pdtutor.paper` table as crosses in our colours; `methods`: the paper's name → ours."""
     ax = ax or plt.gca()
     shades = colours(list(methods.values()))
     rows = table[(table["quantity"] == "accuracy") & table["at"].notna() & table["method"].isin(methods)]
@@ -198,9 +200,9 @@ def reported(table: pd.DataFrame, methods: Mapping[str, str], *, ax: Axes | None
 
 
 def ngrams(curriculum: pd.DataFrame, *, probe: str, ax: Axes | None = None) -> Axes:
-    """Plot "M_robust" or "M_close" against the step, a line per n: the median, and the band between quartiles.
+    """Plot "M_robust" or "M_close" against the step, one line per n: the median, with a band between the quartiles.
 
-    Of several seeds, medians and quartiles are averaged.
+    Medians and quartiles are averaged over seeds.
     """
     ax = ax or plt.gca()
     of_probe = curriculum[curriculum["probe"] == probe]

@@ -1,4 +1,4 @@
-"""Tables in, figures out: several drawings that belong together."""
+"""Tables in, figures out: plots that belong together."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,7 +21,7 @@ from pdtutor.plots.look import METHOD_COLOURS, STEPS
 
 
 def teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
-    """Draw, for each teacher seed, the accuracy above the degree-1 correlations."""
+    """Draw, for each teacher seed, the accuracy and, below it, the degree-1 correlations."""
     seeds = list(dict.fromkeys(history["seed"]))
     size = (4.2 * len(seeds), 5.5)
     figure, axes = plt.subplots(2, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False)
@@ -37,7 +37,7 @@ def teacher_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
 
 
 def accuracy_figure(history: pd.DataFrame) -> Figure:
-    """Draw the accuracies by method."""
+    """Draw the accuracy of each method against the step."""
     figure, ax = plt.subplots(figsize=(9, 4))
     accuracy(history, ax=ax)
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
@@ -47,7 +47,7 @@ def accuracy_figure(history: pd.DataFrame) -> Figure:
 def which_checkpoint_figure(
     found: pd.DataFrame, teacher_history: pd.DataFrame, curriculum: pd.DataFrame, *, budget: int
 ) -> Figure:
-    """Draw, for each seed, the student's steps to learn by C₁ above the teacher's accuracy and correlations."""
+    """Draw, for each seed, the student's steps to learn by C₁ and, below, the teacher's accuracy and correlations."""
     seeds = list(dict.fromkeys(found["seed"]))
     size, heights = (4.2 * len(seeds), 7), [1.4, 1, 1]
     figure, axes = plt.subplots(
@@ -79,10 +79,10 @@ def which_checkpoint_figure(
 
 
 def choose_figure(students: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
-    """Draw, for each setting, steps to learn by C₁'s agreement with the final checkpoint, above the rules' regrets.
+    """Draw, for each setting, steps to learn by C₁'s agreement with the final checkpoint and, below, rules' regrets.
 
-    Tables are those of the recipe `parity-choose-checkpoint`. A hollow dot is a student that didn't learn within the
-    budget, and below a choice whose students didn't all learn.
+    The tables are those of the recipe `parity-choose-checkpoint`. A hollow dot in the upper row is a student that
+    didn't learn within the budget; in the lower row, a choice of C₁ with which not all students learned.
     """
     settings = list(dict.fromkeys(students["setting"]))
     size = (2.2 * len(settings) + 1.3, 6)
@@ -104,9 +104,9 @@ def choose_figure(students: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
 
 
 def paper_size_figure(history: pd.DataFrame, spike: pd.DataFrame, e1: pd.DataFrame) -> Figure:
-    """Draw E1 beside the paper's numbers: accuracies by seed, correlations around the teachers' spikes, (2,T) by C₁.
+    """Draw E1 with the paper's numbers: accuracies by seed, correlations around the teachers' spikes, (2,T) by C₁.
 
-    `spike` is a curriculum with a column `from_spike`, the steps since the spike of the same seed.
+    `spike` is a curriculum with a column `from_spike`: the steps since the spike of the same seed.
     """
     figure, axes = plt.subplots(1, 3, figsize=(17, 4.3), width_ratios=[1.3, 1, 1])
     whole = history[history["method"].isin(["teacher", "cross-entropy", "one-shot", "progressive"])]
@@ -126,7 +126,7 @@ def paper_size_figure(history: pd.DataFrame, spike: pd.DataFrame, e1: pd.DataFra
 
 
 def teacher_width_figure(found: pd.DataFrame, *, budget: int) -> Figure:
-    """Draw the teacher's steps to learn by its width, a dot per seed, hollow at the budget if never; line: median."""
+    """Draw the teacher's steps to learn by its width: one dot per seed, hollow at the budget if never; line: median."""
     figure, ax = plt.subplots(figsize=(6, 4))
     steps = found["steps"].astype(float).fillna(budget)
     reached = found["reached"].to_numpy()
@@ -146,14 +146,14 @@ def teacher_width_figure(found: pd.DataFrame, *, budget: int) -> Figure:
 
 
 def steps_figure(found: pd.DataFrame, *, budget: int) -> Figure:
-    """Draw `steps_to_threshold` on its own."""
+    """Draw `steps_to_threshold` as a figure of its own."""
     figure, ax = plt.subplots(figsize=(8, 0.5 * found["method"].nunique() + 1))
     steps_to_threshold(found, budget=budget, ax=ax)
     return figure
 
 
 def samples_figure(history: pd.DataFrame) -> Figure:
-    """Draw samples to separate the support against d on logarithmic axes, one line per supervision."""
+    """Draw the samples until the support stands out against d, on logarithmic axes, one line per supervision."""
     figure, ax = plt.subplots(figsize=(6, 4))
     band = {"estimator": "median", "errorbar": ("pi", 100)}
     sns.lineplot(history.dropna(), x="d", y="samples", hue="supervision", marker="o", ax=ax, **band)
@@ -163,7 +163,7 @@ def samples_figure(history: pd.DataFrame) -> Figure:
 
 
 def nodes_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
-    """Draw, for each teacher seed, accuracy, and by node of the tree the correlations with its parity and with bits."""
+    """Draw, for each teacher seed, the accuracy and each node's correlations with its parity and its coordinates."""
     seeds = list(dict.fromkeys(history["seed"]))
     size = (4.2 * len(seeds), 7.5)
     figure, axes = plt.subplots(3, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False)
@@ -173,7 +173,7 @@ def nodes_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
         of_seed = curriculum[curriculum["seed"] == seed]
         accuracy(history[history["seed"] == seed].assign(method="teacher"), ax=axes[0, column])
         axes[0, column].set(title=f"seed {seed}", ylim=(0, 1.02), yticks=np.linspace(0, 1, 5))
-        axes[0, column].set_yticks(np.arange(1, leaves + 1) / leaves, minor=True)  # a leaf at a time
+        axes[0, column].set_yticks(np.arange(1, leaves + 1) / leaves, minor=True)  # one line per leaf
         axes[0, column].grid(axis="y", which="both", alpha=0.4)
         node_curves(of_seed, degree=of_seed["degree"].max(), ax=axes[1, column])
         node_curves(of_seed, degree=1, ax=axes[2, column])
@@ -188,7 +188,7 @@ def nodes_figure(history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
 
 
 def node_steps_figure(history: pd.DataFrame, nodes: pd.DataFrame, *, budget: int) -> Figure:
-    """Draw the accuracies by method above the steps at which each node was learned."""
+    """Draw the accuracies by method and, below, the steps at which each node was learned."""
     figure, axes = plt.subplots(2, 1, figsize=(9, 7), sharex=True)
     accuracy(history, ax=axes[0])
     axes[0].set(xlabel="")

@@ -1,4 +1,4 @@
-"""Figures of the experiments on sequences, of grammars and of text: tables in, axes and figures out."""
+"""Figures of the experiments on sequences, grammars and text: tables in, axes and figures out."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -11,7 +11,7 @@ from pdtutor.plots.look import METHOD_COLOURS, METHOD_DASHES, STEPS, colours
 
 
 def losses(history: pd.DataFrame, *, optimal_loss: float | None = None, ax: Axes | None = None) -> Axes:
-    """Plot the teachers' held-out loss against the step, a line per seed, above the Bayes optimum's where known."""
+    """Plot the teachers' held-out loss against the step, one line per seed, and the Bayes-optimal loss if known."""
     ax = ax or plt.gca()
     for _, of_seed in history.groupby("seed"):
         ax.plot(of_seed["step"], of_seed["loss"], color=METHOD_COLOURS["teacher"], linewidth=1.2)
@@ -24,9 +24,9 @@ def losses(history: pd.DataFrame, *, optimal_loss: float | None = None, ax: Axes
 
 
 def budgets(found: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Plot the final accuracy against the budget, a line per method: the median over seeds, the band from min to max.
+    """Plot the final accuracy against the budget, one line per method: the median over seeds, the band from min to max.
 
-    The table has the columns method, budget and final_accuracy, and may have `optimum`, the Bayes-optimal accuracy.
+    The table has the columns method, budget and final_accuracy, and may have optimum, the Bayes-optimal accuracy.
     """
     ax = ax or plt.gca()
     methods = list(dict.fromkeys(found["method"]))
@@ -57,7 +57,7 @@ def budgets(found: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def sequence_teacher_figure(
     history: pd.DataFrame, curriculum: pd.DataFrame, *, optimal_loss: float | None = None
 ) -> Figure:
-    """Draw the teachers' loss, above the Bayes optimum where known, beside both n-gram probes."""
+    """Draw the teachers' loss, with the Bayes-optimal loss if known, beside both n-gram probes."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8))
     losses(history, optimal_loss=optimal_loss, ax=axes[0])
     for ax, probe in zip(axes[1:], ("M_robust", "M_close"), strict=True):
@@ -70,7 +70,7 @@ def sequence_teacher_figure(
 
 
 def budgets_figure(found: pd.DataFrame) -> Figure:
-    """Draw the final accuracies by budget and method."""
+    """Draw the final accuracy of each method against the budget."""
     figure, ax = plt.subplots(figsize=(8, 4.2))
     budgets(found, ax=ax)
     sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
@@ -78,9 +78,9 @@ def budgets_figure(found: pd.DataFrame) -> Figure:
 
 
 def first_checkpoint_figure(found: pd.DataFrame, teacher_history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
-    """Draw, for each seed, the final accuracy of (2,T) by C₁ above the teacher's loss and its M_robust of 3-grams.
+    """Draw, for each seed, the final accuracy of (2,T) by C₁ and, below, the teacher's loss and its M_robust(3).
 
-    The last C₁ is the final checkpoint, one-shot distillation: the dotted line.
+    The last C₁ is the final checkpoint, which makes it one-shot distillation: the dotted line.
     """
     seeds = list(dict.fromkeys(found["seed"]))
     size = (4.2 * len(seeds), 6.5)

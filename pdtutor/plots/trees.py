@@ -1,4 +1,4 @@
-"""Grammars, derivations, and predictions at one position of a sentence."""
+"""Drawings of grammars, derivations, and predictions at one position of a sentence."""
 
 from collections.abc import Sequence
 
@@ -20,17 +20,18 @@ PALE, DARK = (0.92, 0.92, 0.92), (0.1, 0.1, 0.1)
 
 
 def grammar_tree(grammar: Grammar, *, ax: Axes | None = None) -> Axes:
-    """Draw a grammar's rules level by level, the root on top: beneath each symbol, a strip for each of its rules.
+    """Draw a grammar's rules level by level, with the root on top: below each symbol, one strip for each of its rules.
 
-    A strip is a right side in its order; each part has the colour of its own level. Probabilities stand beneath the
-    rules of symbols whose rules are not equally likely. Needs a figure about 11 wide for grammars like cfg3b.
+    A strip shows the right-hand side in order; each part has the colour of its own level. Probabilities are written
+    below the rules of symbols whose rules are not equally likely. Grammars like cfg3b need a figure about 11 inches
+    wide.
 
     Raises ValueError for a grammar without levels.
     """
     if grammar.levels is None:
         raise ValueError(f"{grammar!r} has no levels, so it can't be drawn level by level")
     ax, levels = ax or plt.gca(), len(grammar.levels)
-    shades = [*depth_colours(pd.DataFrame({"depth": range(levels)})).values(), PALE]  # the last for tokens
+    shades = [*depth_colours(pd.DataFrame({"depth": range(levels)})).values(), PALE]  # the last is for tokens
     cell = 1.0 + max(map(len, (*grammar.symbols, *grammar.tokens)))  # widths are in characters
     parts = {s: [len(rule.right) for rule in grammar.of(s)] for s in grammar.symbols}
     widths = {s: cell * (sum(of) + 0.5 * (len(of) - 1)) for s, of in parts.items()}  # half a cell between rules
@@ -64,14 +65,14 @@ def parse_tree(
 ) -> Axes:
     """Draw a sentence's derivation above its tokens, and the windows of n tokens centred on one position.
 
-    A span that lies wholly in a window has the colour of the smallest such window; what a window's edges (dotted) pass
-    through, they cut. Spans that position i lies in have a dark outline, and its token is black. Needs a figure about
-    14 wide for 50 tokens.
+    A span that lies wholly inside a window has the colour of the smallest such window; the windows' edges (dotted) cut
+    the spans that they pass through. Spans that contain position i have a dark outline, and the token at i is black.
+    50 tokens need a figure about 14 inches wide.
 
     Args:
-        derivation: a table of `pdtutor.pcfg.derivation`.
-        position: place i of the token, counted from 0 without the id for the beginning.
-        ns: sizes of the windows, odd.
+        derivation: a table of `pdtutor.derivation`.
+        position: position i of the token, counted from 0 without the start token.
+        ns: the sizes of the windows, in tokens, all odd.
 
     Raises ValueError for a position outside the sentence, and for windows that are even or reach beyond the sentence.
     """
@@ -110,17 +111,17 @@ def parse_tree(
 
 
 def predictions(table: pd.DataFrame, *, truth: str | None = None, ax: Axes | None = None) -> Axes:
-    """Draw what predictors say of one token: a row for each of them, a bar and its probability for each token.
+    """Draw what predictors say about one token: one row per predictor, with a bar and a probability for each token.
 
     Args:
-        table: columns predictor, token, probability; rows and columns of the drawing are in its order.
-        truth: the true token, whose head is black.
+        table: columns predictor, token, probability. The drawing's rows and columns are in the order of the table.
+        truth: the true token, whose heading is black.
 
     Raises ValueError if the table has two probabilities for the same predictor and token.
     """
     names, tokens = list(dict.fromkeys(table["predictor"])), list(dict.fromkeys(table["token"]))
     wide = table.pivot(index="predictor", columns="token", values="probability").loc[names, tokens]
-    ax, kinds = ax or plt.gca(), [str(name).split(", ")[0] for name in names]  # "teacher, 3 masked" is the teacher's
+    ax, kinds = ax or plt.gca(), [str(name).split(", ")[0] for name in names]  # "teacher, 3 masked" is a teacher
     by_kind = colours(list(dict.fromkeys(kinds)))
     shades = {name: by_kind[kind] for name, kind in zip(names, kinds, strict=True)}
     _blank(ax, xlim=(0, len(tokens)), ylim=(len(names) - 0.4, -1.4))
@@ -137,13 +138,16 @@ def predictions(table: pd.DataFrame, *, truth: str | None = None, ax: Axes | Non
 
 
 def _windows(position: int, ns: Sequence[int], length: int) -> dict[int, tuple[int, int]]:
-    """Return each n's window as (first token, token after the last), the smallest first."""
+    """Return each n's window as (first token, token after the last), the smallest window first.
+
+    Raises ValueError for a position outside the sentence, an even n, and a window that reaches beyond the sentence.
+    """
     if whole("position", position, minimum=0) >= length:
         raise ValueError(f"the sentence has positions 0 … {length - 1}, got {position}")
     found = {}
     for n in sorted(ns):
         if whole("n", n) % 2 == 0:
-            raise ValueError(f"n must be odd, so that a position has as many neighbours on either side; got {n}")
+            raise ValueError(f"n must be odd, so that a position has equally many neighbours on both sides; got {n}")
         first, end = position - n // 2, position + n // 2 + 1
         if first < 0 or end > length:
             raise ValueError(f"the window of n = {n} around position {position} leaves the sentence of {length} tokens")
@@ -152,19 +156,19 @@ def _windows(position: int, ns: Sequence[int], length: int) -> dict[int, tuple[i
 
 
 def _blank(ax: Axes, *, xlim: tuple[float, float], ylim: tuple[float, float]) -> None:
-    """Set the limits; no ticks and no frame."""
+    """Set the limits and remove ticks and frame."""
     ax.set(xlim=xlim, ylim=ylim, xticks=[], yticks=[])
     sns.despine(ax=ax, left=True, bottom=True)
 
 
 def _inches(ax: Axes) -> tuple[float, float]:
-    """Return how many inches a unit of x and one of y take."""
+    """Return the lengths of one unit of x and one unit of y, in inches."""
     box = ax.get_window_extent()
     return box.width / ax.figure.dpi / np.ptp(ax.get_xlim()), box.height / ax.figure.dpi / np.ptp(ax.get_ylim())
 
 
 def _font_size(ax: Axes, character: float) -> float:
-    """Return the size at which a character takes so many units of x, 11 points at most."""
+    """Return the font size, in points, at which a character is so many units of x wide; at most 11."""
     return min(11, 72 * _inches(ax)[0] * character / 0.64)
 
 
@@ -185,7 +189,7 @@ def _box(
     weight: str = "normal",
     **look,
 ) -> None:
-    """Draw a rounded box with its name in it, black or white, whichever is read better."""
+    """Draw a rounded box with its name in it, in dark or white letters, whichever is easier to read."""
     x_unit, y_unit = _inches(ax)
     rounded = f"round,pad=0,rounding_size={0.035 / x_unit}"
     look = {"edgecolor": "white", "linewidth": 0.8} | look
@@ -193,5 +197,5 @@ def _box(
     ax.add_patch(FancyBboxPatch((left, y - height / 2), width, height, **shape, **look))
     light = np.dot(np.power(to_rgb(colour), 2.2), (0.2126, 0.7152, 0.0722)) > 0.22
     style = {"size": size, "weight": weight, "color": DARK if light else "white"}
-    style["path_effects"] = [withStroke(linewidth=2, foreground=colour)]  # keeps lines off the letters
+    style["path_effects"] = [withStroke(linewidth=2, foreground=colour)]  # so that lines don't cross the letters
     ax.text(left + width / 2, y, name, ha="center", va="center_baseline", zorder=4, **style)

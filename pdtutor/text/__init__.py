@@ -1,1 +1,1 @@
-"""Text: corpora by name or folder, tokenizers, and the tokens of a corpus, memory-mapped."""
+"""Text: corpora by name or folder, tokenizers, and the memory-mapped tokens of a corpus."""

@@ -1,4 +1,4 @@
-"""Corpora by name (`data/corpora.toml`) or by folder, as streams of documents."""
+"""Corpora as streams of documents, given by a name of `data/corpora.toml` or by a folder."""
 
 import glob
 import json
@@ -11,21 +11,22 @@ from pdtutor.resources import data_path
 from pdtutor.text.wheels import fetch, members
 
 CORPORA: dict[str, dict] = tomllib.loads(data_path("corpora.toml").read_text(encoding="utf-8"))
-DESCRIPTIVE = {"title", "licence", "size", "documents", "characters"}  # change nothing of what is read
-FOLDER_FORMATS = {".txt": "text", ".jsonl": "json", ".parquet": "parquet"}  # as the datasets library calls them
+DESCRIPTIVE = {"title", "licence", "size", "documents", "characters"}  # keys that don't change what is read
+FOLDER_FORMATS = {".txt": "text", ".jsonl": "json", ".parquet": "parquet"}  # names of the datasets library
 
 
 def documents(corpus: str | Path) -> Iterator[str]:
-    """Yield the cleaned documents of a corpus, one string each, none of them empty.
+    """Yield the cleaned documents of a corpus, each a string that is not empty.
 
     Args:
-        corpus: a name of `CORPORA`, or a folder of .txt files (a document each), .jsonl or .parquet files (a document
-            per row, in the column "text"), however deeply nested.
+        corpus: a name of `CORPORA`, or a folder. In a folder and all its subfolders, each .txt file is a document, and
+            so is each row of a .jsonl or .parquet file, in the column "text".
 
     Raises:
-        ValueError: for an unknown name, a folder without such files or without that column, a damaged download.
-        ConnectionError: if it has to be downloaded and can't be.
-        ImportError: for hub corpora and folders if the `hub` extra is not installed.
+        ValueError: for an unknown name, a folder without such files, files that can't be read or lack that column, and
+            a damaged download.
+        ConnectionError: if the corpus has to be downloaded and can't be.
+        ImportError: for hub corpora and folders, if the `hub` extra is not installed.
     """
     if corpus in CORPORA:
         found = _published(CORPORA[corpus])
@@ -37,7 +38,7 @@ def documents(corpus: str | Path) -> Iterator[str]:
 
 
 def fingerprint(corpus: str | Path) -> list:
-    """Return what tells one version of a corpus from another: JSON-ready, cheap to find."""
+    """Return a JSON-ready list that differs between versions of a corpus, found without reading its texts."""
     if corpus in CORPORA:
         return [str(corpus), *sorted(item for item in CORPORA[corpus].items() if item[0] not in DESCRIPTIVE)]
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(Path(corpus))]
@@ -59,7 +60,7 @@ def _folder(folder: Path) -> Iterator[str]:
     if not files:
         raise ValueError(f"{folder} holds no .txt, .jsonl or .parquet files")
     for suffix, builder in FOLDER_FORMATS.items():
-        if paths := [glob.escape(str(path)) for path in files if path.suffix == suffix]:  # else taken for patterns
+        if paths := [glob.escape(str(path)) for path in files if path.suffix == suffix]:  # else taken as patterns
             options = {"sample_by": "document"} if builder == "text" else {}
             where = f"the {suffix} files in {folder}"
             yield from _column("text", where, builder, data_files=paths, split="train", **options)
@@ -70,13 +71,13 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _column(column: str, where: str, *data_set: str | None, **options) -> Iterator[str]:
-    """Yield the texts in a column of what `datasets.load_dataset` finds."""
+    """Yield the texts in one column of the rows that `datasets.load_dataset` reads."""
     try:
         for row in _datasets().load_dataset(*data_set, streaming=True, **options):
             if not isinstance(row.get(column), str):
                 raise ValueError(f"a row has no text in the column {column!r}; its columns are {', '.join(row)}")
             yield row[column]
-    except ValueError as error:  # pyarrow's and UnicodeDecodeError are ones that name no file
+    except ValueError as error:  # also pyarrow's errors and UnicodeDecodeError, which name no file
         raise ValueError(f"{where} can't be read: {error}") from error
 
 
@@ -84,19 +85,19 @@ def _datasets():
     try:
         import datasets
     except ImportError as error:
-        raise ImportError("this corpus is read with the datasets library: pip install 'pdtutor[hub]'") from error
+        raise ImportError("reading this corpus needs the datasets library: pip install 'pdtutor[hub]'") from error
     return datasets
 
 
 def _summaries(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the extracts of a JSON object of articles. Formulas have left gaps, which are closed."""
+    """Yield the extracts of a JSON object of articles, with the gaps closed that removed formulas have left."""
     for text in texts:
         for article in json.loads(text).values():
             yield re.sub(r"\s+([,.;)])|[ \t]+", lambda gap: gap[1] or " ", article["extract"])
 
 
 def _plays(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the scenes of plays in Markdown, each as speakers' names and what they say, without stage directions."""
+    """Yield the scenes of plays in Markdown: the speakers' names and what they say, without stage directions."""
     for play in texts:
         for scene in re.split(r"^#+ .*$", play, flags=re.MULTILINE):
             spoken = re.sub(r"^_[^_]*_\s*$", "", scene, flags=re.MULTILINE)
@@ -106,7 +107,7 @@ def _plays(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _wikitext(lines: Iterable[str]) -> Iterator[str]:
-    """Yield articles from lines of which " = Title = " begins one; its tokenized punctuation is joined again."""
+    """Yield articles from lines, where " = Title = " begins an article; the tokenization of punctuation is undone."""
     article: list[str] = []
     for line in lines:
         if re.fullmatch(r"\s*= [^=].*[^=] =\s*", line):

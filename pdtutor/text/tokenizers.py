@@ -10,7 +10,7 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 SPECIAL = {"padding": "[PAD]", "unknown": "[UNK]", "start": "[CLS]", "end": "[SEP]", "mask": "[MASK]"}
-# what the tokenizers of published models call them
+# their names in the tokenizers of published models
 ALIASES = {
     "padding": ("[PAD]", "<pad>", "<|padding|>"),
     "unknown": ("[UNK]", "<unk>"),
@@ -18,20 +18,22 @@ ALIASES = {
     "end": ("[SEP]", "</s>", "<|endoftext|>"),
     "mask": ("[MASK]", "<mask>"),
 }
-RARE = 100  # to "characters", one seen less often is unknown
-ALPHABET = 64  # to the others, all but so many of the most frequent characters are
-PREFIX = "##"  # of a word piece that does not begin a word
+RARE = 100  # with "characters", a character that occurs less often is unknown
+ALPHABET = 64  # with the other kinds, only this many of the most frequent characters are known
+PREFIX = "##"  # marks a word piece that does not begin a word
 
 
 def train_tokenizer(kind: str, texts: Iterable[str]) -> Tokenizer:
-    """Return a tokenizer trained on texts, the same whenever it is; all are lower-case, without accents, as BERT's.
+    """Return a tokenizer trained on texts. The same texts always give the same one.
+
+    All kinds turn texts into lower case and remove accents, as BERT's tokenizer does.
 
     Args:
-        kind: "characters", "bpe-N" or "wordpiece-N", N being the size of the vocabulary with its five special tokens
-            (at most: from few texts there are fewer pieces to make).
-        texts: read twice; an iterator's are held in memory.
+        kind: "characters", "bpe-N" or "wordpiece-N". N is the largest size of the vocabulary, including the five
+            special tokens; few texts may give fewer pieces.
+        texts: read twice, so the texts of an iterator are held in memory.
 
-    Raises ValueError for any other kind, and an N without room for the characters.
+    Raises ValueError for any other kind, and for an N without room for the characters.
     """
     matched = re.fullmatch(r"characters|(bpe|wordpiece)-(\d+)", kind)
     if not matched:
@@ -48,10 +50,11 @@ def train_tokenizer(kind: str, texts: Iterable[str]) -> Tokenizer:
         texts = list(texts) if isinstance(texts, Iterator) else texts
         alphabet = _alphabet(texts, normalizer, space="▁" if method == "bpe" else "")
         settings = {"vocab_size": size, "initial_alphabet": alphabet, "limit_alphabet": ALPHABET}
-        # The library numbers these in any order, and chooses between equally frequent pairs by number.
+        # Left alone, the library numbers these in an arbitrary order, by which it then breaks ties between equally
+        # frequent pairs. As special tokens they have a fixed order.
         inner = [f"{PREFIX}{c}" for c in alphabet if not _punctuation(c)] if method == "wordpiece" else []
         if size < (needed := len(special) + len(alphabet) + len(inner)):
-            raise ValueError(f"{kind!r} has no room for the characters of these texts: they need {needed}")
+            raise ValueError(f"{kind!r} has no room for the characters of these texts: N must be at least {needed}")
         if method == "bpe":
             tokenizer = Tokenizer(models.BPE(unk_token=unknown))
             tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -64,7 +67,7 @@ def train_tokenizer(kind: str, texts: Iterable[str]) -> Tokenizer:
             trainer = trainers.WordPieceTrainer(special_tokens=[*special, *inner], show_progress=False, **settings)
     tokenizer.normalizer = normalizer
     tokenizer.train_from_iterator(texts, trainer)
-    if method == "wordpiece":  # once more, or a piece such as "##a" would be a special token itself
+    if method == "wordpiece":  # built again, since a piece such as "##a" would be a special token itself
         parts = tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder
         tokenizer = Tokenizer(models.WordPiece(tokenizer.get_vocab(), unk_token=unknown))
         tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.decoder = parts
@@ -73,7 +76,7 @@ def train_tokenizer(kind: str, texts: Iterable[str]) -> Tokenizer:
 
 
 def _alphabet(texts: Iterable[str], normalizer: normalizers.Normalizer, *, space: str) -> list[str]:
-    """Return the most frequent characters. Of the rarest that are as frequent, the library would take any."""
+    """Return the ALPHABET most frequent characters, with ties in a fixed order; the library's would be arbitrary."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(normalizer.normalize_str(text).replace(" ", space))
@@ -87,9 +90,10 @@ def _punctuation(character: str) -> bool:
 def load_tokenizer(source: str | Path) -> Tokenizer:
     """Return the tokenizer of a tokenizer.json, or of a model's folder or hub repository (with `transformers`).
 
-    It neither cuts texts nor fills them up, whatever it was set to.
+    It neither truncates nor pads texts, whatever its file says.
 
-    Raises ValueError, naming the source, if there is none.
+    Raises ValueError, naming the source, if no tokenizer can be read from it, and ImportError if transformers is
+    needed but not installed.
     """
     path = Path(source)
     try:
@@ -100,7 +104,7 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
 
             tokenizer = AutoTokenizer.from_pretrained(str(source), use_fast=True).backend_tokenizer
     except ImportError as error:
-        raise ImportError("tokenizers of models are read with transformers: pip install 'pdtutor[hub]'") from error
+        raise ImportError("reading a model's tokenizer needs transformers: pip install 'pdtutor[hub]'") from error
     except Exception as error:  # the library raises bare Exceptions
         raise ValueError(f"no tokenizer can be read from {str(source)!r} ({error})") from error
     tokenizer.no_truncation()
@@ -109,7 +113,7 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
 
 
 def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
-    """Return the ids of those of padding, unknown, start, end and mask that the tokenizer has."""
+    """Return the ids of the special tokens that the tokenizer has, by role: padding, unknown, start, end, mask."""
     found = {
         role: next((i for name in names if (i := tokenizer.token_to_id(name)) is not None), None)
         for role, names in ALIASES.items()

@@ -1,6 +1,7 @@
-"""A corpus as token ids, made once, kept in the cache folder and memory-mapped.
+"""A corpus as token ids: made once, kept in the cache folder and memory-mapped.
 
-A document belongs to the validation split if its digest says so: the same one in every corpus, order and run.
+A document's digest decides whether it belongs to the validation split, so that it is in the same split in every corpus,
+order and run.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from pdtutor.text.wheels import cache_folder
 from pdtutor.validate import one_of
 
 FORMAT = "pdtutor tokens 1"
-VALIDATION = 20  # every so many-th document, on average
+VALIDATION = 20  # on average, one document in this many is for validation
 SPLITS = ("train", "validation")
 BATCH = 1024  # documents encoded at once
 
@@ -35,14 +36,15 @@ class Tokens:
     Args:
         folder: where `prepare` put them.
 
-    Raises ValueError, naming the file, if the folder holds none, or a split is not as long as it was.
+    When they are read, raises ValueError, naming the file, if the folder holds no tokens or a split's file has the
+    wrong size.
     """
 
     folder: Path
 
     @cached_property
     def about(self) -> dict:
-        """What `prepare` was asked for, and the number of documents, characters and tokens per split."""
+        """What `prepare` was asked for, and the numbers of documents, characters and tokens in each split."""
         about = read_json(self.folder / "tokens.json")
         if about.get("format") != FORMAT:
             raise ValueError(f"{self.folder / 'tokens.json'} is not in the format {FORMAT!r}")
@@ -50,20 +52,26 @@ class Tokens:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the tokens were made with."""
         return load_tokenizer(self.folder / "tokenizer.json")
 
     @cached_property
     def special(self) -> dict[str, int]:
-        """The ids of padding, unknown, start, end and mask, those that the tokenizer has."""
+        """The ids of the special tokens that the tokenizer has, by role; see `special_ids`."""
         return special_ids(self.tokenizer)
 
     def split(self, name: str) -> np.ndarray:
-        """Return the ids of the "train" or "validation" documents one after the other, each with an end: (tokens,)."""
+        """Return the ids of the "train" or "validation" documents one after the other, (tokens,).
+
+        Each document ends with the end token, if the tokenizer has one. Raises ValueError for any other split.
+        """
         tokens, dtype = self.about["splits"][one_of("split", name, SPLITS)]["tokens"], self.about["dtype"]
         path = self.folder / f"{name}.bin"
         size = path.stat().st_size if path.exists() else 0
         if size != tokens * np.dtype(dtype).itemsize:
-            raise ValueError(f"{path} is damaged ({size} bytes for {tokens} tokens): remove {self.folder}")
+            raise ValueError(
+                f"{path} is damaged ({size} bytes for {tokens} tokens): remove {self.folder} and prepare it again"
+            )
         return np.memmap(path, dtype=dtype, mode="r", shape=(tokens,))
 
 
@@ -74,16 +82,16 @@ def prepare(
     limit: int | None = None,
     progress: bool = True,
 ) -> Tokens:
-    """Return the tokens of corpora, from the cache if they were made before.
+    """Return the tokens of one or more corpora, from the cache if they were made before.
 
     Args:
-        corpora: one or several names or folders; see `documents`.
-        tokenizer: one to train on the training documents, "characters", "bpe-N" or "wordpiece-N"; or a tokenizer.json,
-            a model's folder or hub repository.
-        limit: so many documents of each corpus at most.
+        corpora: one or more names or folders; see `documents`.
+        tokenizer: "characters", "bpe-N" or "wordpiece-N" to train one on the training documents; or the path of a
+            tokenizer.json, a model's folder or a hub repository.
+        limit: read at most this many documents of each corpus.
         progress: show a progress bar.
 
-    Raises what `documents`, `train_tokenizer` and `load_tokenizer` raise, and ValueError where a split is empty.
+    Raises what `documents`, `train_tokenizer` and `load_tokenizer` raise, and ValueError if a split would be empty.
     """
     corpora = (corpora,) if isinstance(corpora, str | Path) else tuple(corpora)
     tokenizer = str(tokenizer)
@@ -104,7 +112,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Texts:
-    """The documents of corpora, all or those for training, read anew by every loop over them."""
+    """The documents of corpora, all or only those for training; every loop over them reads them again."""
 
     corpora: Sequence[str | Path]
     limit: int | None
@@ -122,14 +130,14 @@ def _validates(text: str) -> bool:
 
 
 def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict) -> None:
-    """Write the tokens into the folder, which appears when all of it is there."""
+    """Write the tokens into the folder, which appears only once it is complete."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer.encode_special_tokens = True  # what looks like one in a text is text
+    tokenizer.encode_special_tokens = True  # a "[MASK]" in a text is ordinary text
     dtype = np.dtype(np.uint16 if max(tokenizer.get_vocab().values()) < 2**16 else np.uint32)
     end = special_ids(tokenizer).get("end")
     splits = {name: {"documents": 0, "characters": 0, "tokens": 0} for name in SPLITS}
     with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
-        made = Path(temporary) / folder.name  # others may read it, unlike the one around it
+        made = Path(temporary) / folder.name  # a folder of its own, since other users may not read a temporary one
         made.mkdir()
         with (made / "train.bin").open("wb") as train, (made / "validation.bin").open("wb") as validation:
             files = dict(zip(SPLITS, (train, validation), strict=True))
@@ -146,6 +154,6 @@ def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict
         write_json(made / "tokens.json", {"format": FORMAT, "dtype": dtype.name, "splits": splits} | about)
         try:
             made.rename(folder)
-        except OSError:  # another process was faster, and wrote the same
+        except OSError:  # another process was faster and wrote the same
             if not (folder / "tokens.json").exists():
                 raise

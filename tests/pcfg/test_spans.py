@@ -1,4 +1,4 @@
-"""Tables of derivations against NLTK's parser and against a sentence told by hand."""
+"""Tables of derivations against NLTK's parser and against a sentence derived by hand."""
 
 import nltk
 import numpy as np
@@ -16,7 +16,7 @@ BY_HAND = Grammar.parse("S -> B A\nA -> D C D\nB -> C D\nC -> z\nD -> x")
 
 
 def tree(table, row=0):
-    """Return the table's tree below one of its rows, as NLTK writes trees."""
+    """Return the tree below one of the table's rows, as an NLTK tree."""
     children = table.index[(table["parent"] == row).fillna(False)]
     symbol = table["symbol"][row]
     return nltk.Tree(symbol, [tree(table, child) for child in children]) if len(children) else symbol
@@ -45,7 +45,7 @@ def test_derivations_are_among_the_parses_of_nltk(grammar):
         for symbol, start, stop, parent in table[["symbol", "start", "stop", "parent"]].dropna().values:
             inside = table.loc[parent]
             assert inside["start"] <= start < stop <= inside["stop"], symbol
-    assert only >= 5  # where the tree can be no other
+    assert only >= 5  # sentences with a single parse
 
 
 def test_a_sentence_is_found_by_number_from_either_end():
@@ -57,10 +57,10 @@ def test_a_sentence_is_found_by_number_from_either_end():
 
 def test_what_has_no_spans_is_refused():
     plain = sample(BY_HAND, np.random.default_rng(0), 1)
-    with pytest.raises(ValueError, match="come without spans: draw them with spans=True"):
+    with pytest.raises(ValueError, match="were drawn without spans: draw them with spans=True"):
         derivation(BY_HAND, plain, 0)
     with pytest.raises(ValueError, match="has no levels"):
         derivation(Grammar.parse("S -> ( S )\nS -> c"), plain, 0)
     told: Sentences = sample(BY_HAND, np.random.default_rng(0), 1, spans=True)
-    with pytest.raises(ValueError, match="has 6 levels, the sentences' grammar has 3"):
+    with pytest.raises(ValueError, match="has 6 levels, but the sentences' grammar has 3"):
         derivation(CFG3B, told, 0)

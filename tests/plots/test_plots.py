@@ -35,7 +35,7 @@ def test_accuracy_is_the_median_and_runs_that_stopped_keep_their_last_value():
     lines = {line.get_label(): line.get_ydata() for line in ax.get_lines() if len(line.get_ydata()) == 4}
     drawn = [list(y) for y in lines.values()]
     assert [0.5, 0.6, 0.7, 1.0] in drawn  # medians of one-shot
-    assert [0.5, 0.9, 0.9, 0.9] in drawn  # progressive stopped at step 10
+    assert [0.5, 0.9, 0.9, 0.9] in drawn  # medians of progressive, which stopped at step 10
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["one-shot", "progressive"]
     assert "updates" in ax.get_xlabel()
 

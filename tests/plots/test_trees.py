@@ -1,4 +1,4 @@
-"""Drawn grammars and derivations against what they were drawn from."""
+"""Drawings of grammars and derivations against what they were drawn from."""
 
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from pdtutor.pcfg.sampler import sample
 from pdtutor.pcfg.spans import derivation
 
 CFG3B = Grammar.load("cfg3b")
-BY_HAND = Grammar.parse("S -> B A\nA -> D C D\nB -> C D\nC -> z\nD -> x")  # z x x z x, whole and always
+BY_HAND = Grammar.parse("S -> B A\nA -> D C D\nB -> C D\nC -> z\nD -> x")  # its only sentence is z x x z x
 DARK = (0.1, 0.1, 0.1)
 
 
@@ -30,7 +30,7 @@ def close_figures():
 
 
 def boxes(ax):
-    """Return every box as (its name, left, right, middle of y, patch), in the order that they were drawn."""
+    """Return every box as (name, left, right, middle of y, patch), in the order in which they were drawn."""
     inside = {}
     for text in ax.texts:
         inside.setdefault(tuple(np.round(text.get_position(), 6)), text.get_text())
@@ -50,7 +50,7 @@ def edges(ax):
 
 
 def drawn_rules(ax):
-    """Return the rules that a reader sees: from the box at an edge's top to the strip of boxes around its foot."""
+    """Return the rules that a reader sees: from the box at the top of an edge to the strip of boxes at its foot."""
     all_boxes, rules = boxes(ax), []
     for lines in ax.collections:
         for edge in lines.get_segments():
@@ -143,7 +143,7 @@ def test_brackets_enclose_the_tokens_of_their_windows_and_nothing_else():
         [cut] = [c for c in ax.collections if c is not ax.collections[0] and c.get_segments()[0][0][0] == 5.5 - half]
         assert [segment[0][0] for segment in cut.get_segments()] == [5.5 - half, 6.5 + half]
     ys = [bracket.get_ydata().max() for bracket in brackets.values()]
-    assert -3.25 > ys[0] > ys[1] > ys[2]  # beneath the tokens, which are on level 3
+    assert -3.25 > ys[0] > ys[1] > ys[2]  # below the tokens, which are on level 3
 
 
 def test_spans_have_the_colour_of_the_smallest_window_that_holds_them_whole():
@@ -156,7 +156,7 @@ def test_spans_have_the_colour_of_the_smallest_window_that_holds_them_whole():
     plt.close("all")
     [line], found = plots.parse_tree(by_hand(), position=1, ns=(3,)).get_lines(), boxes(plt.gca())
     coloured = [name for name, *_, patch in found if to_rgb(patch.get_facecolor()) == to_rgb(line.get_color())]
-    assert coloured == [*"BCDD", "z", "x"]  # not A, which the window cuts
+    assert coloured == [*"BCDD", "z", "x"]  # not A: the window cuts it
 
 
 def test_the_position_and_the_spans_that_it_lies_in_are_dark():

