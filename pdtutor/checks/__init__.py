@@ -1,11 +1,11 @@
-"""Checkers for the exercises: `checks.something(my_function)` says ✓, or what is wrong and a hint. They never raise."""
+"""Checkers for the exercises: `checks.name(my_function)` prints ✓, or what is wrong and a hint. They never raise."""
 
-from .lesson01 import coefficient, degree_one_share, descent_direction, parity_label, samples_to_resolve
-from .lesson02 import monomial_correlation, noise_floor, peak_step, transition_step
-from .lesson03 import distillation_loss, mixed_target, teacher_probabilities, teacher_step
-from .lesson03b import agreement, tokens, tree_label
-from .lesson04 import expected_lengths, m_robust, posterior
-from .lesson05 import mask_batch, split_by_document, top_k_loss, top_k_targets, whole_batch_gradient
+from pdtutor.checks.lesson01 import coefficient, degree_one_share, descent_direction, parity_label, samples_to_resolve
+from pdtutor.checks.lesson02 import monomial_correlation, noise_floor, peak_step, transition_step
+from pdtutor.checks.lesson03 import distillation_loss, mixed_target, teacher_probabilities, teacher_step
+from pdtutor.checks.lesson03b import agreement, tokens, tree_label
+from pdtutor.checks.lesson04 import expected_lengths, m_robust, posterior
+from pdtutor.checks.lesson05 import mask_batch, split_by_document, top_k_loss, top_k_targets, whole_batch_gradient
 
 __all__ = [
     "agreement",

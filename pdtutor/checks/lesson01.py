@@ -1,19 +1,21 @@
 """Checkers for the exercises of lesson 1, sparse parity and its theory (notebooks/01_sparse_parity_theory.py).
 
-Expected answers are worked out here with plain numpy, apart from `pdtutor.theory`, so that one can catch the other.
+Expected answers are computed here in plain numpy, without `pdtutor.theory`, so that each can catch a mistake in the
+other.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from .core import Case, check
+from pdtutor.checks.core import Case, check
 
+# All inputs of d = 3, (8, 3).
 CUBE = np.array([[1, 1, 1], [-1, 1, 1], [1, -1, 1], [-1, -1, 1], [1, 1, -1], [-1, 1, -1], [1, -1, -1], [-1, -1, -1]])
 
 
 def parity_label(function: Callable) -> None:
-    """Check `function(x, support)`: x (n, d) with entries ±1, support a list of coordinates → labels (n,)."""
+    """Check `function(x, support)`: x (n, d) with entries ±1 and a list of coordinates → the labels ±1, (n,)."""
     x = np.array([[1, 1, 1, 1], [-1, 1, 1, 1], [-1, -1, 1, -1], [1, -1, -1, 1]])
     support = [0, 2, 3]
     picked = x[:, support]
@@ -21,7 +23,7 @@ def parity_label(function: Callable) -> None:
         "a parity multiplies its coordinates; you added them.": picked.sum(axis=1),
         "only the coordinates in the support count; you multiplied all d of them.": x.prod(axis=1),
         "multiply along axis 1, over the coordinates: one label for each of the n inputs.": picked.prod(axis=0),
-        "keep the labels at ±1; the number of −1s modulo 2 is 0 or 1.": (picked == -1).sum(axis=1) % 2,
+        "labels must be ±1; the number of −1s modulo 2 is 0 or 1.": (picked == -1).sum(axis=1) % 2,
         "the sign is flipped: an even number of −1s multiplies to +1.": -picked.prod(axis=1),
     }
     check(
@@ -37,7 +39,7 @@ def parity_label(function: Callable) -> None:
 
 
 def coefficient(function: Callable) -> None:
-    """Check `function(f, x, subset)`: f (n,) values at the inputs x (n, d), a list of coordinates → f̂(subset)."""
+    """Check `function(f, x, subset)`: values f (n,) at the inputs x (n, d), a list of coordinates → f̂(subset)."""
     f = np.sign(CUBE.sum(axis=1)) + 0.25  # majority, and a mean to tell E[f] from E[χ]
     subset = [0, 1, 2]
     character = CUBE.prod(axis=1)
@@ -46,7 +48,7 @@ def coefficient(function: Callable) -> None:
         "you returned one product per input; average them.": f * character,
         "this is E[f]: the parity of the subset is missing.": np.mean(f),
         "this is E[χ]: f itself is missing.": np.mean(character),
-        "add no absolute value: a coefficient has a sign.": abs(np.mean(f * character)),
+        "take no absolute value: a coefficient has a sign.": abs(np.mean(f * character)),
     }
     shifted = CUBE[:, 1] * 2.0 + 0.25
     check(
@@ -58,7 +60,7 @@ def coefficient(function: Callable) -> None:
             Case(
                 {"f": shifted, "x": CUBE, "subset": []},
                 0.25,
-                {"the empty subset has the parity 1 everywhere; its coefficient is the mean of f.": 0.0},
+                {"the parity of the empty subset is 1 everywhere, so its coefficient is the mean of f.": 0.0},
             ),
         ],
         hint="f̂(S) = E[f(x)·χ_S(x)]: multiply f by the parity of the columns in S, then take the mean.",
@@ -67,7 +69,7 @@ def coefficient(function: Callable) -> None:
 
 
 def descent_direction(function: Callable) -> None:
-    """Check `function(signs, support, xi_inside, xi_outside)`: weights ±1 (d,) → −∂L/∂w for a unit readout (d,)."""
+    """Check `function(signs, support, xi_inside, xi_outside)`: weights ±1 (d,) → −∂L/∂w (d,) for readout 1."""
     signs, support = np.array([-1, -1, -1, 1, -1, 1]), [0, 1, 3, 4]
     inside = np.isin(np.arange(6), support)
     character = signs[support].prod()
@@ -78,9 +80,9 @@ def descent_direction(function: Callable) -> None:
         "the two coefficients are swapped: ξ_{k−1} belongs to the support.": character
         * signs
         * np.where(inside, xi_outside, xi_inside),
-        "for j in S the product runs over S without j: one factor w_j less. You kept all of S.": character
+        "for j in S the product runs over S without j, so it has one factor w_j less. You kept all of S.": character
         * np.where(inside, xi_inside, xi_outside * signs),
-        "for j outside S the product takes one more factor, w_j.": character
+        "for j outside S the product has one more factor, w_j.": character
         * np.where(inside, xi_inside * signs, xi_outside),
         "the product of the signs, χ, is missing.": np.where(inside, xi_inside, xi_outside),
         "the coordinates outside S get ξ_{k+1}; they are not 0.": np.where(inside, expected, 0),
@@ -96,10 +98,10 @@ def descent_direction(function: Callable) -> None:
 
 
 def samples_to_resolve(function: Callable) -> None:
-    """Check `function(signal, sigmas)` → the least whole n with sigmas·√(½/n) ≤ signal."""
+    """Check `function(signal, sigmas)` → the smallest whole n with sigmas·√(½/n) ≤ signal."""
     mistakes = {
         "the error falls as 1/√n, so n grows as 1/signal²: square it.": 18.0,
-        "each sample counts only when the neuron is on: the variance is ½, not 1.": 144.0,
+        "a sample counts only if the neuron is on, half of the time: the variance is ½, not 1.": 144.0,
         "square the number of standard errors too.": 24.0,
     }
     check(
@@ -122,15 +124,15 @@ def samples_to_resolve(function: Callable) -> None:
 
 
 def degree_one_share(function: Callable) -> None:
-    """Check `function(f, x)`: f (2^d,) at every input x (2^d, d) → the share of the variance of f in degree 1."""
+    """Check `function(f, x)`: values f (2^d,) at all inputs x (2^d, d) → the share of the variance of f in degree 1."""
     f = 3.0 + CUBE[:, 0] - 2.0 * CUBE[:, 2] + CUBE[:, 0] * CUBE[:, 1] + 2.0 * CUBE.prod(axis=1)
     mistakes = {
-        "divide by the variance of f: the mean square also counts the constant.": 5 / 19,
+        "divide by the variance of f; the mean square also counts the constant.": 5 / 19,
         "square the coefficients before you add them.": -1 / 10,
         "energies are squares; you added absolute values.": 3 / 10,
         "this is the energy itself; divide it by the variance of f.": 5.0,
         "divide by the variance, not by the standard deviation.": 5 / np.sqrt(10),
-        "this is the share for each coordinate; add them up.": np.array([0.1, 0.0, 0.4]),
+        "these are the shares of the single coordinates; add them up.": np.array([0.1, 0.0, 0.4]),
     }
     check(
         "degree_one_share",

@@ -1,26 +1,28 @@
 """Checkers for the exercises of lesson 3, progressive versus one-shot (notebooks/03_progressive_vs_one_shot.py).
 
-Expected answers are worked out here with plain numpy, apart from `pdtutor.distillation`, so that one
-can catch the other.
+Expected answers are computed here in plain numpy, without `pdtutor.distillation`, so that each can catch a mistake in
+the other.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from .core import Case, check
+from pdtutor.checks.core import Case, check
 
+# Logits of a teacher and of a student, (n, classes).
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 1.5, 1.0]])
 STUDENT = np.array([[0.3, -0.2, 0.1], [1.0, 0.0, 2.0]])
 
 
 def _softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Return the probabilities of logits of any shape, normalised along `axis`."""
     powers = np.exp(logits - logits.max(axis=axis, keepdims=True))
     return powers / powers.sum(axis=axis, keepdims=True)
 
 
 def teacher_probabilities(function: Callable) -> None:
-    """Check `function(logits, temperature)`: (n, classes) and τ > 0 → softmax(logits / τ), finite for any τ."""
+    """Check `function(logits, temperature)`: logits (n, classes), τ > 0 → softmax(logits / τ), finite for every τ."""
     mistakes = {
         "divide the logits by τ, don't multiply: a cold teacher is a confident one.": _softmax(LOGITS * 0.5),
         "the temperature is missing.": _softmax(LOGITS),
@@ -42,7 +44,7 @@ def teacher_probabilities(function: Callable) -> None:
 
 
 def distillation_loss(function: Callable) -> None:
-    """Check `function(student_logits, teacher_probabilities)`: (n, classes) twice → −Σ_c p_T log p_S, mean over n."""
+    """Check `function(student_logits, teacher_probabilities)`: both (n, classes) → the mean of −Σ_c p_T log p_S."""
     p_t = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]])
     p_s = _softmax(STUDENT)
     per_example = -(p_t * np.log(p_s)).sum(axis=1)
@@ -50,11 +52,11 @@ def distillation_loss(function: Callable) -> None:
         "this is the sum over the batch; average it.": per_example.sum(),
         "average over the examples, not over the classes too.": -(p_t * np.log(p_s)).mean(),
         "return one number: the mean over the batch.": per_example,
-        "student and teacher are swapped: the teacher's probabilities weigh the student's logs.": -(p_s * np.log(p_t))
+        "student and teacher are swapped: the teacher's probabilities weight the student's logs.": -(p_s * np.log(p_t))
         .sum(axis=1)
         .mean(),
         "a loss is minimised: the minus sign is missing.": -per_example.mean(),
-        "this is cross-entropy on the teacher's argmax: use all of its probabilities.": -np.log(
+        "this is cross-entropy on the teacher's argmax; use all of its probabilities.": -np.log(
             p_s[np.arange(2), p_t.argmax(axis=1)]
         ).mean(),
     }
@@ -68,7 +70,7 @@ def distillation_loss(function: Callable) -> None:
                 np.mean([(0.3 - 0.1) * 400, (2.0 - 1.0) * 400]),
             ),
         ],
-        hint="log p_S = logits − log Σ exp(logits); subtract the row's largest logit first, so that exp stays finite.",
+        hint="log p_S = logits − log Σ exp(logits); first subtract each row's largest logit, so that exp stays finite.",
         success="the paper's distillation loss; its gradient is that of KL(p_T ‖ p_S).",
     )
 
@@ -90,7 +92,7 @@ def teacher_step(function: Callable) -> None:
             Case(
                 {"step": 20_000, "every": 500, "final": 8000},
                 8000,
-                {"past the teacher's last checkpoint that one stays.": 20_500},
+                {"after the teacher's last checkpoint, that one stays the teacher.": 20_500},
             ),
         ],
         hint="count the finished intervals with //, add one, multiply by R, and stop at the final checkpoint.",
@@ -99,11 +101,14 @@ def teacher_step(function: Callable) -> None:
 
 
 def mixed_target(function: Callable) -> None:
-    """Check `function(label, teacher_probabilities, alpha)` → the q whose cross-entropy is α·CE + (1−α)·KD."""
+    """Check `function(label, teacher_probabilities, alpha)`: a label, (classes,), α → the target q, (classes,).
+
+    The cross-entropy against q must be α·CE + (1−α)·KD.
+    """
     p_t = np.array([0.6, 0.3, 0.1])
     mistakes = {
-        "α weighs the label, 1 − α the teacher: yours are swapped.": 0.75 * p_t + 0.25 * np.array([0, 0, 1]),
-        "the teacher's part needs the factor 1 − α: q must sum to 1.": p_t + 0.75 * np.array([0, 0, 1]),
+        "α is the label's weight, 1 − α the teacher's: yours are swapped.": 0.75 * p_t + 0.25 * np.array([0, 0, 1]),
+        "the teacher's part needs the factor 1 − α, since q must sum to 1.": p_t + 0.75 * np.array([0, 0, 1]),
         "turn the label into a one-hot vector first.": 0.75 * 2 + 0.25 * p_t,
     }
     check(

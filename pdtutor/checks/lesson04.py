@@ -1,7 +1,7 @@
 """Checkers for the exercises of lesson 4, Transformers on grammars (notebooks/04_pcfg_transformers.py).
 
-Expected answers are worked out here, by recursion or with plain numpy, apart from `pdtutor.pcfg` (which gives only the
-rules of cfg3b) and `pdtutor.probes`, so that one can catch the other.
+Expected answers are computed here, by recursion or in plain numpy, without `pdtutor.probes` and, but for the rules of
+cfg3b, without `pdtutor.pcfg`, so that each can catch a mistake in the other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,19 +9,18 @@ from functools import cache
 
 import numpy as np
 
+from pdtutor.checks.core import Case, check
 from pdtutor.pcfg.grammar import Grammar
-
-from .core import Case, check
 
 Rules = Mapping[str, Sequence[tuple[float, tuple[str, ...]]]]  # symbol → its rules: probability, right side
 
-# The most probable rule of S is neither its first nor its longest, and its right sides hold a symbol twice.
+# The most probable rule of S is neither its first nor its longest, and two of its right sides hold a symbol twice.
 UNEQUAL: Rules = {
     "S": [(0.2, ("A", "c")), (0.5, ("A", "A", "B")), (0.3, ("A", "B", "B", "B"))],
     "B": [(0.75, ("A", "a", "a")), (0.25, ("c",))],
     "A": [(0.1, ("a", "b")), (0.7, ("b",)), (0.2, ("a", "c", "b"))],
 }
-# B stands below S and below A, and the symbols come in no order: neither from the root down nor from the tokens up.
+# B stands below S and below A, and the keys are sorted neither from the root down nor from the tokens up.
 SHARED: Rules = {
     "B": [(0.4, ("D", "y")), (0.6, ("x", "x", "D"))],
     "S": [(0.9, ("A", "B")), (0.1, ("B", "D", "A"))],
@@ -29,7 +28,7 @@ SHARED: Rules = {
     "A": [(0.8, ("B", "x")), (0.2, ("D", "D"))],
 }
 
-# Logits (ids, classes) that an id adds: four tokens, the beginning, and the mask, which says nothing.
+# The logits that each id adds, (ids, classes): four tokens, the beginning, and the mask, which adds nothing.
 EMBEDDING = np.array(
     [
         [1.6, -0.4, 0.1, -0.9],
@@ -42,8 +41,9 @@ EMBEDDING = np.array(
 )
 MASK = 5
 
-# A grammar's sentences of four tokens: S → A A, A B or B A with 0.2, 0.3 and 0.4 (the rest is longer), A → 0 1 or 2 0
-# with 0.7 and 0.3, B → 2 1 or 1 0 with 0.6 and 0.4.
+# All sentences of four tokens of one grammar, (N, 4), and their probabilities, (N,). S → A A, A B or B A with
+# probabilities 0.2, 0.3 and 0.4 (S's other sentences are longer); A → 0 1 or 2 0 with 0.7 and 0.3; B → 2 1 or 1 0 with
+# 0.6 and 0.4.
 SENTENCES = np.array(
     [
         [0, 1, 0, 1],
@@ -66,51 +66,51 @@ PROBABILITIES = np.array([0.098, 0.042, 0.042, 0.018, 0.126, 0.084, 0.054, 0.036
 def expected_lengths(function: Callable) -> None:
     """Check `function(rules)`: symbol → [(probability, right side), …] → a dict, symbol → mean number of tokens.
 
-    A symbol that is no key of `rules` is a token. The answer may hold the tokens, too, or not.
+    A symbol that is no key of `rules` is a token. The answer may hold the tokens or not.
     """
     mean = _lengths(UNEQUAL)
     rule_lengths = {s: sum(p * len(right) for p, right in of) for s, of in UNEQUAL.items()}
     with_inner = _lengths(UNEQUAL, symbol=1)
     mistakes = {
-        "this is the longest; an expectation weighs every rule by its probability.": _lengths(
+        "this is the longest; an expectation weights every rule by its probability.": _lengths(
             UNEQUAL, lambda p, lengths: max(lengths)
         ),
-        "this is the shortest; an expectation weighs every rule by its probability.": _lengths(
+        "this is the shortest; an expectation weights every rule by its probability.": _lengths(
             UNEQUAL, lambda p, lengths: min(lengths)
         ),
-        "the rules are not equally likely: weigh each by its probability, instead of a plain mean.": _lengths(
+        "the rules are not equally likely: weight each by its probability, don't take a plain mean.": _lengths(
             UNEQUAL, lambda p, lengths: np.mean(lengths)
         ),
-        "this is the sum over the rules; weigh each by its probability.": _lengths(
+        "this is the sum over the rules; weight each by its probability.": _lengths(
             UNEQUAL, lambda p, lengths: sum(lengths)
         ),
-        "this follows each symbol's first rule alone; each of its rules has its share.": _lengths(
+        "this follows only each symbol's first rule; every rule counts, with its probability.": _lengths(
             UNEQUAL, lambda p, lengths: lengths[0]
         ),
-        "this follows each symbol's most probable rule alone; each of its rules has its share.": _lengths(
+        "this follows only each symbol's most probable rule; every rule counts, with its probability.": _lengths(
             UNEQUAL, lambda p, lengths: lengths[np.argmax(p)]
         ),
-        "this is the mean length of the right sides; a symbol in it stands for all the tokens below it.": rule_lengths,
-        "inner nodes count, too, here; a symbol has no length of its own, only that of the tokens below it.": (
+        "this is the mean length of the right sides; a symbol in one stands for all the tokens below it.": rule_lengths,
+        "inner nodes are counted, too; a symbol has no length of its own, only that of the tokens below it.": (
             with_inner
         ),
-        "inner nodes below the symbol count, too, here; count the tokens alone.": {
+        "inner nodes below the symbol are counted, too; count only the tokens.": {
             s: length - 1 for s, length in with_inner.items()
         },
-        "this counts the symbols with rules; count the tokens below them.": _lengths(UNEQUAL, token=0, symbol=1),
-        "all is 0 here, since tokens are: a symbol that is no key of rules is a token, of length 1.": _lengths(
+        "this counts the symbols that have rules; count the tokens below them.": _lengths(UNEQUAL, token=0, symbol=1),
+        "every length is 0, because a token's is: a symbol that is no key of rules is a token, of length 1.": _lengths(
             UNEQUAL, token=0
         ),
-        "all is 1 here: a right side is as long as its parts together, so add them up, don't average or multiply.": (
+        "every length is 1: add up the lengths of a right side's parts, don't average or multiply.": (
             _lengths(UNEQUAL, side=np.mean)
         ),
-        "a symbol that stands twice in a right side counts twice.": _lengths(UNEQUAL, unique=True),
-        "this is the start symbol's; return a dict with every symbol of rules.": mean["S"],
+        "a symbol that occurs twice in a right side counts twice.": _lengths(UNEQUAL, unique=True),
+        "this is the length of the start symbol; return a dict with every symbol of rules.": mean["S"],
     }
-    early: dict[str, float] = {}  # what one pass from the last key to the first finds if it takes 1 for the rest
+    early: dict[str, float] = {}  # the answer of one pass, last key first, that takes 1 for any length not yet known
     for symbol, of in reversed(SHARED.items()):
         early[symbol] = sum(p * sum(early.get(s, 1) for s in right) for p, right in of)
-    order = "a symbol has to wait for those in its right sides, and keys come in any order. Recursion sees to that."
+    order = "a symbol needs the lengths in its right sides first, and keys come in any order: recursion handles that."
     cfg3b = _rules("cfg3b")
     check(
         "expected_lengths",
@@ -127,9 +127,10 @@ def expected_lengths(function: Callable) -> None:
 
 
 def m_robust(function: Callable) -> None:
-    """Check `function(predict, ids, i, n, mask)` → ½‖p − q‖₁ at i, with i masked, and with the n-gram around i masked.
+    """Check `function(predict, ids, i, n, mask)` → ½‖p − q‖₁ of two predictions at position i.
 
-    `predict` maps ids (length,) to probabilities (length, classes); the window fits into the sentence.
+    p is made with only i masked, q with the whole n-gram centred on i masked, which fits into the sentence. `predict`
+    maps ids (length,) to probabilities (length, classes).
     """
     ids, i, n = np.array([4, 0, 3, 1, 2, 2, 0, 1, 3]), 4, 3
     places = np.arange(len(ids))
@@ -142,7 +143,7 @@ def m_robust(function: Callable) -> None:
 
     mistakes = {
         "the ½ is missing: a total variation lies between 0 and 1.": apart.sum(),
-        "p is the prediction with i masked: here it still sees token i.": _tv(_predict(ids)[i], q),
+        "p is the prediction with i masked; here it still sees token i.": _tv(_predict(ids)[i], q),
         "n is the size of the window, not how far it reaches: it goes from i − n//2 to i + n//2.": distance(
             places[i - n : i + n + 1]
         ),
@@ -156,14 +157,14 @@ def m_robust(function: Callable) -> None:
             places[i - 1 : i + 1]
         ),
         "the window's first token is missing: it begins at i − n//2.": distance(places[i : i + 2]),
-        "mask the whole window for q, i in it; here q still sees token i.": distance(np.array([i - 1, i + 1])),
-        "compare the predictions at i alone: this is a value for each position.": everywhere.sum(axis=1) / 2,
-        "compare the predictions at i alone: this is the sum over all positions.": everywhere.sum() / 2,
-        "compare the predictions at i alone: this is the mean over all positions.": everywhere.sum(axis=1).mean() / 2,
-        "here all but the window is masked: that is M_close. M_robust masks the window.": distance(
+        "for q, mask the whole window, i included; here q still sees token i.": distance(np.array([i - 1, i + 1])),
+        "compare only the predictions at i: this is a value for each position.": everywhere.sum(axis=1) / 2,
+        "compare only the predictions at i: this is the sum over all positions.": everywhere.sum() / 2,
+        "compare only the predictions at i: this is the mean over all positions.": everywhere.sum(axis=1).mean() / 2,
+        "everything but the window is masked here: that is M_close. M_robust masks the window.": distance(
             np.append(np.setdiff1d(places, window), i)
         ),
-        "here all but the window is masked: that is M_close, and it masks i as well.": distance(
+        "everything but the window is masked here: that is M_close, and it masks i as well.": distance(
             np.setdiff1d(places, window)
         ),
         "this is the largest difference; a total variation is half their sum over the classes.": apart.max(),
@@ -177,12 +178,12 @@ def m_robust(function: Callable) -> None:
         "sum over the classes, don't average, and halve.": apart.mean(),
         "compare probabilities, not the most probable tokens.": 1.0,
         "this is a KL divergence; a total variation is half the sum of |p − q|.": (p * np.log(p / q)).sum(),
-        "add up the classes: return one number.": apart / 2,
-        "0: either the differences cancel, for want of absolute values, or both predictions saw the same ids: b = a is "
-        "a second name for one array, a.copy() is a second array.": 0.0,
+        "sum over the classes: return one number.": apart / 2,
+        "0: either the differences cancel because the absolute values are missing, or both predictions saw the same "
+        "ids: b = a is a second name for one array, a.copy() is a second array.": 0.0,
     }
     short = np.array([1, 2, 0, 1, 2])
-    three = "the window has n ids: here 5, so all of them; yours has 3, whatever n is."
+    three = "the window has n ids, here 5, which is all of them; yours has 3, whatever n is."
     fixed = "this task's mask is another id: use the argument `mask`."
     check(
         "m_robust",
@@ -193,17 +194,18 @@ def m_robust(function: Callable) -> None:
             _window(short, 3, 1, MASK),
             _window(short, 3, 3, 4, {fixed: _robustness(short, 3, 3, MASK)}),
         ],
-        hint="take two copies of ids; mask i in one, and i − n//2 … i + n//2 in the other; predict both, and return "
-        "half the sum of the absolute differences between their rows i.",
+        hint="take two copies of ids; mask i in one, and i − n//2 … i + n//2 in the other; predict from both, and "
+        "return half the sum of the absolute differences between their rows i.",
         success="a mean of these, over sentences and positions, is what pdtutor.ngram_robustness measures.",
         untouched="ids belongs to the caller: mask a copy, ids.copy().",
     )
 
 
 def posterior(function: Callable) -> None:
-    """Check `function(sentences, probabilities, seen, mask, classes)` → P(token at i = c | what is seen).
+    """Check `function(sentences, probabilities, seen, mask, classes)` → P(token at i is c | seen), (length, classes).
 
-    (N, length) sentences, (N,) probabilities, (length,) with `mask` at masked positions → (length, classes).
+    `sentences` (N, length) are all that there are, with their `probabilities` (N,); `seen` (length,) is one of them
+    with `mask` at the masked positions.
     """
     seen = np.array([2, 4, 4, 1])
     visible = seen != 4
@@ -216,45 +218,45 @@ def posterior(function: Callable) -> None:
     likely = np.eye(3)[SENTENCES[joint.argmax()]]
     only_masked = np.where(visible[:, None], 0, right)
     mistakes = {
-        "this counts the sentences that fit; weigh each by its probability.": _marginals(fits * 1.0),
-        "this counts the sentences that fit; weigh each by its probability, and divide by the sum.": (
+        "this counts the sentences that fit; weight each by its probability.": _marginals(fits * 1.0),
+        "this counts the sentences that fit; weight each by its probability, and divide by the sum.": (
             _marginals(fits * 1.0) * fits.sum()
         ),
         "each row must sum to 1: divide by the probability of all the sentences that fit.": unscaled,
-        "divide by the probability of the sentences that fit, not of them all.": unscaled / PROBABILITIES.sum(),
+        "divide by the probability of the sentences that fit, not of all sentences.": unscaled / PROBABILITIES.sum(),
         "divide by the sum of the weights, not by how many sentences fit.": unscaled / fits.sum(),
-        "what is seen plays no part here: leave out the sentences that don't fit it.": prior,
-        "what is seen plays no part here: leave out the sentences that don't fit, and divide by what is left.": prior
+        "this makes no use of seen: leave out the sentences that don't fit it.": prior,
+        "this makes no use of seen: leave out the sentences that don't fit it, and divide by what is left.": prior
         * PROBABILITIES.sum(),
-        "a sentence must fit all that is visible, not only the first.": _marginals(PROBABILITIES * match[:, 0]),
-        "a sentence must fit all that is visible, not only the last.": _marginals(PROBABILITIES * match[:, 3]),
-        "a sentence must fit all that is visible, not any one of them: all(), not any().": _marginals(
+        "a sentence must fit all visible positions, not only the first.": _marginals(PROBABILITIES * match[:, 0]),
+        "a sentence must fit all visible positions, not only the last.": _marginals(PROBABILITIES * match[:, 3]),
+        "a sentence must fit all visible positions, not just any of them: all(), not any().": _marginals(
             PROBABILITIES * match.any(axis=1)
         ),
         "these are the sentences that don't fit.": _marginals(PROBABILITIES * ~fits),
         "normalise over the classes, the last axis; each row must sum to 1.": unscaled
         / np.where(unscaled.any(axis=0), unscaled.sum(axis=0), 1),
-        "normalise every row by itself: here all of them together sum to 1.": unscaled / unscaled.sum(),
-        "normalise the probabilities, don't take a softmax: what is impossible stays at 0.": np.exp(right)
+        "normalise every row by itself; here all rows together sum to 1.": unscaled / unscaled.sum(),
+        "normalise the probabilities, don't take a softmax: an impossible token keeps probability 0.": np.exp(right)
         / np.exp(right).sum(axis=1, keepdims=True),
-        "this is the most probable sentence alone; the others that fit have their share, too: return probabilities.": (
-            likely
-        ),
+        "this is the most probable sentence alone; all that fit have their share: return probabilities.": likely,
         "a masked position depends on what is seen elsewhere: go through whole sentences, not position by position.": (
             np.where(visible[:, None], np.eye(3)[SENTENCES[fits][0]], prior)
         ),
         "what is seen at one position and at another is not independent: go through whole sentences.": _naive(seen, 4),
-        "the visible positions have a row, too, with a 1 at what is seen.": only_masked,
-        "the visible positions have a row, too, with a 1 at what is seen; and each row must sum to 1.": only_masked
+        "the visible positions have a row, too, with a 1 at the token seen.": only_masked,
+        "the visible positions have a row, too, with a 1 at the token seen; and each row must sum to 1.": only_masked
         * joint.sum(),
-        "no sentence fits here: at a masked position it may have any token.": np.zeros_like(right),
-        "no sentence fits here, so all tokens are equally likely: at a masked position it may have any.": np.full(
-            right.shape, 1 / 3
+        "this looks as if no sentence fitted: at a masked position a sentence may have any token.": np.zeros_like(
+            right
+        ),
+        "all tokens are equally likely, as if no sentence fitted: at a masked position a sentence may have any.": (
+            np.full(right.shape, 1 / 3)
         ),
         "a row for each position, a column for each class: yours is transposed.": right.T,
-        "this is how probable each sentence is; add up, at each position, those that have the same token.": joint
+        "these are the sentences' probabilities; at each position, add up those with the same token.": joint
         / joint.sum(),
-        "this is how probable each sentence is; add up those that have the same token, and divide by the sum.": joint,
+        "these are the sentences' probabilities; add up those with the same token, and divide by the sum.": joint,
     }
     check(
         "posterior",
@@ -263,16 +265,17 @@ def posterior(function: Callable) -> None:
             _evidence(seen, 4, 3, right, mistakes),
             _evidence(np.array([9, 9, 9, 9]), 9, 3, prior),
             _evidence(SENTENCES[6], 4, 3, np.eye(3)[SENTENCES[6]]),
-            _evidence(np.array([5, 0, 5, 5]), 5, 4, np.pad(second, ((0, 0), (0, 1)))),  # no sentence has the token 3
+            _evidence(np.array([5, 0, 5, 5]), 5, 4, np.pad(second, ((0, 0), (0, 1)))),  # no sentence holds token 3
         ],
         hint="keep the sentences that equal seen wherever it isn't mask; at each position add up the probabilities of "
-        "those with token c, (length, classes), and divide by the sum of all that you kept.",
+        "those with token c, (length, classes), and divide by the sum over all that you kept.",
         success="no model can do better; pdtutor.pcfg.marginals has the same without a list of all the sentences.",
         untouched="the arrays belong to the caller: work on a copy, as in weights = probabilities * fits.",
     )
 
 
 def _evidence(seen: np.ndarray, mask: int, classes: int, expected: np.ndarray, mistakes: Mapping | None = None) -> Case:
+    """Return a case of `posterior`."""
     given = {"sentences": SENTENCES, "probabilities": PROBABILITIES, "seen": seen, "mask": mask, "classes": classes}
     return Case(given, expected, mistakes or {})
 
@@ -286,10 +289,15 @@ def _lengths(
     symbol: float = 0,
     unique: bool = False,
 ) -> dict[str, float]:
-    """Return a length of every symbol: by default the expected number of tokens.
+    """Return every symbol's length: the expected number of tokens, unless an argument makes a mistake of it.
 
-    `over_rules` maps the probabilities and the lengths of a symbol's rules to one, `side` the lengths of a right side;
-    `token` is a token's, `symbol` what a symbol adds of its own. With `unique`, a right side holds no symbol twice.
+    Args:
+        rules: symbol → its rules.
+        over_rules: maps the probabilities and the lengths of a symbol's rules to the symbol's length.
+        side: maps the lengths of a right side's parts to the right side's length.
+        token: the length of a token.
+        symbol: what a symbol adds to the length of its right sides.
+        unique: count a symbol that occurs twice in a right side once.
     """
 
     @cache
@@ -304,15 +312,16 @@ def _lengths(
 
 
 def _rules(name: str) -> Rules:
+    """Return the rules of a grammar that comes with pdtutor."""
     grammar = Grammar.load(name)
     return {symbol: [(rule.probability, rule.right) for rule in grammar.of(symbol)] for symbol in grammar.symbols}
 
 
 def _predict(ids: np.ndarray) -> np.ndarray:
-    """Return probabilities (length, classes), for which every id counts: near ones more, those on the left most."""
+    """Return probabilities (length, classes) that depend on every id (length,): more on near ones and on the left."""
     ids = np.asarray(ids)
     if ids.ndim != 1:
-        raise ValueError(f"predict reads the ids of one sentence, (length,); got shape {ids.shape}")
+        raise ValueError(f"predict takes the ids of one sentence, shape (length,); got shape {ids.shape}")
     ahead = np.arange(len(ids)) - np.arange(len(ids))[:, None]  # (length, length): how far column is after row
     weights = np.where(ahead > 0, 0.5, 0.8) ** np.abs(ahead)
     powers = np.exp(weights @ EMBEDDING[ids])
@@ -320,30 +329,34 @@ def _predict(ids: np.ndarray) -> np.ndarray:
 
 
 def _masked(ids: np.ndarray, places: Sequence[int] | np.ndarray, mask: int = MASK) -> np.ndarray:
+    """Return a copy of the ids (length,) with `mask` at these positions."""
     return np.where(np.isin(np.arange(len(ids)), places), mask, ids)
 
 
 def _tv(p: np.ndarray, q: np.ndarray) -> float:
+    """Return the total variation ½‖p − q‖₁ of two distributions (classes,)."""
     return float(np.abs(p - q).sum() / 2)
 
 
 def _robustness(ids: np.ndarray, i: int, n: int, mask: int) -> float:
+    """Return the right answer of `m_robust` for the predictions of `_predict`."""
     window = np.arange(i - n // 2, i + n // 2 + 1)
     return _tv(_predict(_masked(ids, [i], mask))[i], _predict(_masked(ids, window, mask))[i])
 
 
 def _window(ids: np.ndarray, i: int, n: int, mask: int, mistakes: Mapping | None = None) -> Case:
+    """Return a case of `m_robust`."""
     given = {"predict": _predict, "ids": ids, "i": i, "n": n, "mask": mask}
     return Case(given, _robustness(ids, i, n, mask), mistakes or {})
 
 
 def _marginals(weights: np.ndarray) -> np.ndarray:
-    """Return the share (length, 3) of each token at each position of the sentences, weighed by `weights` (N,)."""
+    """Return the share of each token at each position, (length, 3), of SENTENCES weighted by `weights` (N,)."""
     return np.einsum("n,nlc->lc", weights / weights.sum(), np.eye(3)[SENTENCES])
 
 
 def _naive(seen: np.ndarray, mask: int) -> np.ndarray:
-    """Return naive Bayes' posterior, (length, 3): as if, given one token, the others were independent."""
+    """Return the posterior of naive Bayes, (length, 3): as if, given one token, the others were independent."""
     onehot = np.eye(3)[SENTENCES]  # (N, length, 3)
     joint = np.einsum("n,nic,njd->icjd", PROBABILITIES, onehot, onehot) / PROBABILITIES.sum()
     prior = np.einsum("icic->ic", joint)

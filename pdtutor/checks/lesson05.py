@@ -1,8 +1,8 @@
 """Checkers for the exercises of lesson 5, language modelling (notebooks/05_language_modeling.py).
 
-Expected answers are worked out here with plain numpy, apart from `pdtutor.tasks`, `.text` and `.distillation`, so that
-one can catch the other. A masked batch and a split have many right answers: of these the checkers ask what
-must hold, in many rows and documents.
+Expected answers are computed here in plain numpy, without `pdtutor.tasks`, `pdtutor.text` and `pdtutor.distillation`,
+so that each can catch a mistake in the other. A masked batch and a split have many right answers: their checkers test
+what must hold for all of them, on many rows and documents.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .core import Case, check, show, show_error, unsolved
+from pdtutor.checks.core import Case, check, show, show_error, unsolved
 
 Fault = tuple[str, Mapping[str, Any], str]  # what is wrong, the values that show it, a hint
 
 IGNORED, START, END, MASK, UNKNOWN = -100, 0, 1, 9, 16  # special ids stand among the others, as in many vocabularies
 ALPHABET = np.setdiff1d(np.arange(25), [START, END, MASK, UNKNOWN])
-EXCERPT = 12  # positions of a row that are shown
+EXCERPT = 12  # how many positions of a row are shown
 
-# All of one length and with one beginning, so that neither says which is which, and in no order.
+# All have the same length and the same beginning, so that neither tells them apart, and they are in no order.
 DOCUMENTS = [f"Village {number * 7919 % 10_000:04d} has a mill, a church and a well." for number in range(2000)]
 
 TEACHER = np.array([[0.05, 0.4, 0.1, 0.25, 0.2], [0.3, 0.02, 0.5, 0.1, 0.08]])  # probabilities (positions, classes)
@@ -27,9 +27,10 @@ STUDENT = np.array([[0.4, 1.1, -0.6, 0.3, 0.9], [1.2, -0.3, 0.7, -0.8, 0.5]])  #
 
 
 def mask_batch(function: Callable) -> None:
-    """Check `function(rng, rows, tokens, rate, mask, alphabet)` → inputs and labels by BERT's rule.
+    """Check `function(rng, rows, tokens, rate, mask, alphabet)` → inputs and labels by BERT's rule, both (n, length).
 
-    (n, length) ids and bools, a rate, an id, (m,) ids → (n, length) twice; labels are −100 where nothing is selected.
+    `rows` (n, length) are ids; `tokens` (n, length) is False at special ids; `rate` is a share, `mask` an id and
+    `alphabet` (m,) the ids to draw from. Labels are −100 where nothing is selected.
     """
     text = np.random.default_rng(5).choice(ALPHABET, (1500, 46))
     rows = np.pad(text, ((0, 0), (1, 1)), constant_values=(START, END))
@@ -42,7 +43,7 @@ def mask_batch(function: Callable) -> None:
                 yield f"got {show(answer)}", {}, f"return a pair of arrays like rows, {rows.shape}: inputs, labels."
             again = masked(np.random.default_rng(7), rows.copy(), tokens.copy(), rate, MASK, ALPHABET.copy())
             if not all(map(np.array_equal, answer, again)):
-                yield "two calls with equal seeds differ", {}, "draw all that is random from rng: it has the seed."
+                yield "two calls with equal seeds differ", {}, "draw everything random from rng: it has the seed."
             yield from _masking_faults(*map(np.asarray, answer), rows, tokens, given, rate)
 
     _check(
@@ -57,61 +58,67 @@ def mask_batch(function: Callable) -> None:
 def _masking_faults(
     inputs: np.ndarray, labels: np.ndarray, rows: np.ndarray, tokens: np.ndarray, given: np.ndarray, rate: float
 ) -> Iterator[Fault]:
-    """Yield what is wrong with an answer; `given` is what became of the rows that the function was given."""
+    """Yield what is wrong with an answer, all arrays (n, length); `given` is what the function made of its rows."""
     labelled, changed = labels != IGNORED, inputs != rows
 
     def at(wrong: np.ndarray, **more: np.ndarray) -> dict[str, np.ndarray]:
-        """Return a part of a row with one of the wrong positions."""
+        """Return an excerpt of a row that holds the first of the wrong positions."""
         row, place = np.argwhere(wrong)[0]
         part = row, slice(max(0, place - EXCERPT + 1), max(EXCERPT, place + 1))
         arrays = {"rows": rows, "inputs": inputs, "labels": labels, **more}
         return {name: array[part] for name, array in arrays.items()}
 
     if (wrong := given != rows).any():
-        hint = "rows is the caller's, who may need it again: change a copy. And a label is what stood there before."
+        hint = "rows belongs to the caller: change a copy. And a label is the token that was there before."
         yield "your function changed rows", at(wrong, changed=given), hint
     if (wrong := inputs == IGNORED).any():
         yield "inputs hold -100", at(wrong), "return inputs first, then labels; only labels hold -100."
     if labelled[tokens].all():
-        hint = "label what was selected alone; elsewhere put -100, or the loss counts tokens that the model can see."
+        hint = "label only what was selected; elsewhere put -100, or the loss counts tokens that the model can see."
         yield "every token has a label", at(tokens), hint
     if (wrong := (labelled | changed) & ~tokens).any():
         yield "a special id was selected", at(wrong, tokens=tokens), "select only where tokens is True."
     if (wrong := changed & ~labelled).any():
-        yield "an id was replaced that has no label", at(wrong), "select once: inputs and labels both go by it."
+        yield "an id without a label was replaced", at(wrong), "select once, for both inputs and labels."
     if (wrong := labelled & (labels != rows)).any():
-        yield "a label is not the token that stood there", at(wrong), "labels come from rows, not from inputs."
+        yield "a label is not the token that was there", at(wrong), "labels come from rows, not from inputs."
     if (labelled == labelled[0]).all():
-        yield "all rows have their labels at the same places", {}, "draw for each row: rng.random(rows.shape)."
+        yield "all rows have their labels at the same positions", {}, "draw for each row: rng.random(rows.shape)."
     if not _near(share := labelled[tokens].mean(), rate, tokens.sum()):
-        hint = "select each token with probability rate. All selected have a label, those that stay as they are, too."
+        hint = "select each token with probability rate. All selected tokens get a label, also those that don't change."
         yield f"{share:.0%} of the tokens have a label", {"rate": rate} | at(labelled | tokens), hint
     hidden, drawn = labelled & (inputs == MASK), labelled & changed & (inputs != MASK)
     if (wrong := drawn & ~np.isin(inputs, ALPHABET)).any():
-        hint = "draw from alphabet, which has no special ids: rng.choice(alphabet, …)."
+        hint = "draw from alphabet, which holds no special ids: rng.choice(alphabet, …)."
         if inputs[drawn].max() < len(ALPHABET):
-            hint = "rng.integers(len(alphabet)) gives places in alphabet, not ids: alphabet[…] has those."
+            hint = "rng.integers(len(alphabet)) gives positions in alphabet; alphabet[…] gives the ids."
         yield "a random id is not in alphabet", {"alphabet": ALPHABET} | at(wrong), hint
     counts = np.array([hidden.sum(), drawn.sum(), (labelled & ~changed).sum()])
     own = 0.1 / len(ALPHABET)  # a token drawn at random may be the one that was there
     if not all(map(_near, counts / counts.sum(), (0.8, 0.1 - own, 0.1 + own), [counts.sum()] * 3)):
-        shares = "of those selected {:.0%} became the mask, {:.0%} another token, {:.0%} stayed"
-        hint = "one more draw u for each: the mask if u < 0.8, a random token if u < 0.9, else what was there. Text "
-        hint += "has no masks: a model that relied on them would be at a loss."
+        shares = "of the selected tokens {:.0%} became the mask, {:.0%} another token, {:.0%} stayed"
+        hint = (
+            "make one more draw u for each: the mask if u < 0.8, a random token if u < 0.9, else what was there. Real "
+            "text has no masks, and a model that relies on them would do badly on it."
+        )
         yield shares.format(*counts / counts.sum()), at(labelled), hint
     if len(np.unique(inputs[drawn])) < len(ALPHABET):
-        hint = "draw one for each position, from all of alphabet: rng.choice(alphabet, rows.shape)."
+        hint = "draw one id for each position, from all of alphabet: rng.choice(alphabet, rows.shape)."
         yield "some ids of alphabet are never drawn", {"drawn": np.unique(inputs[drawn]), "alphabet": ALPHABET}, hint
 
 
 def split_by_document(function: Callable) -> None:
-    """Check `function(documents, share)`: a list of texts and a share → two lists, train and validation."""
-    chance = "chance decides here: let the text decide, e.g. by its digest."
-    place = "its place in the list decides here, shuffled or not: let the text alone decide, e.g. by its digest."
-    others = "the others have a say here, so that some move when the corpus grows: compare a number made of the text "
-    others += "alone with share."
-    elsewhere = "hash() of a string differs from process to process, and id() is a place in memory: take a digest of "
-    elsewhere += "hashlib, or zlib.crc32."
+    """Check `function(documents, share)`: texts, and validation's share of them → two lists, train and validation."""
+    chance = "here chance decides: let the text decide, e.g. by its digest."
+    place = "here the place in the list decides, shuffled or not: let the text alone decide, e.g. by its digest."
+    others = (
+        "here the other documents play a part, so that some change sides when the corpus grows: compare share with a "
+        "number made from the text alone."
+    )
+    elsewhere = (
+        "hash() of a string differs from process to process, and id() is an address in memory: take a digest from "
+        "hashlib, or zlib.crc32."
+    )
     shuffled = [DOCUMENTS[i] for i in np.random.default_rng(3).permutation(len(DOCUMENTS))]
     calls = [
         ("in a second call", DOCUMENTS, chance),
@@ -127,20 +134,22 @@ def split_by_document(function: Callable) -> None:
             if moved := _moved(first, split(documents.copy(), 0.1), documents):
                 yield f"a document changes sides {when}", moved, hint
         with _another_process(function):
-            again = split([text[:1] + text[1:] for text in DOCUMENTS], 0.1)  # copies: in another place of the memory
+            again = split([text[:1] + text[1:] for text in DOCUMENTS], 0.1)  # copies, at other addresses
         if moved := _moved(first, again, DOCUMENTS):
             yield "a document changes sides in another process", moved, elsewhere
         for share in (0.1, 0.3):
             found = len(split(DOCUMENTS.copy(), share)[1]) / len(DOCUMENTS)
             if found in (0, 1):
-                hint = "these begin alike and are equally long: take a digest of the whole text."
+                hint = "all of them begin alike and are equally long: take a digest of the whole text."
                 yield "all documents are on one side", {"documents": DOCUMENTS[:2]}, hint
             if not _near(found, share, len(DOCUMENTS)):
-                hint = "share is that of validation, the second list; a digest's first 4 bytes, read as a whole number "
-                hint += "and divided by 2**32, lie evenly in [0, 1)."
+                hint = (
+                    "share is that of validation, the second list; a digest's first 4 bytes, read as a whole number "
+                    "and divided by 2**32, are uniform on [0, 1)."
+                )
                 yield f"{found:.0%} of the documents are in validation", {"share": share}, hint
         if given != DOCUMENTS:
-            yield "your function changed documents", {}, "the list is the caller's: build two new ones."
+            yield "your function changed documents", {}, "the list belongs to the caller: build two new ones."
 
     _check(
         "split_by_document",
@@ -152,23 +161,23 @@ def split_by_document(function: Callable) -> None:
 
 
 def _parting_faults(found: Any) -> Iterator[Fault]:
-    """Yield why the answer is not a parting of DOCUMENTS into two lists."""
+    """Yield why the answer does not divide DOCUMENTS into two lists."""
     sides = found if isinstance(found, tuple | list) and len(found) == 2 else [None]
     if not all(isinstance(side, Collection) and not isinstance(side, str) for side in sides):
         yield f"got {show(found)}", {}, "return train, validation: two lists of documents."
     (train, validation), known = map(set, sides), set(DOCUMENTS)
     if foreign := [part for side in sides for part in side if part not in known]:
         hint = "a document stays whole, and the lists hold the texts: split the list, not the characters."
-        yield f"got {show(foreign[0])}, which is none of the documents", {"documents": DOCUMENTS[:2]}, hint
+        yield f"got {show(foreign[0])}, which is not one of the documents", {"documents": DOCUMENTS[:2]}, hint
     if both := train & validation:
-        hint = "train is what is not in validation, or the model is evaluated on what it has read."
+        hint = "train is all that is not in validation, or the model is evaluated on what it has read."
         yield "a document is on both sides", {"document": min(both)}, hint
     if lost := known - train - validation:
         yield "a document is on neither side", {"document": min(lost)}, "each goes into train or into validation."
 
 
 def _moved(before: Any, now: Any, documents: Sequence[str]) -> dict[str, str]:
-    """Return the first document that is in validation in one answer and not in the other; {} if none is."""
+    """Return the first document that is in validation in one answer only, and both its sides; {} if there is none."""
     names, first, second = ("train", "validation"), set(before[1]), set(now[1])
     moved = (text for text in documents if (text in first) != (text in second))
     return next(({"document": t, "before": names[t in first], "now": names[t in second]} for t in moved), {})
@@ -176,13 +185,13 @@ def _moved(before: Any, now: Any, documents: Sequence[str]) -> dict[str, str]:
 
 @contextmanager
 def _another_process(function: Any) -> Iterator[None]:
-    """Meanwhile, salt what `hash` says in the function's notebook: every new process has its own salt for strings."""
+    """Change what `hash` returns in the function's notebook meanwhile, as a new process does for strings."""
     names, builtin = getattr(function, "__globals__", {}), hash
 
     def salted(value: Any) -> int:
         return builtin(("salt", value))
 
-    names.setdefault("hash", salted)  # unless the reader has one of the same name
+    names.setdefault("hash", salted)  # unless the reader has defined one
     try:
         yield
     finally:
@@ -191,7 +200,7 @@ def _another_process(function: Any) -> Iterator[None]:
 
 
 def top_k_targets(function: Callable) -> None:
-    """Check `function(probabilities, k)`: (positions, classes) → ids and probabilities, (positions, k) twice."""
+    """Check `function(probabilities, k)`: (positions, classes) → ids and probabilities, both (positions, k)."""
 
     def targets(ids: np.ndarray, p: np.ndarray = TEACHER) -> np.ndarray:
         kept = np.take_along_axis(p, ids, axis=1)
@@ -203,14 +212,14 @@ def top_k_targets(function: Callable) -> None:
     dense = np.zeros_like(TEACHER)
     np.put_along_axis(dense, ids, targets(ids)[1], axis=1)
     mistakes = {
-        "a row must sum to 1 again: divide it by what the kept classes have together.": np.stack([ids, kept]),
-        "these are probabilities already: divide by their sum, no softmax.": np.stack([ids, _softmax(kept)]),
-        "these are the least probable classes: argsort goes upwards.": targets(upwards[:, :3]),
-        "the right classes upwards; the most probable comes first.": targets(ids[:, ::-1]),
+        "a row must sum to 1 again: divide it by the sum of what is kept.": np.stack([ids, kept]),
+        "these are probabilities already: divide by their sum, without a softmax.": np.stack([ids, _softmax(kept)]),
+        "these are the least probable classes: argsort sorts in ascending order.": targets(upwards[:, :3]),
+        "the right classes in ascending order; the most probable comes first.": targets(ids[:, ::-1]),
         "the right classes in the order of their ids; the most probable comes first.": targets(np.sort(ids)),
         "return the ids first, then the probabilities.": targets(ids)[::-1],
-        "return the k classes alone: it is the zeros that take up the room.": dense,
-        "return the ids, too: without them nobody knows whose probabilities these are.": targets(ids)[1],
+        "return only the k classes: it is the zeros that take up space.": dense,
+        "return the ids, too: without them nobody knows which classes have these probabilities.": targets(ids)[1],
     }
     other = TEACHER[::-1, ::-1]
     check(
@@ -224,14 +233,14 @@ def top_k_targets(function: Callable) -> None:
         ],
         hint="sort each row, keep the ids of the k largest probabilities, largest first; divide those by their sum.",
         success="what pdtutor.stored keeps of a teacher, in half precision.",
-        untouched="the array is the caller's: p = p / sum makes a new one, p /= sum changes it.",
+        untouched="the array belongs to the caller: p = p / sum makes a new one, p /= sum changes it.",
     )
 
 
 def top_k_loss(function: Callable) -> None:
-    """Check `function(student_logits, ids, probabilities)`: (positions, classes), (positions, k) twice → a number.
+    """Check `function(student_logits, ids, probabilities)`: (positions, classes) and two (positions, k) → the loss.
 
-    It is the mean over positions of −Σ p log p_S over the k classes, with p_S normalised over all classes.
+    It is the mean over positions of −Σ p log p_S over the k classes, where p_S is normalised over all classes.
     """
     ids, p = np.array([[1, 3, 4], [2, 0, 3]]), np.array([[0.5, 0.3, 0.2], [0.6, 0.3, 0.1]])
     places = np.arange(2)[:, None]
@@ -242,22 +251,22 @@ def top_k_loss(function: Callable) -> None:
     log_p = np.log(_softmax(STUDENT))
     right, cold, far = loss(log_p[places, ids]), -log_p[places, ids][:, 0].mean(), 1000 * STUDENT
     mistakes = {
-        "normalise the student over all classes, then pick k. Over the k alone it is told nothing of the others, and "
+        "normalise the student over all classes, then pick k. Over the k alone it learns nothing about the others, and "
         "may give them nearly all its probability; at k = 1 this loss is always 0.": loss(
             np.log(_softmax(STUDENT[places, ids]))
         ),
-        "logits are no log-probabilities: the log-softmax is missing.": loss(STUDENT[places, ids]),
+        "logits are not log-probabilities: the log-softmax is missing.": loss(STUDENT[places, ids]),
         "take the logs of the student's probabilities.": loss(_softmax(STUDENT)[places, ids]),
         "a loss is minimised: the minus sign is missing.": -right,
         "this is the sum over the positions; average it.": 2 * right,
         "average over the positions, not over the k classes too.": right / 3,
         "return one number: the mean over the positions.": -(p * log_p[places, ids]).sum(axis=1),
-        "this is KL(p ‖ p_S), less by p's entropy. It has the same gradient, but return −Σ p log p_S.": (
+        "this is KL(p ‖ p_S), smaller by p's entropy. It has the same gradient, but return −Σ p log p_S.": (
             right - loss(np.log(p))
         ),
         "pick the student's classes by ids; these are its first k.": loss(log_p[:, :3]),
         "pick the student's classes by ids; these are its own k most probable.": loss(np.sort(log_p)[:, :-4:-1]),
-        "use all k of the teacher's probabilities, not the most probable class alone.": cold,
+        "use all k of the teacher's probabilities, not only that of the most probable class.": cold,
     }
     check(
         "top_k_loss",
@@ -270,7 +279,7 @@ def top_k_loss(function: Callable) -> None:
                 loss((far - far.max(axis=1, keepdims=True))[places, ids]),  # log Σ exp is 0 then
             ),
         ],
-        hint="log p_S = logits − log Σ exp(logits), over all classes, each row's largest logit taken off first; pick "
+        hint="log p_S = logits − log Σ exp(logits) over all classes, each row's largest logit subtracted first; pick "
         "the k ids of each row (np.take_along_axis, or torch's gather); average −Σ p log p_S over the rows.",
         success="the student also learns that all other classes have nothing left.",
     )
@@ -284,15 +293,15 @@ def whole_batch_gradient(function: Callable) -> None:
     gradients, labelled = np.array([[0.6, -0.2, 1.0], [0.1, 0.4, -0.5]]), np.array([12, 4])
     sums = labelled[:, None] * gradients
     mistakes = {
-        "this is the plain average: a position counts for more where there are few. Weigh each gradient by its number "
-        "of labelled positions.": gradients.mean(axis=0),
-        "this is the plain sum: weigh each gradient by its share of all labelled positions.": gradients.sum(axis=0),
+        "this is the plain average, where a position counts for more if there are few. Weight each gradient by its "
+        "number of labelled positions.": gradients.mean(axis=0),
+        "this is the plain sum: weight each gradient by its share of all labelled positions.": gradients.sum(axis=0),
         "this is the gradient of the summed loss: divide by the number of all labelled positions.": sums.sum(axis=0),
         "divide by the number of all labelled positions, not of processes.": sums.mean(axis=0),
-        "weights are the wrong way round: more labelled positions, more weight.": labelled[::-1] @ gradients / 16,
+        "the weights are the wrong way round: more labelled positions, more weight.": labelled[::-1] @ gradients / 16,
         "each gradient is a mean already: multiply by its number of positions, don't divide.": (1 / labelled)
         @ gradients,
-        "add up the processes: return one gradient, (parameters,).": sums / 16,
+        "sum over the processes: return one gradient, (parameters,).": sums / 16,
     }
     three = np.array([[0.3, -0.7], [0.0, 0.0], [-0.9, 0.2]])
     check(
@@ -302,32 +311,33 @@ def whole_batch_gradient(function: Callable) -> None:
             Case({"gradients": gradients, "labelled": labelled}, sums.sum(axis=0) / 16, mistakes),
             Case({"gradients": three, "labelled": np.array([5, 0, 3])}, (5 * three[0] + 3 * three[2]) / 8),
         ],
-        hint="a mean's gradient times its number of positions is that of the sum: add these up, then divide by the "
+        hint="the gradient of a mean times its number of positions is that of the sum: add these up, and divide by the "
         "number of all labelled positions.",
         success="what one process alone would have found; the processes of pdtutor.processes agree on it.",
-        untouched="the arrays are the caller's: g = g * weight makes a new one, g *= weight changes it.",
+        untouched="the arrays belong to the caller: g = g * weight makes a new one, g *= weight changes it.",
     )
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities of logits (n, classes)."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _near(found: float, share: float, n: int) -> bool:
-    """Whether that share of n draws may well be found, each with probability `share`: within five deviations."""
+    """Return whether the share found in n draws fits a probability of `share`: within five standard deviations."""
     return abs(found - share) < 5 * np.sqrt(share * (1 - share) / n)
 
 
 def _alike(answer: Any, rows: np.ndarray) -> bool:
-    """Whether the answer is a pair of arrays of numbers, of the rows' shape."""
+    """Return whether the answer is a pair of arrays of numbers, both of the rows' shape."""
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return False
     return all(np.shape(part) == rows.shape and np.asarray(part).dtype.kind in "iuf" for part in answer)
 
 
 def _check(name: str, function: Any, faults: Callable[[Callable], Iterator[Fault]], *, hint: str, success: str) -> None:
-    """Print the verdict on `function`: `faults` calls what it is given, the function, and the first fault decides."""
+    """Print the verdict on `function`; `faults` calls the function that it is given, and the first fault decides."""
     if not callable(function):
         check(name, function, [], hint="", success="")  # says so
         return

@@ -1,4 +1,4 @@
-"""The course itself: run the lessons, keep each .py and .ipynb in step, stamp them with the public address.
+"""The course itself: run the lessons, keep each .py and .ipynb in step, write the public address into them.
 
 `python -m pdtutor.course --help` lists the commands; the Makefile's targets call them.
 """

@@ -1,6 +1,4 @@
-"""`python -m pdtutor.course build|notebooks|pair|stamp`: what the Makefile calls."""
-
-from __future__ import annotations
+"""`python -m pdtutor.course build|notebooks|pair|stamp`: the commands that the Makefile calls."""
 
 import shutil
 import sys
@@ -17,14 +15,16 @@ from pdtutor.course.claims import COLUMNS
 
 
 def build(*, root: Path = Path(), out: Path = Path("build")) -> None:
-    """Execute every lesson; write OUT/course/*.html and OUT/claims.csv; fail where a lesson or a claim does.
+    """Execute every lesson and write OUT/course/*.html and OUT/claims.csv.
+
+    Leave with status 1 if a lesson stops with an error or a claim does not hold.
 
     Args:
         root: the top of the clone.
-        out: where the results go; notebooks/ is not touched.
+        out: the folder for the results; notebooks/ stays as it is.
     """
     sources, pages = lessons.sources(root), out / "course"
-    shutil.rmtree(pages, ignore_errors=True)  # a page of a lesson that is gone would stay
+    shutil.rmtree(pages, ignore_errors=True)  # or the page of a deleted lesson would stay
     pages.mkdir(parents=True)
     entries, failures = [], []
     for source in sources:
@@ -43,19 +43,21 @@ def notebooks(lesson: tyro.conf.Positional[tuple[str, ...]] = (), *, root: Path 
     """Execute lessons and solutions and store their outputs in the .ipynb of each pair.
 
     Args:
-        lesson: names such as 02_teacher_training, or none for all.
+        lesson: names such as 02_teacher_training; all if none is given.
         root: the top of the clone.
     """
     sources = lessons.sources(root) + lessons.solutions(root)
     known = {source.stem for source in sources}
     if not known.issuperset(lesson):
-        raise ValueError(f"no lesson called {sorted(set(lesson) - known)}; known: {sorted(known)}")
+        raise ValueError(f"no lesson called {sorted(set(lesson) - known)}; there are {sorted(known)}")
     chosen = [source for source in sources if not lesson or source.stem in lesson]
     _exit([failure for source in chosen if (failure := pairing.rerun(source, root=root))])
 
 
 def pair(*, root: Path = Path()) -> None:
-    """Check that every .ipynb is in step with its .py, was run once from top to bottom, and holds no error.
+    """Check that every .ipynb is in step with its .py, was run once from top to bottom and holds no error.
+
+    Leave with status 1 and the list of faults if there are any.
 
     Args:
         root: the top of the clone.
@@ -68,10 +70,10 @@ def pair(*, root: Path = Path()) -> None:
 
 
 def stamp(*, address: str | None = None, root: Path = Path()) -> None:
-    """Write the repository's address into pyproject.toml, the lessons and the README; fill in the shared cells.
+    """Write the repository's address into pyproject.toml, the README and the lessons, and fill in the shared cells.
 
     Args:
-        address: a GitHub repository; if not given, the clone's `origin`.
+        address: a GitHub repository; the clone's `origin` if not given.
         root: the top of the clone.
     """
     address = stamping.public_address(address) if address else stamping.origin(root)
@@ -80,13 +82,13 @@ def stamp(*, address: str | None = None, root: Path = Path()) -> None:
 
 
 def _exit(failures: list[str]) -> None:
-    """Leave with status 1 and the failures on the error stream, if there are any."""
+    """Print the failures on standard error and leave with status 1, if there are any."""
     if failures:
         sys.exit("\n" + "\n".join(failures))
 
 
 def main() -> None:
-    """Read the command line."""
+    """Run the command that the command line names."""
     commands = {"build": build, "notebooks": notebooks, "pair": pair, "stamp": stamp}
     try:
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m pdtutor.course")

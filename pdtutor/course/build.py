@@ -1,6 +1,4 @@
-"""Execute every lesson, publish the executed notebooks as HTML, and gather what they claim."""
-
-from __future__ import annotations
+"""Execute lessons, publish the executed notebooks as HTML, and collect their claims."""
 
 import shutil
 import tempfile
@@ -21,9 +19,9 @@ from pdtutor.course.execute import Execution, execute
 
 
 def run_lesson(source: Path, *, pages: Path) -> tuple[Execution, dict]:
-    """The executed lesson, its page written into `pages`, and its entry for the index."""
+    """Execute a lesson, write its page into `pages`, and return the execution and the lesson's entry for the index."""
     notebook = lessons.read(source)
-    # Alone in an empty folder, as on Colab: a lesson that leans on its neighbours' files fails here.
+    # It runs alone in an empty folder, as on Colab, so that a lesson which needs other files of the clone fails here.
     with tempfile.TemporaryDirectory() as folder:
         run = execute(notebook, name=source.stem, folder=Path(folder))
     title, summary = lessons.heading(notebook)
@@ -45,7 +43,7 @@ def run_lesson(source: Path, *, pages: Path) -> tuple[Execution, dict]:
 
 
 def write_index(entries: list[dict], folder: Path) -> Path:
-    """Write index.html into `folder`: each lesson with its title, summary, run time and claims."""
+    """Write index.html, with each lesson's title, summary, run time and claims, into `folder`; return its path."""
     template = files("pdtutor.course").joinpath("index.html.j2").read_text(encoding="utf-8")
     claims = [row for entry in entries for row in entry["claims"]]
     html = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
@@ -64,13 +62,16 @@ def write_index(entries: list[dict], folder: Path) -> Path:
 
 
 def duration(seconds: float) -> str:
-    """`seconds` for a reader: "45 s" or "3 min 20 s"."""
+    """Return a time as a reader would write it: "45 s" or "3 min 20 s"."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def as_text(table: pd.DataFrame, *, width: int | None = None) -> str:
-    """The claims as a table (claim | paper | measured | holds), wrapped to `width` or the terminal's."""
+    """Return the claims as a text table: claim | paper | measured | holds.
+
+    Cells are wrapped so that a line has at most `width` characters; the terminal's width if not given.
+    """
     width = width or shutil.get_terminal_size((110, 24)).columns
     rows = [("claim", "paper", "measured", "holds")]
     rows += [(r.claim, r.paper, r.measured, "yes" if r.holds else "NO") for r in table.itertuples()]

@@ -1,6 +1,4 @@
-"""Run one notebook top to bottom, showing where it is."""
-
-from __future__ import annotations
+"""Run one notebook from top to bottom, and show how far it has come."""
 
 import asyncio
 import sys
@@ -18,7 +16,13 @@ from pdtutor.course.lessons import without_progress
 
 @dataclass
 class Execution:
-    """An executed notebook, the seconds it took, and what went wrong ("" if nothing)."""
+    """The outcome of `execute`.
+
+    Attributes:
+        notebook: the executed notebook, with its outputs.
+        seconds: the wall-clock time that it took.
+        failure: the first error and where it happened; "" if there was none.
+    """
 
     notebook: NotebookNode
     seconds: float
@@ -26,25 +30,25 @@ class Execution:
 
 
 def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
-    """Run the code cells of `notebook` in `folder`, with a progress bar called `name`.
+    """Run the code cells of `notebook` in `folder`, with a progress bar called `name`, and return the outcome.
 
-    The notebook is changed in place: its outputs carry no progress bars, its metadata nothing that differs
-    between machines. A cell that raises stops the run; the execution then names the cell and the error.
+    The notebook is changed in place. Its outputs hold no progress bars, and its metadata nothing that differs between
+    machines. The run stops at a cell that raises an error; `failure` then names the cell and the error.
     """
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     for cell in code:
         cell.outputs, cell.execution_count = [], None
     started = time.perf_counter()
-    # A cell may run for minutes: the clock ticks meanwhile, though seldom in a log file.
+    # A cell may run for minutes: meanwhile the clock is redrawn, every second on a terminal and rarely in a log file.
     tick = 1 if sys.stderr.isatty() else 30
-    # No time left is shown: cells take from milliseconds to minutes, so that tqdm's guess would only mislead.
+    # The bar shows no time left: cells take from milliseconds to minutes, so that tqdm's estimate would mislead.
     shape = "{desc} {percentage:3.0f}%|{bar:20}| cell {n_fmt} of {total_fmt} [{elapsed}{postfix}]"
     with tqdm(total=len(code), desc=name, mininterval=tick, dynamic_ncols=True, bar_format=shape) as bar:
         client = NotebookClient(
             notebook,
             timeout=None,
             kernel_name="python3",
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings would tear the bar apart
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings would break up the bar
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,
             store_widget_state=False,
@@ -56,7 +60,7 @@ def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
         try:
             asyncio.run(_with_clock(client, bar, tick))
         except CellExecutionError:
-            pass  # it is among the outputs, too
+            pass  # the error is among the outputs, too
         except DeadKernelError:
             died = f"code cell {bar.n + 1}: the kernel died (out of memory?)"
         failure = died or _first_error(code)
@@ -69,7 +73,10 @@ def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
 
 
 def _first_error(code: list[NotebookNode]) -> str:
-    """The first error among the outputs, or "": a figure that can't be drawn leaves one although its cell goes on."""
+    """Return the first error among the outputs, "" if there is none.
+
+    It is looked for in the outputs because a figure that can't be drawn leaves an error there but stops no cell.
+    """
     for number, cell in enumerate(code, start=1):
         for output in cell.outputs:
             if output.output_type == "error":
@@ -79,6 +86,8 @@ def _first_error(code: list[NotebookNode]) -> str:
 
 
 async def _with_clock(client: NotebookClient, bar: tqdm, tick: int) -> None:
+    """Run the notebook, and redraw the bar every `tick` seconds meanwhile."""
+
     async def clock():
         while True:
             await asyncio.sleep(tick)

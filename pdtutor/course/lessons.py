@@ -1,6 +1,4 @@
-"""What a lesson is: a percent-format .py, its .ipynb, and two cells that all lessons share word for word."""
-
-from __future__ import annotations
+"""What a lesson is: a .py in percent format, its .ipynb, and two cells that all lessons share word for word."""
 
 import re
 import tomllib
@@ -12,9 +10,9 @@ from nbformat import NotebookNode
 
 from pdtutor.course.claims import COLUMNS, MIME
 
-PLACEHOLDER = "OWNER"
+PLACEHOLDER = "OWNER"  # the owner in the address until `make stamp` has been run
 
-# The canonical bodies, by the cell's tag. `make stamp` writes them into the lessons; nothing else does.
+# The text of the two shared cells, tagged `badge` and `setup`. Only `make stamp` writes it into the lessons.
 BADGE = (
     "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
     "(https://colab.research.google.com/github/{slug}/blob/main/{path})"
@@ -38,26 +36,26 @@ if find_spec("pdtutor") is None:
 
 
 def sources(root: Path) -> list[Path]:
-    """The lessons' .py files, in order. Raises FileNotFoundError where there are none."""
+    """Return the lessons' .py files, in order. Raises FileNotFoundError if there are none."""
     found = sorted((root / "notebooks").glob("*.py"))
     if not found:
-        raise FileNotFoundError(f"no lesson in {(root / 'notebooks').resolve()}: run at the top of the clone")
+        raise FileNotFoundError(f"no lesson in {(root / 'notebooks').resolve()}: run this at the top of the clone")
     return found
 
 
 def solutions(root: Path) -> list[Path]:
-    """The .py files of the solved exercises, in order."""
+    """Return the .py files of the solved exercises, in order."""
     return sorted((root / "notebooks" / "solutions").glob("*.py"))
 
 
 def address(root: Path) -> str:
-    """The repository's public address, from pyproject.toml: the one place that holds it."""
+    """Return the repository's public address from pyproject.toml, the one place from which it is read."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project["urls"]["Repository"]
 
 
 def slug(address: str) -> str:
-    """`owner/name` of a GitHub address, in any of git's spellings.
+    """Return `owner/name` of a GitHub address in any of git's spellings.
 
     Raises ValueError for any other host: Colab opens notebooks from GitHub only.
     """
@@ -67,12 +65,15 @@ def slug(address: str) -> str:
         address,
     )
     if match is None:
-        raise ValueError(f"{address!r} is not on GitHub, and Colab opens notebooks from GitHub only")
+        raise ValueError(f"the address must be on GitHub, got {address!r}: Colab opens notebooks from GitHub only")
     return "/".join(match.groups())
 
 
 def shared_cells(path: Path, root: Path, address: str) -> dict[str, str]:
-    """What the cells tagged `badge` and `setup` of the lesson at `path` (.py or .ipynb) must say."""
+    """Return what the cells tagged `badge` and `setup` must say in the lesson at `path` (.py or .ipynb), by tag.
+
+    Raises ValueError for an address that is not on GitHub.
+    """
     notebook = path.with_suffix(".ipynb").resolve().relative_to(root.resolve()).as_posix()
     return {
         "badge": BADGE.format(slug=slug(address), path=notebook),
@@ -81,27 +82,27 @@ def shared_cells(path: Path, root: Path, address: str) -> dict[str, str]:
 
 
 def tagged(notebook: NotebookNode, tag: str) -> NotebookNode:
-    """The one cell tagged `tag`. Raises ValueError where there is none, or more than one."""
+    """Return the one cell tagged `tag`. Raises ValueError if there is none, or more than one."""
     cells = [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise ValueError(f"{len(cells)} cells are tagged {tag!r}; a lesson has exactly one")
+        raise ValueError(f"{len(cells)} cells are tagged {tag!r}; a lesson must have exactly one")
     return cells[0]
 
 
 def heading(notebook: NotebookNode) -> tuple[str, str]:
-    """The lesson's title (its first heading) and summary (the first sentence of prose after it)."""
+    """Return the lesson's title (its first heading) and summary (the first sentence of prose after it), "" if none."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     title = re.search(r"^# +(.+)$", text, re.MULTILINE)
     if title is None:
         return "", ""
     paragraphs = (paragraph.strip() for paragraph in re.split(r"\n\s*\n", text[title.end() :]))
-    # Prose starts with a letter, emphasis or mathematics; badges, headings, lists and tables do not.
+    # Prose starts with a letter, a quotation mark, emphasis or mathematics; badges, headings, lists and tables don't.
     prose = next((" ".join(p.split()) for p in paragraphs if re.match(r"[\w$\"“'_]|\*\*?\w", p)), "")
     return title.group(1).strip(), re.split(r"(?<=[.!?:]) (?=[A-Z])", prose)[0]
 
 
 def claims(notebook: NotebookNode) -> pd.DataFrame:
-    """The claims that an executed notebook displays, one a row; a later display replaces an earlier one."""
+    """Return the claims that an executed notebook displays, one per row; a later display replaces an earlier one."""
     rows = {
         row["claim"]: row
         for cell in notebook.cells
@@ -112,11 +113,11 @@ def claims(notebook: NotebookNode) -> pd.DataFrame:
 
 
 def without_progress(outputs: list) -> list:
-    """The outputs less widgets, which are dead once stored, and less the error stream: bars and warnings."""
+    """Return the outputs without widgets, which are dead once stored, and without standard error: bars, warnings."""
     widget = "application/vnd.jupyter.widget-view+json"
     return [out for out in outputs if out.get("name") != "stderr" and widget not in out.get("data", {})]
 
 
 def read(path: Path) -> NotebookNode:
-    """The notebook at `path`, a .py in percent format or an .ipynb."""
+    """Return the notebook at `path`, a .py in percent format or an .ipynb."""
     return jupytext.read(path)

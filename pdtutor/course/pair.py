@@ -1,7 +1,5 @@
 """Each lesson is a pair: the .py is the source, the .ipynb the same cells with the outputs of a clean run."""
 
-from __future__ import annotations
-
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,7 +12,10 @@ from pdtutor.course.execute import execute
 
 
 def rerun(source: Path, *, root: Path) -> str:
-    """Execute `source` and store its outputs in the .ipynb; or, with the pair untouched, what failed."""
+    """Execute `source` and store its outputs in the .ipynb; return what failed, "" if nothing did.
+
+    A lesson that fails leaves its .ipynb as it was.
+    """
     with tempfile.TemporaryDirectory() as folder:
         updated = _updated_copy(source, root, Path(folder))
         with tempfile.TemporaryDirectory() as empty:
@@ -25,7 +26,7 @@ def rerun(source: Path, *, root: Path) -> str:
 
 
 def faults(source: Path, *, root: Path) -> list[str]:
-    """What is wrong with the pair: out of step, not run in order, errors stored, shared cells changed."""
+    """Return what is wrong with the pair: out of step, not run in order, errors stored, shared cells changed."""
     stored = source.with_suffix(".ipynb")
     if not stored.exists():
         return [f"{stored.name} is missing: run `make notebooks`"]
@@ -34,16 +35,16 @@ def faults(source: Path, *, root: Path) -> list[str]:
     found = [] if in_step else [f"{stored.name} is not in step with {source.name}: run `make notebooks`"]
     notebook = nbformat.read(stored, as_version=4)
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
-        found.append("the header names no kernel (kernelspec: python3), so JupyterLab would ask for one")
+        found.append("the header must name a kernel (kernelspec: python3), or JupyterLab asks for one")
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     for number, cell in enumerate(code, start=1):
         if cell.execution_count != number:
-            found.append(f"code cell {number} has count {cell.execution_count}: not run once and in order")
+            found.append(f"code cell {number} has count {cell.execution_count}: not run once, from top to bottom")
             break
     if any(output.output_type == "error" for cell in code for output in cell.outputs):
         found.append("an error is stored among the outputs")
     if any(lessons.without_progress(cell.outputs) != cell.outputs for cell in code):
-        found.append("a progress bar or the error stream is stored among the outputs")
+        found.append("a progress bar or standard error is stored among the outputs")
     address = lessons.address(root)
     for tag, text in lessons.shared_cells(source, root, address).items():
         try:
@@ -56,7 +57,7 @@ def faults(source: Path, *, root: Path) -> list[str]:
 
 
 def orphans(root: Path) -> list[Path]:
-    """The .ipynb files under notebooks/ that have no .py."""
+    """Return the .ipynb files under notebooks/ that have no .py."""
     return [
         path
         for path in sorted((root / "notebooks").glob("**/*.ipynb"))
@@ -65,7 +66,7 @@ def orphans(root: Path) -> list[Path]:
 
 
 def _updated_copy(source: Path, root: Path, folder: Path) -> Path:
-    """The .ipynb that jupytext makes of `source` and its stored outputs, in `folder`: the clone stays."""
+    """Make the .ipynb of `source` and its stored outputs in `folder`, outside the clone, and return its path."""
     for path in (root / "jupytext.toml", source.with_suffix(".ipynb"), source):
         if path.exists():
             shutil.copy(path, folder)
@@ -73,7 +74,7 @@ def _updated_copy(source: Path, root: Path, folder: Path) -> Path:
 
 
 def update(source: Path) -> Path:
-    """The .ipynb of `source`, brought in step with it; the outputs of cells that did not change are kept."""
-    # Never `--sync`: it trusts the files' times, which a fresh clone doesn't keep.
+    """Bring the .ipynb of `source` in step with it and return its path; unchanged cells keep their outputs."""
+    # Never with `--sync`: it goes by the files' modification times, which a fresh clone doesn't keep.
     jupytext_cli(["--quiet", "--to", "ipynb", "--update", str(source)])
     return source.with_suffix(".ipynb")

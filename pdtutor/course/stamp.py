@@ -1,7 +1,5 @@
 """Write the public address into every place that shows it, so that a fork's badges open the fork."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from pathlib import Path
@@ -14,28 +12,34 @@ from pdtutor.course import lessons
 
 
 def origin(root: Path) -> str:
-    """The address of the clone's `origin` as https://github.com/owner/name.
+    """Return the address of the clone's `origin` as https://github.com/owner/name.
 
-    Raises ValueError where there is no such remote or it is not on GitHub.
+    Raises ValueError if there is no such remote or it is not on GitHub.
     """
     answer = subprocess.run(
         ["git", "-C", str(root), "remote", "get-url", "origin"], capture_output=True, text=True, check=False
     )
     if answer.returncode != 0:
-        raise ValueError("this clone has no remote called origin: git remote add origin https://github.com/…")
+        raise ValueError(
+            "this clone has no remote called origin: add one with `git remote add origin https://github.com/…`"
+        )
     return public_address(answer.stdout)
 
 
 def public_address(address: str) -> str:
-    """`address`, in any of git's spellings, as https://github.com/owner/name; ValueError if it is not on GitHub."""
+    """Return an address in any of git's spellings as https://github.com/owner/name.
+
+    Raises ValueError if it is not on GitHub.
+    """
     return f"https://github.com/{lessons.slug(address)}"
 
 
 def stamp(root: Path, address: str) -> list[Path]:
-    """Write `address` into pyproject.toml, every lesson and the README; the files that changed.
+    """Write `address` into pyproject.toml, the README and every lesson; return the files that changed.
 
-    Stored outputs stay, and each .py stays in step with its .ipynb. Raises ValueError for a lesson without
-    its `badge` or `setup` cell, before anything is written.
+    Stored outputs are kept, and each .py stays in step with its .ipynb.
+
+    Raises ValueError, before anything is written, for a lesson without its `badge` or `setup` cell.
     """
     old, new = lessons.slug(lessons.address(root)), lessons.slug(address)
     after = {}
@@ -53,6 +57,7 @@ def stamp(root: Path, address: str) -> list[Path]:
 
 
 def _stamped(path: Path, root: Path, address: str) -> str:
+    """Return the text of the lesson at `path` (.py or .ipynb) with its shared cells filled in."""
     notebook = lessons.read(path)
     try:
         shared = lessons.shared_cells(path, root, address)

@@ -1,9 +1,9 @@
 """The theory in numbers: Fourier coefficients, population gradients, the two-stage algorithm, sample complexity.
 
-Needs numpy, numba and pandas only, and no other part of pdtutor. Lesson 1 walks through it.
+Lesson 1 walks through it. Of the rest of pdtutor it uses the argument checks and the progress bar alone.
 """
 
-from .algorithm import (
+from pdtutor.theory.algorithm import (
     TwoLayerNet,
     TwoStageResult,
     degree_one_coefficients,
@@ -11,7 +11,7 @@ from .algorithm import (
     stage_one_teacher,
     two_stage,
 )
-from .fourier import (
+from pdtutor.theory.fourier import (
     MAX_TABLE_DIM,
     degree_weights,
     fourier_coefficient,
@@ -21,9 +21,9 @@ from .fourier import (
     subset_index,
     walsh_hadamard,
 )
-from .gradients import parity_gradient, population_gradient
-from .samples import PowerLaw, fit_slope, sample_complexity, samples_to_separate
-from .threshold import fourier_gap, predicted_samples, threshold_coefficient, tie_free_bias
+from pdtutor.theory.gradients import parity_gradient, population_gradient
+from pdtutor.theory.samples import PowerLaw, fit_slope, sample_complexity, samples_to_separate
+from pdtutor.theory.threshold import fourier_gap, predicted_samples, threshold_coefficient, tie_free_bias
 
 __all__ = [
     "MAX_TABLE_DIM",

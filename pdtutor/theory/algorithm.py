@@ -1,9 +1,10 @@
 """The two-stage algorithm of the paper's theory, small enough to read: move the first layer, then fit the second.
 
-Mirrored pairs at initialisation: two neurons share weights ±1 and a bias and have opposite readouts, so the network
-outputs 0. Readouts count as infinitesimal in stage 1, which keeps every hinge margin active: a first-layer step is
-a·E[t(x)·x·1[w·x + b ≥ 0]], with t the label or a teacher's output. Weight decay erases the initial weights at the
-first step, a device of Barak et al. 2022. Stage 2 is convex: we solve ridge least squares instead of running SGD.
+Neurons are initialised in mirrored pairs, with the same weights ±1, the same bias and opposite readouts, so that the
+network outputs 0. In stage 1 the readouts are taken to be infinitesimal, which keeps every hinge margin active: a
+first-layer step is a·E[t(x)·x·1[w·x + b ≥ 0]], where t is the label or a teacher's output and a the readout. Weight
+decay erases the initial weights at the first step, as in Barak et al. 2022. Stage 2 is convex: we solve ridge least
+squares instead of running SGD.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,24 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .fourier import as_subset, check_degree, check_dimension, parity
-from .gradients import parity_gradient
+from pdtutor.theory.fourier import as_subset, check_degree, check_dimension, parity
+from pdtutor.theory.gradients import parity_gradient
 
-Function = Callable[[np.ndarray], np.ndarray]  # a batch of inputs (n, d) -> one real output each (n,)
+Function = Callable[[np.ndarray], np.ndarray]  # a batch of inputs (n, d) → one real output each (n,)
 
-CHUNK = 2**15  # inputs at a time: keeps a batch of activations inside the cache
-RIDGE = 1e-5  # of the mean squared feature; small enough not to bend the fit, large enough to make it well-posed
+CHUNK = 2**15  # inputs at a time, so that a batch of activations stays inside the cache
+RIDGE = 1e-5  # relative to the mean squared feature: too small to bend the fit, large enough to make it well-posed
 
 
 def random_signs(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
-    """n uniform inputs from {±1}^d, shape (n, d), float32."""
+    """Return n uniform inputs from {±1}^d, (n, d) float32."""
     packed = rng.integers(0, 256, size=(n, -(-d // 8)), dtype=np.uint8)
     return 1 - 2 * np.unpackbits(packed, axis=1, count=d).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class TwoLayerNet:
-    """f(x) = readout · relu(W x + b) + offset. Calling it on (n, d) inputs gives (n,) outputs."""
+    """The network f(x) = readout · relu(W x + b) + offset; called on inputs (n, d) it returns outputs (n,)."""
 
     weights: np.ndarray  # (width, d)
     biases: np.ndarray  # (width,)
@@ -36,7 +37,7 @@ class TwoLayerNet:
     offset: float = 0.0
 
     def features(self, x: np.ndarray) -> np.ndarray:
-        """The hidden activations, (n, width)."""
+        """Return the hidden activations (n, width) of inputs (n, d)."""
         return np.maximum(x @ self.weights.T + self.biases, 0)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -45,26 +46,39 @@ class TwoLayerNet:
 
 @dataclass(frozen=True)
 class TwoStageResult:
-    """What `two_stage` leaves behind. `stage_one` is the network at the end of stage 1: the intermediate checkpoint."""
+    """The outcome of `two_stage`.
+
+    Attributes:
+        network: the trained network.
+        stage_one: the network at the end of stage 1, which is the intermediate checkpoint.
+        support: the coordinates of the parity, (k,).
+        accuracy: the trained network's accuracy on fresh labelled inputs.
+        degree_one: E[f(x)·x_j] / RMS(f) of `stage_one`, (d,).
+        stage1_samples: how many samples stage 1 used.
+        stage2_samples: how many samples stage 2 used.
+    """
 
     network: TwoLayerNet
     stage_one: TwoLayerNet
-    support: np.ndarray  # (k,)
-    accuracy: float  # on fresh labelled inputs
-    degree_one: np.ndarray  # (d,): E[f x_j] / RMS(f) of stage_one
+    support: np.ndarray
+    accuracy: float
+    degree_one: np.ndarray
     stage1_samples: int
     stage2_samples: int
 
     @property
     def samples(self) -> int:
-        """All fresh samples used in training."""
+        """All fresh samples that training used, those of both stages."""
         return self.stage1_samples + self.stage2_samples
 
 
 def _mirrored_init(rng: np.random.Generator, width: int, d: int) -> TwoLayerNet:
-    """Mirrored pairs (width, d): weights ±1, biases uniform in (−1, 1), readouts ±1/width. It outputs 0 everywhere."""
+    """Return mirrored pairs with weights ±1, biases uniform in (−1, 1) and readouts ±1/width; the net outputs 0.
+
+    Raises ValueError for a width that is odd or less than 2.
+    """
     if width < 2 or width % 2:
-        raise ValueError(f"width = {width}: neurons come in mirrored pairs, so it must be even and at least 2.")
+        raise ValueError(f"width must be even and at least 2, since neurons come in mirrored pairs; got {width}")
     half = width // 2
     signs = rng.choice(np.float32([-1, 1]), size=(half, d))
     biases = rng.uniform(-1, 1, size=half).astype(np.float32)
@@ -73,7 +87,7 @@ def _mirrored_init(rng: np.random.Generator, width: int, d: int) -> TwoLayerNet:
 
 
 def _rescaled(update: np.ndarray, k: int) -> np.ndarray:
-    """The update (width, d) times one learning rate, chosen so that a neuron's mean norm becomes 1/√k.
+    """Return the update (width, d) times one learning rate, chosen so that the neurons' mean norm becomes 1/√k.
 
     A neuron with k equal weights then has them at 1/k, and its pre-activation spans the range of the biases, (−1, 1).
     """
@@ -82,13 +96,20 @@ def _rescaled(update: np.ndarray, k: int) -> np.ndarray:
 
 
 def stage_one_teacher(d: int, support: Iterable[int], *, width: int = 64, seed: int = 0) -> TwoLayerNet:
-    """The teacher at the end of stage 1, had it used infinitely many labelled samples: one exact gradient step.
+    """Return the teacher at the end of stage 1 as if it had seen infinitely many samples: one exact gradient step.
 
-    The weights come from the closed form (`parity_gradient`), the off-support ones included. Signs on the support and
-    biases are drawn before the other signs, so teachers of one seed and different d have the same weights on the
-    support, up to scale. The output is an odd function of x.
-    Raises ValueError for a foreign support, an odd width, or a parity the gradient cannot see (odd k ≥ 3 at
-    odd d).
+    The weights come from the closed form, `parity_gradient`, on the support and off it. The output is an odd function
+    of x. Signs on the support and biases are drawn before the other signs, so that teachers of one seed have the same
+    weights on the support at every d, up to scale.
+
+    Args:
+        d: the number of coordinates.
+        support: the coordinates of the parity.
+        width: the number of neurons, even.
+        seed: seed of the initialisation.
+
+    Raises ValueError for a coordinate outside 0…d−1 or repeated, an empty support, an odd width, and a parity that the
+    gradient cannot see (odd k ≥ 3 at odd d).
     """
     check_dimension(d)
     support = as_subset(support, d)
@@ -107,19 +128,22 @@ def stage_one_teacher(d: int, support: Iterable[int], *, width: int = 64, seed: 
         ]
     )
     if not gradient[:, support].any():
-        raise ValueError(f"k = {k} at d = {d}: ξ_{k - 1} = 0, so the first step carries no signal. Use an even k.")
+        raise ValueError(
+            f"k = {k} at d = {d} gives the first step no signal, since ξ_{k - 1} = 0: use an even k or another d"
+        )
     weights = _rescaled(-gradient, k)
     return TwoLayerNet(weights.astype(np.float32), inner.biases, inner.readout)
 
 
 def _chunks(n: int) -> Iterator[int]:
+    """Yield sizes of at most CHUNK that sum to n."""
     yield from [CHUNK] * (n // CHUNK)
     if n % CHUNK:
         yield n % CHUNK
 
 
 def _first_layer_step(net: TwoLayerNet, target: Function, rng: np.random.Generator, n: int) -> np.ndarray:
-    """Minus the hinge-loss gradient of the first layer on n fresh samples, per unit of readout: (width, d)."""
+    """Return minus the hinge-loss gradient of the first layer on n fresh samples, per unit of readout: (width, d)."""
     d = net.weights.shape[1]
     total = np.zeros(net.weights.shape)
     for size in _chunks(n):
@@ -130,7 +154,7 @@ def _first_layer_step(net: TwoLayerNet, target: Function, rng: np.random.Generat
 
 
 def _fit_readout(net: TwoLayerNet, x: np.ndarray, y: np.ndarray) -> TwoLayerNet:
-    """The same first layer with readout and offset from ridge least squares on labels y (n,)."""
+    """Return the same first layer with readout and offset fitted to labels y (n,) by ridge least squares."""
     features = np.column_stack([net.features(x), np.ones(len(x))]).astype(np.float64)  # (n, width + 1)
     gram = features.T @ features / len(x)
     gram[np.diag_indices_from(gram)] += RIDGE * np.trace(gram) / len(gram)
@@ -139,17 +163,19 @@ def _fit_readout(net: TwoLayerNet, x: np.ndarray, y: np.ndarray) -> TwoLayerNet:
 
 
 def degree_one_coefficients(function: Function, d: int, *, samples: int = 20_000, seed: int = 0) -> np.ndarray:
-    """E[f(x) x_j] / RMS(f) for every coordinate, from fresh samples: shape (d,), noise about 1/√samples.
+    """Return E[f(x)·x_j] / RMS(f) for every coordinate, (d,), from fresh samples; the noise is about 1/√samples.
 
-    The squares sum to the share of E[f²] that degree 1 carries. Take absolute values before averaging over seeds:
-    the signs depend on the initialisation and cancel. Raises ValueError for a function that is 0 on every sample.
+    The squares sum to the share of E[f²] that degree 1 carries. Take absolute values before averaging over seeds: the
+    signs depend on the initialisation and cancel.
+
+    Raises ValueError for d < 1 and a function that is 0 on every sample.
     """
     check_dimension(d)
     x = random_signs(np.random.default_rng(seed), samples, d)
     outputs = np.asarray(function(x), dtype=np.float64)
     rms = np.sqrt(np.mean(outputs**2))
     if rms == 0:
-        raise ValueError("function: it is 0 on every sample, so its coefficients relative to its RMS are undefined.")
+        raise ValueError("function is 0 on every sample, so that coefficients relative to its RMS are undefined")
     return outputs @ x / len(x) / rms
 
 
@@ -166,30 +192,42 @@ def two_stage(
     seed: int = 0,
     test_samples: int = 8192,
 ) -> TwoStageResult:
-    """Learn a (d, k)-sparse parity in two stages and report how well it went (the paper's Algorithm 1, our reading).
+    """Learn a (d, k)-sparse parity in two stages, and return how well it went (our reading of the paper's Algorithm 1).
 
-    Stage 1: `steps` first-layer steps, each on stage1_samples/steps fresh inputs; the first erases the initial
-    weights, later ones are added. With a `teacher` (inputs (n, d) → outputs (n,)) the first step follows the teacher
-    and the rest follow the labels, which is what a perfect final teacher says: two checkpoints. Stage 2: fit the
-    readout on labels. The teacher's scale does not matter: every step is rescaled to one mean norm. `support` defaults
-    to a random one.
+    Stage 1 takes `steps` first-layer steps, each on stage1_samples/steps fresh inputs. The first step erases the
+    initial weights, later ones are added. Stage 2 fits the readout to labels. Initialisation, stage 1, stage 2 and the
+    test set draw from separate streams of `seed`.
 
-    Initialisation, stage 1, stage 2 and the test set draw from separate streams of `seed`.
-    Raises ValueError for k outside 1…d, an odd width, steps < 1, stage1_samples < steps or stage2_samples < 1.
+    Args:
+        d: the number of coordinates.
+        k: the size of the support, 1 ≤ k ≤ d.
+        stage1_samples: fresh samples of stage 1, over all of its steps.
+        stage2_samples: fresh labelled samples of stage 2.
+        width: the number of neurons, even.
+        steps: the number of first-layer steps.
+        teacher: maps inputs (n, d) to outputs (n,). The first step follows it, and the others follow the labels, which
+            is what a perfect final teacher says: together these are two checkpoints. Its scale does not matter, because
+            every step is rescaled to the same mean norm. If not given, all steps follow the labels.
+        support: the k coordinates of the parity; random if not given.
+        seed: seed of all that is drawn.
+        test_samples: fresh samples on which accuracy is measured.
+
+    Raises ValueError for k outside 1…d, an odd width, steps < 1, stage1_samples < steps, stage2_samples < 1, and a
+    support that leaves 0…d−1, repeats a coordinate or does not hold k of them.
     """
     check_dimension(d)
     check_degree(k, d)
     if steps < 1 or stage1_samples < steps or stage2_samples < 1:
         raise ValueError(
-            f"steps = {steps}, stage1_samples = {stage1_samples}, stage2_samples = {stage2_samples}: "
-            "each step needs at least one sample, and so does stage 2."
+            "steps must be at least 1, and each step and stage 2 need at least one sample; "
+            f"got steps = {steps}, stage1_samples = {stage1_samples}, stage2_samples = {stage2_samples}"
         )
     streams = np.random.SeedSequence(seed).spawn(4)
     init_rng, stage1_rng, stage2_rng, test_rng = (np.random.default_rng(stream) for stream in streams)
     support = init_rng.choice(d, size=k, replace=False) if support is None else support
     support = as_subset(support, d)
     if len(support) != k:
-        raise ValueError(f"support {support.tolist()}: expected k = {k} coordinates.")
+        raise ValueError(f"support must hold k = {k} coordinates, got {len(support)}: {support.tolist()}")
 
     def labels(x: np.ndarray) -> np.ndarray:
         return parity(x, support)

@@ -1,3 +1,5 @@
+"""Claims: what they refuse, print and display."""
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,11 @@ def test_display_carries_html_text_and_data():
     bundle = some_claims()._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html", MIME}
     assert bundle[MIME]["claims"][0] == {
-        "claim": "progressive is faster", "paper": "11M", "measured": "10500", "seeds": 3, "holds": True
+        "claim": "progressive is faster",
+        "paper": "11M",
+        "measured": "10500",
+        "seeds": 3,
+        "holds": True,
     }
     assert "✓" in bundle["text/html"]
     assert "✗" in bundle["text/html"]

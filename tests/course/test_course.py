@@ -1,3 +1,5 @@
+"""pdtutor.course: what a lesson is, its run, its pair of .py and .ipynb, and the stamp with the public address."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 REAL_LESSONS = sorted((ROOT / "notebooks").glob("**/*.py"))
 ADDRESS = "https://github.com/OWNER/pdtutor"
 
-# Cells that stand for a lesson's. The claims are shown as data, which spares these tests an import of torch.
+# Cells of a small lesson. Its claims are displayed as data, so that these tests need not import torch.
 SHOW_CLAIMS = """\
 from IPython.display import display
 row = {{"claim": "two is even", "paper": "even", "measured": "2", "seeds": 0, "holds": {holds}}}
@@ -46,7 +48,7 @@ def lesson(*code: str, path: str = "notebooks/01_tiny.ipynb") -> nbformat.Notebo
 
 
 def write_lesson(root: Path, *code: str, name: str = "01_tiny") -> Path:
-    """A .py as an author would have it; the path."""
+    """Write a lesson's .py as its author would, and return its path."""
     source = root / "notebooks" / f"{name}.py"
     source.parent.mkdir(parents=True, exist_ok=True)
     notebook = lesson(*code, path=source.with_suffix(".ipynb").relative_to(root).as_posix())
@@ -59,7 +61,7 @@ def write_lesson(root: Path, *code: str, name: str = "01_tiny") -> Path:
 def clone(tmp_path):
     for name in ("pyproject.toml", "jupytext.toml"):
         (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    # The real clone may have been stamped already.
+    # The real clone may hold the address of a fork.
     text = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(text.replace(lessons.address(tmp_path), ADDRESS), encoding="utf-8")
     (tmp_path / "README.md").write_text(
@@ -72,7 +74,7 @@ def clone(tmp_path):
 
 @pytest.fixture
 def stored(clone):
-    """The .py and .ipynb of a lesson, with outputs as a clean run leaves them but made without a kernel."""
+    """Return the .py and .ipynb of a lesson, with the outputs of a clean run, but made without a kernel."""
     source = write_lesson(clone, "1 + 1", 'print("kept")')
     target = pair.update(source)
     notebook = nbformat.read(target, as_version=4)
@@ -197,7 +199,7 @@ def test_execute_names_the_cell_that_fails_and_keeps_the_rest(tmp_path):
 
 
 def test_execute_fails_on_a_figure_that_cannot_be_drawn(tmp_path):
-    """IPython shows such an error but calls the cell a success."""
+    """IPython shows such an error but counts the cell as a success."""
     cell = "class Broken:\n    def _repr_html_(self):\n        raise ValueError('no picture')\nBroken()"
     run = execute(new_notebook(cells=[new_code_cell(cell)]), name="01_tiny", folder=tmp_path)
     assert run.failure.startswith("01_tiny, code cell 1: ValueError: no picture")

@@ -1,4 +1,4 @@
-"""pdtutor.theory where it draws samples: the two-stage algorithm, and counting samples until the support shows."""
+"""The parts of pdtutor.theory that draw samples: the two-stage algorithm, and sample complexity."""
 
 from math import isnan, sqrt
 
