@@ -28,6 +28,8 @@ from .distillation.supervision import Stored as Stored
 from .models.build import select_copies as select_copies
 from .models.logits import logits_of as logits_of
 from .models.mlp import MLP as MLP
+from .models.model import Model as Model
+from .models.network import Network as Network
 from .models.pretrained import Pretrained as Pretrained
 from .models.transformer import Transformer as Transformer
 from .pcfg.grammar import Grammar as Grammar
@@ -45,6 +47,7 @@ from .probes.nodes import node_correlations as node_correlations
 from .probes.nodes import node_steps as node_steps
 from .probes.nonterminals import nonterminal_probe as nonterminal_probe
 from .probes.over import over as over
+from .registry import register as register
 from .resources import data_path as data_path
 from .resources import paper as paper
 from .tasks.hierarchical import HierarchicalParity as HierarchicalParity
@@ -53,6 +56,7 @@ from .tasks.parity import SparseParity as SparseParity
 from .tasks.pcfg import CausalGrammar as CausalGrammar
 from .tasks.pcfg import MaskedGrammar as MaskedGrammar
 from .tasks.stream import Stream as Stream
+from .tasks.task import Task as Task
 from .tasks.text import CausalText as CausalText
 from .tasks.text import MaskedText as MaskedText
 from .text.corpora import CORPORA as CORPORA

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Any
 
 from pdtutor.checkpoints.foreign import ForeignTrajectory
 from pdtutor.checkpoints.trajectory import Trajectory
@@ -131,7 +132,7 @@ class PretrainedTrajectory(ForeignTrajectory):
             raise NotThere(f"checkpoint {step}: {error}; {known}") from error
 
 
-def multiberts(seed: int = 0, folder: str | Path | None = None, **settings) -> PretrainedTrajectory:
+def multiberts(seed: int = 0, folder: str | Path | None = None, **settings: Any) -> PretrainedTrajectory:
     """Return the 28 checkpoints of a BERT-base, steps 20k to 2000k, that were published with seeds 0 to 4.
 
     They share the vocabulary of bert-base-uncased: 30522 ids, padding 0. (Sellam et al., 2022, "The MultiBERTs")
@@ -146,7 +147,7 @@ def multiberts(seed: int = 0, folder: str | Path | None = None, **settings) -> P
     """
     if whole("seed", seed, minimum=0) >= MULTIBERTS_SEEDS:
         raise ValueError(f"MultiBERTs of seeds 0…{MULTIBERTS_SEEDS - 1} have intermediate checkpoints, got seed {seed}")
-    settings = {"padding": 0, "name": f"MultiBERTs seed {seed}"} | settings
+    settings = {"padding": 0, "name": f"MultiBERTs seed {seed}", **settings}
     stem = f"multiberts-seed_{seed}-"
     if folder is not None:
         return local_family(folder, "masked", stem=stem, **settings)
@@ -154,7 +155,7 @@ def multiberts(seed: int = 0, folder: str | Path | None = None, **settings) -> P
     return PretrainedTrajectory(repos, objective="masked", **settings)
 
 
-def pythia(size: str = "160m", folder: str | Path | None = None, **settings) -> PretrainedTrajectory:
+def pythia(size: str = "160m", folder: str | Path | None = None, **settings: Any) -> PretrainedTrajectory:
     """Return the 154 checkpoints of a causal language model: steps 0, 1, 2, 4 … 512, 1000, 2000 … 143000.
 
     Its 50304 logits are more than its tokenizer has tokens. (Biderman et al., 2023, "Pythia")
@@ -166,7 +167,7 @@ def pythia(size: str = "160m", folder: str | Path | None = None, **settings) -> 
 
     Raises what `local_family` raises.
     """
-    settings = {"name": f"Pythia {size}"} | settings
+    settings = {"name": f"Pythia {size}", **settings}
     if folder is not None:
         return local_family(folder, "causal", stem=f"pythia-{size}-", **settings)
     repo = f"EleutherAI/pythia-{size}"
@@ -174,7 +175,7 @@ def pythia(size: str = "160m", folder: str | Path | None = None, **settings) -> 
     return PretrainedTrajectory(revisions, objective="causal", **settings)
 
 
-def local_family(folder: str | Path, objective: str, *, stem: str = "", **settings) -> PretrainedTrajectory:
+def local_family(folder: str | Path, objective: str, *, stem: str = "", **settings: Any) -> PretrainedTrajectory:
     """Return the checkpoints in the subfolders of a folder that are named by step: step_20k, step1000, step_000020.
 
     Args:
@@ -192,7 +193,7 @@ def local_family(folder: str | Path, objective: str, *, stem: str = "", **settin
     if not found:
         there = ", ".join(path.name for path in subfolders[:5]) or "no subfolders"
         raise ValueError(f"{folder} has no subfolders named {stem}step_20k, step_1000 or the like; it has {there}")
-    return PretrainedTrajectory(found, objective=objective, **{"name": str(folder)} | settings)
+    return PretrainedTrajectory(found, objective=objective, **{"name": str(folder), **settings})
 
 
 @on_main
@@ -208,7 +209,7 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
         place, unfinished = Path(folder) / f"step_{step}", Path(folder) / f".step_{step}.tmp"
         shutil.rmtree(unfinished, ignore_errors=True)
         with quiet():
-            model.network.save_pretrained(unfinished)
+            model.network.save_pretrained(unfinished)  # pyright: ignore[reportCallIssue]  # of transformers
         shutil.rmtree(place, ignore_errors=True)
         unfinished.rename(place)
 

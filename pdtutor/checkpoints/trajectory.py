@@ -56,10 +56,12 @@ class Trajectory:
         """
         _require_own_name(model, model_class)
         _require_own_name(task, task_class)
-        temporary = TemporaryFolder() if path is None else None
-        folder = Path(path) if temporary is None else temporary.path
-        _start(folder, model, task)
-        trajectory = cls(folder)
+        temporary = None
+        if path is None:
+            temporary = TemporaryFolder()
+            path = temporary.path
+        _start(Path(path), model, task)
+        trajectory = cls(path)
         trajectory._temporary = temporary
         return trajectory
 

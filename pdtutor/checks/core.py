@@ -5,7 +5,7 @@ so that it can be the last line of a notebook's cell. It prints the same text on
 memory addresses.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 LONGEST = 300  # characters; a dict or a list whose text is longer is shown by its size
+
+Fault = tuple[str, Mapping[str, Any], str]  # what is wrong, the values that show it by name, a hint
 
 
 @dataclass(frozen=True)
@@ -55,57 +57,92 @@ def check(
         dtype: the NumPy type that the answer must have; any if not given.
         untouched: the hint for a function that changes an array which it was given; it may do so if not given.
     """
-    print(_verdict(name, function, cases, hint, success, tolerance, dtype, untouched))
+
+    def faults(answer: Callable) -> Iterator[Fault]:
+        for case in cases:
+            yield from _case_faults(answer, case, hint, tolerance, dtype, untouched)
+
+    print(_verdict(name, function, faults, hint, success))
 
 
-def _verdict(
-    name: str,
-    function: Any,
-    cases: Sequence[Case],
-    hint: str,
-    success: str,
-    tolerance: float,
-    dtype: type | None,
-    untouched: str,
-) -> str:
-    """Return the text that `check` prints."""
+def check_faults(
+    name: str, function: Any, faults: Callable[[Callable], Iterator[Fault]], *, hint: str, success: str
+) -> None:
+    """Print the verdict on `function` for an exercise with many right answers; the first fault decides.
+
+    Args:
+        name: the exercise, as it is printed.
+        function: the reader's function.
+        faults: calls the function that it is given, and yields what is wrong with its answers.
+        hint: the hint for a function that stops with an error.
+        success: what is printed after ✓.
+    """
+
+    def shown(answer: Callable) -> Iterator[Fault]:
+        for problem, values, its_hint in faults(answer):
+            yield problem, {key: show(value) for key, value in values.items()}, its_hint
+
+    print(_verdict(name, function, shown, hint, success))
+
+
+def _verdict(name: str, function: Any, faults: Callable[[Callable], Iterator[Fault]], hint: str, success: str) -> str:
+    """Return the text to print; the values of these faults are texts already."""
+    unsolved = f"… {name}: not solved yet. Fill in the function, then run this cell again."
     if function is None or function is Ellipsis:
-        return unsolved(name)
+        return unsolved
     if not callable(function):
         return f"✗ {name}: expected a function, got {show(function)}. Pass the function itself, without calling it."
-    for case in cases:
-        given = deepcopy(list(case.given.values()))
-        try:
-            found = function(*given)
-        except NotImplementedError:
-            return unsolved(name)
-        except (Exception, SystemExit) as error:  # whatever the reader's code does, the lesson goes on
-            return _failure(name, case, f"your function stopped with {show_error(error)}", hint)
+
+    def answer(*given: Any) -> Any:
+        found = function(*given)
         if found is None or found is Ellipsis:
-            return unsolved(name)
-        problem = _difference(found, case.expected, tolerance)
-        if problem:
-            matching = (text for text, wrong in case.mistakes.items() if not _difference(found, wrong, tolerance))
-            return _failure(name, case, problem, next(matching, hint))
-        if dtype is not None and np.asarray(found).dtype != dtype:
-            problem = f"the numbers are right, but their type {np.asarray(found).dtype} is not {np.dtype(dtype)}"
-            return _failure(name, case, problem, hint)
-        if untouched and (changed := _changed(case.given, given)):
-            return _failure(name, case, f"the answer is right, but your function changed {changed}", untouched)
-    return f"✓ {name}: {success}"
+            raise NotImplementedError
+        return found
+
+    try:
+        fault = next(faults(answer), None)
+    except NotImplementedError:
+        return unsolved
+    except (Exception, SystemExit) as error:  # whatever the reader's code does, the lesson goes on
+        fault = _stopped(error), {}, hint
+    if fault is None:
+        return f"✓ {name}: {success}"
+    problem, texts, hint = fault
+    lines = {**texts, "hint": hint}
+    width = max(map(len, lines)) + 1
+    return "\n".join([f"✗ {name}: {problem}", *(f"  {key + ':':{width}} {text}" for key, text in lines.items())])
 
 
-def unsolved(name: str) -> str:
-    """Return the answer to a stub: to None or `...` in place of a function or of its answer, or NotImplementedError."""
-    return f"… {name}: not solved yet. Fill in the function, then run this cell again."
+def _case_faults(
+    answer: Callable, case: Case, hint: str, tolerance: float, dtype: type | None, untouched: str
+) -> Iterator[Fault]:
+    """Yield what is wrong with the answer to one case."""
+    given = deepcopy(list(case.given.values()))
+    texts = {
+        "given": ", ".join(f"{key} = {show(value)}" for key, value in case.given.items()),
+        "expected": show(case.expected),
+    }
+    try:
+        found = answer(*given)
+    except NotImplementedError:
+        raise
+    except (Exception, SystemExit) as error:
+        yield _stopped(error), texts, hint
+        return
+    if problem := _difference(found, case.expected, tolerance):
+        matching = (text for text, wrong in case.mistakes.items() if not _difference(found, wrong, tolerance))
+        yield problem, texts, next(matching, hint)
+    elif dtype is not None and np.asarray(found).dtype != dtype:
+        wrong_type = f"the numbers are right, but their type {np.asarray(found).dtype} is not {np.dtype(dtype)}"
+        yield wrong_type, texts, hint
+    elif untouched and (changed := _changed(case.given, given)):
+        yield f"the answer is right, but your function changed {changed}", texts, untouched
 
 
-def _failure(name: str, case: Case, problem: str, hint: str) -> str:
-    """Return the text for a case that failed."""
-    given = ", ".join(f"{key} = {show(value)}" for key, value in case.given.items())
-    return "\n".join(
-        [f"✗ {name}: {problem}", f"  given:    {given}", f"  expected: {show(case.expected)}", f"  hint:     {hint}"]
-    )
+def _stopped(error: BaseException) -> str:
+    """Return what is wrong with a function that raised this error: its type and the first line of its message."""
+    lines = str(error).splitlines()
+    return f"your function stopped with {type(error).__name__}" + (f": {lines[0]}" if lines else "")
 
 
 def _changed(before: Mapping[str, Any], after: Sequence[Any]) -> str:
@@ -159,12 +196,6 @@ def _show_type(value: Any) -> str:
     """Return the value's type with its article: "a dict", "an object"."""
     name = type(value).__name__
     return f"an {name}" if name[0] in "aeioAEIO" else f"a {name}"
-
-
-def show_error(error: BaseException) -> str:
-    """Return an error's type and the first line of its message."""
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def show(value: Any) -> str:

@@ -5,15 +5,13 @@ so that each can catch a mistake in the other. A masked batch and a split have m
 what must hold for all of them, on many rows and documents.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from pdtutor.checks.core import Case, check, show, show_error, unsolved
-
-Fault = tuple[str, Mapping[str, Any], str]  # what is wrong, the values that show it, a hint
+from pdtutor.checks.core import Case, Fault, check, check_faults, show
 
 IGNORED, START, END, MASK, UNKNOWN = -100, 0, 1, 9, 16  # special ids stand among the others, as in many vocabularies
 ALPHABET = np.setdiff1d(np.arange(25), [START, END, MASK, UNKNOWN])
@@ -46,7 +44,7 @@ def mask_batch(function: Callable) -> None:
                 yield "two calls with equal seeds differ", {}, "draw everything random from rng: it has the seed."
             yield from _masking_faults(*map(np.asarray, answer), rows, tokens, given, rate)
 
-    _check(
+    check_faults(
         "mask_batch",
         function,
         faults,
@@ -151,7 +149,7 @@ def split_by_document(function: Callable) -> None:
         if given != DOCUMENTS:
             yield "your function changed documents", {}, "the list belongs to the caller: build two new ones."
 
-    _check(
+    check_faults(
         "split_by_document",
         function,
         faults,
@@ -334,31 +332,3 @@ def _alike(answer: Any, rows: np.ndarray) -> bool:
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         return False
     return all(np.shape(part) == rows.shape and np.asarray(part).dtype.kind in "iuf" for part in answer)
-
-
-def _check(name: str, function: Any, faults: Callable[[Callable], Iterator[Fault]], *, hint: str, success: str) -> None:
-    """Print the verdict on `function`; `faults` calls the function that it is given, and the first fault decides."""
-    if not callable(function):
-        check(name, function, [], hint="", success="")  # says so
-        return
-
-    def answer(*given: Any) -> Any:
-        found = function(*given)
-        if found is None or found is Ellipsis:
-            raise NotImplementedError
-        return found
-
-    try:
-        fault = next(faults(answer), None)
-    except NotImplementedError:
-        print(unsolved(name))
-        return
-    except (Exception, SystemExit) as error:  # whatever the reader's code does, the lesson goes on
-        fault = f"your function stopped with {show_error(error)}", {}, hint
-    if fault is None:
-        print(f"✓ {name}: {success}")
-        return
-    problem, shown, hint = fault
-    lines = {key: show(value) for key, value in shown.items()} | {"hint": hint}
-    width = max(map(len, lines)) + 1
-    print("\n".join([f"✗ {name}: {problem}", *(f"  {key + ':':{width}} {text}" for key, text in lines.items())]))

@@ -83,10 +83,10 @@ class NShot(Schedule):
     def stages(self, saved: Sequence[int], steps: int) -> Stages:
         chosen = self.checkpoints
         if isinstance(chosen, int):
-            final = _find(saved, FINAL)
-            chosen = [_latest(saved, final * (i + 1) / self.checkpoints) for i in range(self.checkpoints)]
+            final, count = _find(saved, FINAL), chosen
+            chosen = [_latest(saved, final * (i + 1) / count) for i in range(count)]
             if len(set(chosen)) < len(chosen):
-                raise ValueError(f"{self.checkpoints} different checkpoints were asked for; saved are {_name(saved)}")
+                raise ValueError(f"{count} different checkpoints were asked for; saved are {_name(saved)}")
         return [
             (start, _find(saved, step)) for start, step in zip(range(0, steps, self.each), chosen, strict=False)
         ]
@@ -229,7 +229,7 @@ def _find(saved: Sequence[int], step: int | str) -> int:
         return saved[-1]
     if step not in saved:
         raise ValueError(f"the schedule needs the teacher's checkpoint at step {step!r}; saved are {_name(saved)}")
-    return step
+    return int(step)
 
 
 def _latest(saved: Sequence[int], target: float) -> int:

@@ -14,7 +14,7 @@ from torch import Tensor
 from pdtutor.distillation.losses import divergence, labelled_positions, soft_targets, teacher_log_probabilities
 from pdtutor.distillation.schedule import Anneal, value_at
 from pdtutor.distillation.teachers import Teachers
-from pdtutor.models.model import Model
+from pdtutor.models.model import Model, reads_positions
 from pdtutor.tasks.stream import ALL, Stretch
 from pdtutor.tasks.task import IGNORED
 
@@ -45,7 +45,11 @@ class Targets:
     def logits(self, model: Model, inputs: Tensor, update: int, rows: slice = ALL) -> Tensor:
         """Return the model's logits where these rows of an update have targets: (copies, rows, …) → (copies, rows, …).
         """
-        return model(inputs) if self.at is None else model(inputs, at=self.at[:, update, rows])
+        if self.at is None:
+            return model(inputs)
+        if not reads_positions(model):
+            raise ValueError(f"a {type(model).__name__} can't be read at chosen positions, which these targets are for")
+        return model(inputs, self.at[:, update, rows])
 
     def loss_of(
         self, logits: Float[Tensor, "copies rows *positions classes"], update: int, rows: slice = ALL

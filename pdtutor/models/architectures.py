@@ -67,7 +67,7 @@ def network_class(config, objective: str) -> type[nn.Module]:
 def filled(network: nn.Module, saved: Saved) -> nn.Module:
     """Return a network like this one (which may be on the meta device) with the saved weights. Raises ValueError."""
     with quiet():
-        network, info = type(network).from_pretrained(
+        network, info = type(network).from_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
             None,
             config=network.config,
             state_dict=dict(saved.weights),
@@ -105,5 +105,5 @@ def longest_row(network: nn.Module) -> int | None:
     positions = getattr(network.config, "max_position_embeddings", None)
     for name, module in network.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            return positions - module.padding_idx - 1
+            return positions - int(module.padding_idx) - 1  # pyright: ignore[reportArgumentType, reportOptionalOperand]
     return positions

@@ -140,7 +140,8 @@ def _spread(kernel: Callable, tensors: list[Tensor], logs: Tensor, seen: Tensor 
 def _flat(tensor: Tensor) -> tuple[np.ndarray, int, int, int]:
     """Return the memory that a tensor spans, and its strides but for the last."""
     span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return tensor.detach().as_strided((span,), (1,)).numpy(), *tensor.stride()[:-1]
+    by_row, by_head, by_place, _ = tensor.stride()
+    return tensor.detach().as_strided((span,), (1,)).numpy(), by_row, by_head, by_place
 
 
 # Kernels, one for each width of a head: with its loops unrolled, what they sum up stays in registers.

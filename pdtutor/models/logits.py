@@ -45,7 +45,7 @@ def _forward(model: Model, inputs: Tensor, at: Tensor | None, rows: Tensor) -> T
         return model(piece)
     wanted = at[rows].unsqueeze(0)  # (1, rows, n)
     if reads_positions(model):
-        return model(piece, at=wanted)
+        return model(piece, wanted)
     logits = model(piece)  # (copies, rows, length, classes)
     return logits.take_along_dim(wanted.clamp(min=0).unsqueeze(-1), dim=2)
 
@@ -59,7 +59,11 @@ def _compiled(model: Model, inputs: Tensor) -> Tensor | None:
         return None
     if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (inputs, next(model.parameters()))):
         return None
-    layers = [parameter.detach() for layer in model.layers for parameter in (layer.weight, layer.bias)]
-    examples = inputs.contiguous().numpy()
-    logits = [logits_of_signs(*(t[copy].numpy() for t in layers), examples) for copy in range(len(model.seeds))]
-    return None if logits[0] is None else torch.from_numpy(np.stack(logits))
+    parameters = [layer.get_parameter(name).detach() for layer in model.layers for name in ("weight", "bias")]
+    examples, found = inputs.contiguous().numpy(), []
+    for copy in range(len(model.seeds)):
+        w1, b1, w2, b2 = (parameter[copy].numpy() for parameter in parameters)
+        if (logits := logits_of_signs(w1, b1, w2, b2, examples)) is None:
+            return None  # these inputs are no signs
+        found.append(logits)
+    return torch.from_numpy(np.stack(found))

@@ -5,8 +5,8 @@ seeds or methods train side by side in one pass, each exactly as it would alone:
 output of another. `Network` makes a model of any torch module that knows nothing of copies.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol, Self, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -89,12 +89,15 @@ class ReadsPositions(nn.Module):
         raise NotImplementedError
 
 
-def reads_positions(model: object) -> bool:
+class _AtPositions(Model, Protocol):
+    def __call__(self, inputs: Tensor, /, at: Tensor | None = None) -> Tensor: ...
+
+
+def reads_positions(model: Model) -> TypeGuard[_AtPositions]:
     """Return whether the model may be asked as `model(ids, at=positions)`."""
     return isinstance(model, ReadsPositions) and type(model).forward is ReadsPositions.forward
 
 
 def device_of(model: Model) -> torch.device:
     """Return where the model's parameters are; the CPU if it has none."""
-    first: Iterable[nn.Parameter] = model.parameters()
-    return next((parameter.device for parameter in first), torch.device("cpu"))
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

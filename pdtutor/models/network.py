@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from pdtutor.models.tied import keep_tied
 from pdtutor.registry import name_of, registered
 from pdtutor.seeds import generator
 from pdtutor.validate import seed_list, whole
@@ -41,7 +42,7 @@ class Network(nn.Module):
         self.build = build if isinstance(build, str) else name_of(build)
         make = registered(self.build)
         if make is None or (make is not build and not isinstance(build, str)):
-            raise ValueError(f"a Network can be built again only from what is registered: register({self.build})")
+            raise ValueError(f"a Network is built from what is registered: run `pdtutor.register({self.build})` first")
         self.classes, self.seeds = whole("classes", classes), seed_list(seed)
         self.arguments = _plain(arguments)
         networks = []
@@ -52,6 +53,7 @@ class Network(nn.Module):
         if not isinstance(networks[0], nn.Module):
             raise ValueError(f"{self.build} must return a torch module, got {networks[0]!r}")
         self.network = _stacked(networks)
+        keep_tied(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs (copies, batch, …), or (1, batch, …) for all copies alike, to logits (copies, batch, …, classes).

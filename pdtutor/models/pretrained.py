@@ -11,6 +11,7 @@ from torch.nn.functional import pad
 from pdtutor.models.architectures import OBJECTIVES, configuration, describe, filled, longest_row, network_class, quiet
 from pdtutor.models.model import ReadsPositions
 from pdtutor.models.saved import Saved, read_saved
+from pdtutor.models.tied import keep_tied
 from pdtutor.seeds import generator
 from pdtutor.validate import one_of, seed_list, whole
 
@@ -78,8 +79,7 @@ class Pretrained(ReadsPositions):
             except AssertionError as error:  # torch's, of sizes that don't go together
                 raise ValueError(f"no {network.__name__} can be built of this architecture: {error}") from error
         self.max_length = longest_row(self.network)
-        self.register_state_dict_post_hook(_drop_tied)
-        self.register_load_state_dict_pre_hook(_restore_tied)
+        keep_tied(self)
 
     @classmethod
     def load(
@@ -198,8 +198,8 @@ def _read_out_at(network: nn.Module, at: Tensor | None) -> Iterator[list]:
     layer did so: some architectures use its weights without calling it.
     """
     picked: list[bool] = []
-    head = None if at is None else network.get_output_embeddings()
-    if head is None:
+    head = network.get_output_embeddings()  # pyright: ignore[reportCallIssue]  # of transformers
+    if at is None or head is None:
         yield picked
         return
 
@@ -227,27 +227,3 @@ def _require_positions(at: Tensor, ids: Tensor) -> None:
         low, high = (bound.item() for bound in at.aminmax())
         if low < -1 or high >= ids.shape[2]:
             raise ValueError(f"positions must lie in −1…{ids.shape[2] - 1}, got {low}…{high}")
-
-
-def _tied(network: nn.Module) -> dict[str, str]:
-    """Return which parameters are another one under a second name: {second name: first name}."""
-    first: dict[int, str] = {}
-    named = network.named_parameters(remove_duplicate=False)
-    return {
-        name: first[id(parameter)]
-        for name, parameter in named
-        if first.setdefault(id(parameter), name) != name
-    }
-
-
-def _drop_tied(model: nn.Module, state: dict, prefix: str, _) -> None:
-    """Keep one name of each tied parameter in a state dict: safetensors saves no memory twice."""
-    for name in _tied(model):
-        state.pop(prefix + name)
-
-
-def _restore_tied(model: nn.Module, state: dict, prefix: str, *_) -> None:
-    """Give tied parameters back the names that `_drop_tied` dropped, so that loading misses nothing."""
-    for name, first in _tied(model).items():
-        if prefix + first in state:
-            state.setdefault(prefix + name, state[prefix + first])

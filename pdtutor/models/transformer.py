@@ -61,7 +61,7 @@ class Transformer(ReadsPositions):
         self.heads, self.head_dim = whole("heads", heads), whole("head_dim", head_dim)
         self.causal, self.read_out = bool(causal), one_of("read_out", read_out, ("last", "every"))
         self.padding = padding if padding is None else whole("padding", padding, minimum=0)
-        if padding is not None and (self.padding >= self.vocabulary or self.read_out == "last"):
+        if self.padding is not None and (self.padding >= self.vocabulary or self.read_out == "last"):
             raise ValueError(
                 f"padding must be an id below {self.vocabulary}, and needs read_out='every'; got {padding} and "
                 f"{read_out!r}"

@@ -78,7 +78,7 @@ def _multiply_add(builder, a, b, c):
     return builder.call(function, [a, b, c])
 
 
-def _address(context, builder, signature, args, of: int, kind=IR_FLOAT):
+def _address(context, builder, signature, args, of: int, kind: ir.Type = IR_FLOAT):
     """Return a pointer to `kind` at element args[of + 1] of the array args[of]."""
     array = context.make_array(signature.args[of])(context, builder, args[of])
     return builder.bitcast(builder.gep(array.data, [args[of + 1]]), kind.as_pointer())

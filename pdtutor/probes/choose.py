@@ -112,7 +112,8 @@ def choose_step(table: pd.DataFrame, *, agreement: float = QUARTER) -> int:
     levels = table[table["step"] > 0].set_index("step")["agreement"].sort_index()
     if len(levels) < 3:
         raise ValueError(
-            f"to choose takes at least two trained checkpoints and the final one, got steps {_listed(levels.index)}"
+            "to choose takes at least two trained checkpoints and the final one, got steps "
+            + _listed(levels.index.tolist())
         )
     after = int((levels >= agreement).to_numpy().argmax())  # the final one agrees with itself, so there is one
     around = levels.iloc[max(after - 1, 0) : after + 1]

@@ -93,10 +93,11 @@ def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
 
 def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
     """Return `peak_step` for every seed of a curriculum."""
-    return {int(seed): peak_step(of_seed) for seed, of_seed in curriculum.groupby("seed")}
+    return {seed: peak_step(curriculum[curriculum["seed"] == seed]) for seed in curriculum["seed"].unique().tolist()}
 
 
 def peak_step(curriculum: pd.DataFrame) -> int:
     """Return the step at which in-support correlations stand out most, by the difference of means; never step 0."""
     levels = correlation_levels(curriculum[curriculum["step"] > 0])
-    return int((levels["inside"] - levels["outside"]).idxmax())
+    steps = levels.index.to_numpy(int)
+    return int(steps[(levels["inside"] - levels["outside"]).to_numpy().argmax()])

@@ -10,15 +10,14 @@ from torch import Tensor
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
 from pdtutor.seeds import generator
-from pdtutor.tasks.pcfg import MaskedGrammar
-from pdtutor.tasks.text import MaskedText
+from pdtutor.tasks.task import MaskedTask
 from pdtutor.validate import whole
 
 QUANTILES = {"p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
 
 
 def ngram_robustness(
-    task: MaskedGrammar | MaskedText, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
+    task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
 ) -> Callable[[Model], pd.DataFrame]:
     """Return a probe of M_robust(n): how far a prediction moves when its n-gram is masked.
 
@@ -42,7 +41,7 @@ def ngram_robustness(
 
 
 def ngram_closeness(
-    task: MaskedGrammar | MaskedText, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
+    task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
 ) -> Callable[[Model], pd.DataFrame]:
     """Return a probe of M_close(n): how far a prediction moves when all but its n-gram is masked.
 
@@ -54,18 +53,18 @@ def ngram_closeness(
 
 
 def _windows(
-    task: MaskedGrammar | MaskedText, n: int, *, sentences: int, positions: int, seed: int
+    task: MaskedTask, n: int, *, sentences: int, positions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids (pairs, length), the positions i (pairs,), and which ids lie in their windows (pairs, length) bool."""
     if whole("n", n) % 2 == 0:
         raise ValueError(f"n must be odd, so that a position has as many neighbours on either side; got {n}")
     whole("positions", positions)
     rng = generator(seed, "n-grams")
-    drawn = task.sentences(rng, whole("sentences", sentences))
-    fits = drawn.lengths >= n
+    drawn, tokens = task.whole(rng, whole("sentences", sentences))
+    fits = tokens >= n
     if not fits.any():
-        raise ValueError(f"a window of n = {n} is longer than each of the {sentences} sentences, {drawn.lengths.max()}")
-    ids, lengths, half = task.rows(drawn)[fits], drawn.lengths[fits], n // 2
+        raise ValueError(f"a window of n = {n} is longer than each of the {sentences} sentences, {tokens.max()}")
+    ids, lengths, half = drawn[fits], tokens[fits], n // 2
     # positions 1 … length hold tokens; the window of i reaches from i − half to i + half
     chosen = []
     for row, length in zip(task.is_token(ids), lengths, strict=True):
@@ -77,7 +76,7 @@ def _windows(
 
 
 def _distance(
-    task: MaskedGrammar | MaskedText, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray
+    task: MaskedTask, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray
 ) -> Callable[[Model], pd.DataFrame]:
     """Return a probe of how far predictions at `places` move when `hidden` is masked as well."""
     alone = np.arange(rows.shape[1]) == places[:, None]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from math import log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,8 @@ class Setting(ParityStudents):
         stands_out = (means[True] - means[False]).rename("correlation").reset_index()
         history = run.history[["seed", "step", "accuracy", "loss"]].merge(scores).merge(stands_out)
         students = []
-        for seed, of_seed in history.groupby("seed"):
+        for seed in run.trajectory.seeds:
+            of_seed = history[history["seed"] == seed]
             steps = self.candidates(run.trajectory, set(choices(of_seed).values()))
             found = self.sweep(run.trajectory.of(seed), steps, out=out / f"students-seed{seed}", **options)
             found.insert(0, "seed", seed)
@@ -111,14 +113,14 @@ def choices(history: pd.DataFrame) -> dict[str, int]:
     trained = history[history["step"] > 0].set_index("step")
     # held-out loss on its way from a coin's to the final one, as the agreement goes from 0 to 1
     fallen = (log(2) - trained["loss"]) / (log(2) - trained["loss"].iloc[-1])
-    chosen = {
+    chosen: dict[str, Any] = {
         "agreement": _choice(history),
         "loss": _choice(fallen.rename("agreement").reset_index().assign(seed=0)),
-        "steepest": int(trained["agreement"].diff().idxmax()),
-        "movement": int(trained["movement"].idxmax()),
-        "correlation": int(trained["correlation"].idxmax()),
+        "steepest": trained["agreement"].diff().idxmax(),
+        "movement": trained["movement"].idxmax(),
+        "correlation": trained["correlation"].idxmax(),
     }
-    return {rule: step for rule, step in chosen.items() if step is not None}
+    return {rule: int(step) for rule, step in chosen.items() if step is not None}
 
 
 def _choice(table: pd.DataFrame) -> int | None:

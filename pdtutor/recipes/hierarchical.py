@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from torch import nn
 
 from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.models.mlp import MLP
+from pdtutor.models.model import Model
 from pdtutor.probes.monomials import correlation_levels, peak_step, peak_steps
 from pdtutor.probes.nodes import node_correlations, node_steps
 from pdtutor.probes.over import over
@@ -39,7 +39,7 @@ class HierarchicalTeacher(ParityTeacher):
         """Return the task."""
         return HierarchicalParity(self.d, self.k, self.depth)
 
-    def model(self, *, width: int, seeds: list[int]) -> nn.Module:
+    def model(self, *, width: int, seeds: list[int]) -> Model:
         """Return freshly initialised models of this width, one copy per seed, with a logit per leaf."""
         return MLP(self.d, width=width, classes=self.task().classes, seed=seeds)
 

@@ -4,15 +4,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import pandas as pd
-from torch import nn
 
 from pdtutor import plots, theory
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.models.mlp import MLP
+from pdtutor.models.model import Model
 from pdtutor.probes.monomials import correlation_levels, monomial_correlations, peak_step, peak_steps
 from pdtutor.probes.over import over
-from pdtutor.recipes.outcome import Outcome
+from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.students import Progressive, Students, evenly_spaced, with_teachers
 from pdtutor.recipes.teacher import ProbedTeacher
 from pdtutor.tasks.parity import SparseParity
@@ -38,7 +38,7 @@ class ParityTeacher(ProbedTeacher):
         """Return the task."""
         return SparseParity(self.d, self.k)
 
-    def model(self, *, width: int, seeds: list[int]) -> nn.Module:
+    def model(self, *, width: int, seeds: list[int]) -> Model:
         """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind."""
         return MLP(self.d, width=width, seed=seeds)
 
@@ -200,7 +200,7 @@ PAPER_STUDENTS = {
 }  # fmt: skip
 
 
-def _students(kind: type[ParityStudents], **laptop) -> dict[str, ParityStudents]:
+def _students(kind: type, **laptop) -> dict[str, Recipe]:
     """Return one experiment with students at the three scales."""
     return {
         "smoke": kind(

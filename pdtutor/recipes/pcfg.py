@@ -1,5 +1,6 @@
 """Transformers on a grammar's sentences, the teachers of the paper's experiments E3 (masked) and E4 (causal)."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 from pdtutor.recipes.outcome import Recipe
@@ -9,8 +10,12 @@ from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
 from pdtutor.training.evaluate import evaluate, held_out
 
 
-class _GrammarTeacher:
+class _GrammarTeacher(SequenceTeacher):
     """What grammars add to a teacher: the best that any model can be is known."""
+
+    @abstractmethod
+    def task(self) -> MaskedGrammar | CausalGrammar:
+        """Return the task."""
 
     def optimum(self) -> tuple[float, float]:
         """Return cross-entropy and accuracy of the Bayes-optimal predictor on the held-out sentences."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pdtutor.models.transformer import Transformer
+from pdtutor.models.model import Model
 from pdtutor.probes.nonterminals import nonterminal_probe
 from pdtutor.recipes.outcome import Recipe
 from pdtutor.recipes.pcfg import SMOKE_TEACHER, CausalTeacher, GrammarTeacher, paper_teacher
@@ -40,7 +40,7 @@ class GrammarProgressive(MaskedProgressive):
         ]
         return {"history": compared.history, "spans": pd.concat(spans, ignore_index=True)}
 
-    def spans(self, model: Transformer, names: Sequence[tuple[str, int]], *, progress: bool = True) -> pd.DataFrame:
+    def spans(self, model: Model, names: Sequence[tuple[str, int]], *, progress: bool = True) -> pd.DataFrame:
         """Return both non-terminal probes of a model whose copies have these methods and seeds, at every level.
 
         But for the root and the symbols just above the tokens: those are trivial.
@@ -48,7 +48,7 @@ class GrammarProgressive(MaskedProgressive):
         task = self.teacher.task()
         tables = [
             nonterminal_probe(task, level, kind=kind, sentences=self.probed, progress=progress)(model)
-            for level in range(1, len(task.rules.levels) - 1)
+            for level in range(1, len(task.rules.levels or ()) - 1)
             for kind in ("attention", "linear")
         ]
         table = pd.concat(tables, ignore_index=True)

@@ -3,22 +3,22 @@
 The teachers. Their students are in `sequence_students`.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
-from torch import nn
 
 from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.models.model import Model
 from pdtutor.models.transformer import Transformer
 from pdtutor.probes.ngrams import ngram_closeness, ngram_robustness
 from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.teacher import Teacher
-from pdtutor.tasks.pcfg import CausalGrammar
-from pdtutor.tasks.text import CausalText
+from pdtutor.tasks.task import MaskedTask, SequenceTask
 from pdtutor.training.optim import AdamW
 
 
@@ -37,7 +37,11 @@ class SequenceTeacher(Teacher):
     init_std: float = 0.02  # of the initial weights, the students' too
     precision: str | None = None  # of multiplied matrices, the students' too; "bfloat16" for a GPU
 
-    schedule: ClassVar[dict] = {"decay": "cosine", "warmup": 0.06}
+    schedule: ClassVar[dict[str, Any]] = {"decay": "cosine", "warmup": 0.06}
+
+    @abstractmethod
+    def task(self) -> SequenceTask:
+        """Return the task."""
 
     def model(self, *, width: int, seeds: list[int]) -> Transformer:
         """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind.
@@ -55,7 +59,7 @@ class SequenceTeacher(Teacher):
             layers=self.layers,
             heads=heads,
             head_dim=self.head_dim,
-            causal=isinstance(task, CausalGrammar | CausalText),
+            causal=task.causal,
             read_out="every",
             padding=task.padding,
             init_std=self.init_std,
@@ -77,6 +81,10 @@ class MaskedTeacher(SequenceTeacher):
 
     probe_sentences: int = 128  # sentences for the n-gram probes
 
+    @abstractmethod
+    def task(self) -> MaskedTask:
+        """Return the task."""
+
     def curriculum(
         self, trajectory: Trajectory, *, sizes: tuple[int, ...] = (3, 5, 7), progress: bool = True
     ) -> pd.DataFrame:
@@ -87,7 +95,7 @@ class MaskedTeacher(SequenceTeacher):
             for name, make in (("M_robust", ngram_robustness), ("M_close", ngram_closeness))
         ]
 
-        def probe(model: nn.Module) -> pd.DataFrame:
+        def probe(model: Model) -> pd.DataFrame:
             return pd.concat([ask(model).assign(probe=name) for name, ask in asked], ignore_index=True)
 
         return over(trajectory, probe, progress=progress)
@@ -124,15 +132,16 @@ def shortest_robust(curriculum: pd.DataFrame) -> pd.DataFrame:
 
 def peak_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     """Return, by seed, the step at which the median M_robust of the shortest n-grams is largest."""
-    return {
-        int(seed): int(of_seed.loc[of_seed["median"].idxmax(), "step"])
-        for seed, of_seed in shortest_robust(curriculum).groupby("seed")
-    }
+    medians = shortest_robust(curriculum).pivot(index="step", columns="seed", values="median")
+    return _by_seed(medians.idxmax())
 
 
 def rising_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     """Return, by seed, the first step whose median M_robust of the shortest n-grams is half of its largest value."""
-    return {
-        int(seed): int(of_seed[of_seed["median"] >= of_seed["median"].max() / 2]["step"].min())
-        for seed, of_seed in shortest_robust(curriculum).groupby("seed")
-    }
+    medians = shortest_robust(curriculum).pivot(index="step", columns="seed", values="median")
+    return _by_seed((medians >= medians.max() / 2).idxmax())
+
+
+def _by_seed(steps: pd.Series) -> dict[int, int]:
+    """Return a series of steps, indexed by seed, as a dictionary of plain numbers."""
+    return dict(zip(steps.index.astype(int).tolist(), steps.astype(int).tolist(), strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -34,9 +35,9 @@ class Students:
     temperature: float = TEMPERATURE  # τ, on the teacher's logits
     threshold: float = 0.95  # accuracy that counts as having learned
 
-    def distill(self, trajectory: Teachable, schedule: Schedule, **options) -> Distill:
+    def distill(self, trajectory: Teachable, schedule: Schedule, **options: Any) -> Distill:
         """Return the supervision by this teacher under a schedule, at the recipe's temperature unless given."""
-        return Distill(trajectory, schedule, **({"temperature": self.temperature} | options))
+        return Distill(trajectory, schedule, **{"temperature": self.temperature, **options})
 
     def two_shot(self, trajectory: Teachable, first_checkpoint: int) -> Distill:
         """Return (2,T)-progressive supervision: C₁ for `first` updates, then the final checkpoint."""

@@ -42,7 +42,7 @@ class Teacher(ABC):
     def optimizer(self, **settings) -> SGD | AdamW:
         """Return the optimizer, the teacher's and the students' alike but for its settings."""
 
-    def train(self, *, seeds: list[int], **options) -> Run:
+    def train(self, *, seeds: list[int], **options: Any) -> Run:
         """Return the run of one teacher per seed, side by side; options go to `train`."""
         return train(
             self.model(width=self.width, seeds=seeds),
@@ -54,7 +54,7 @@ class Teacher(ABC):
             eval_examples=self.eval_examples,
             save_every=self.save_every,
             precision=self.precision,
-            **({"description": "teacher"} | options),
+            **{"description": "teacher", **options},
         )
 
     def train_seeds(self, count: int, *, out: Path, **options) -> Run:

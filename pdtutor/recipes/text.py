@@ -1,6 +1,7 @@
 """Transformers on real text, masked and token by token: the paper's experiment E5, teachers and students."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.distillation.schedule import progressive
@@ -52,11 +53,14 @@ class TextProgressive(MaskedProgressive):
         """Return the supervisions by the paper's names, and progressive distillation from C₁; C₁ is given by seed."""
         methods = super().methods(teachers, first_checkpoints)
 
+        if first_checkpoints is None:
+            return methods
+
         def late(seed: int) -> Distill:
             schedule = progressive(self.interval, speed=self.speed, first=first_checkpoints[seed])
             return self.distill(teachers.of(seed), schedule)
 
-        return methods if first_checkpoints is None else methods | {"progressive from C₁": late}
+        return methods | {"progressive from C₁": late}
 
 
 @dataclass(frozen=True)
@@ -107,8 +111,10 @@ class TextAutoregressive(Autoregressive):
     threshold: float = 0.35  # accuracy whose steps are counted
 
 
-_TINY = {"width": 16, "head_dim": 8, "layers": 1, "batch_size": 8, "steps": 40, "save_every": 10, "eval_examples": 32}
-_TINY |= {"length": 16, "limit": 400}
+_TINY: dict[str, Any] = {
+    "width": 16, "head_dim": 8, "layers": 1, "batch_size": 8, "steps": 40, "save_every": 10, "eval_examples": 32,
+    "length": 16, "limit": 400,
+}  # fmt: skip
 _SMOKE_TEACHER = TextTeacher(**_TINY, probe_sentences=8)
 _SMOKE = {"width": 8, "steps": 40, "eval_every": 10, "interval": 10, "speed": 1.0, "first": 10}
 _SMOKE_STUDENTS = TextProgressive(_SMOKE_TEACHER, **_SMOKE)

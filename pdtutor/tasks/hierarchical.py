@@ -37,7 +37,7 @@ class HierarchicalParity(SignVectors):
     d: int
     k: int
     depth: int = 3
-    supports: tuple[tuple[int, ...], ...] | None = None
+    supports: tuple[tuple[int, ...], ...] = None  # pyright: ignore[reportAssignmentType]  # tuples once drawn
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -27,6 +27,10 @@ class BayesOptimal(nn.Module):
         super().__init__()
         self.task, self.classes, self.padding, self.seeds = task, task.classes, task.padding, [0]
 
+    def config(self) -> dict:
+        """Raise ValueError: what is computed exactly has no checkpoints."""
+        raise ValueError("the Bayes-optimal predictor is exact: it can be evaluated and probed, not trained or saved")
+
     def forward(self, ids: Tensor) -> Tensor:
         """Map ids (1, batch, length) to log-probabilities (1, batch, length, classes); 0 at `bos` and the padding.
 
@@ -36,19 +40,21 @@ class BayesOptimal(nn.Module):
         if (rows[:, 0] != self.task.bos).any():
             raise ValueError(f"rows of ids must begin with bos = {self.task.bos}")
         logits = np.zeros((*rows.shape, self.classes))
-        predict = self._masked if isinstance(self.task, MaskedGrammar) else self._next
         with np.errstate(divide="ignore"):  # log 0 = −∞ for what is impossible
-            for row, length, out in zip(rows, self.task.lengths(rows), logits, strict=True):
-                predict(row[1:length], out)
+            for i, length in enumerate(self.task.lengths(rows)):
+                if isinstance(self.task, MaskedGrammar):
+                    self._masked(self.task, rows[i, 1:length], logits[i])
+                else:
+                    self._next(rows[i, 1:length], logits[i])
         return torch.from_numpy(logits).float().unsqueeze(0).to(ids.device)
 
-    def _masked(self, seen: np.ndarray, out: np.ndarray) -> None:
+    def _masked(self, task: MaskedGrammar, seen: np.ndarray, out: np.ndarray) -> None:
         """Write the log-posteriors of a sentence (length,) with `mask` in it into out[1:]."""
         shown = np.eye(self.classes + 2)[seen][:, : self.classes]  # (length, classes), one-hot, 0 at `mask`
-        uniform, masked = 1 / self.classes, (seen == self.task.mask)[:, None]
+        uniform, masked = 1 / self.classes, (seen == task.mask)[:, None]
         selected = np.where(masked, 1.0, 0.1 * shown + 0.1 * uniform)  # of what is seen, if selected
-        either = np.where(masked, 1.0, (1 - self.task.rate) * shown + self.task.rate * (0.1 * shown + 0.1 * uniform))
-        out[1 : 1 + len(seen)] = np.log(_normalised(marginals(self.task.rules, either).cavity * selected))
+        either = np.where(masked, 1.0, (1 - task.rate) * shown + task.rate * (0.1 * shown + 0.1 * uniform))
+        out[1 : 1 + len(seen)] = np.log(_normalised(marginals(task.rules, either).cavity * selected))
 
     def _next(self, seen: np.ndarray, out: np.ndarray) -> None:
         """Write the log-probabilities of the token after each prefix of a sentence, given that there is one."""

@@ -29,7 +29,7 @@ class SparseParity(SignVectors):
 
     d: int
     k: int
-    support: tuple[int, ...] | None = None
+    support: tuple[int, ...] = None  # pyright: ignore[reportAssignmentType]  # a tuple once it is drawn
     seed: int = 0
     encoding: str = "signs"
 

@@ -1,6 +1,7 @@
 """Sentences of a grammar: masked prediction (BERT) and autoregression (GPT-2), the paper's experiments E3 and E4."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -104,6 +105,8 @@ class MaskedGrammar(_GrammarTask):
 
     rate: float = 0.3
 
+    causal: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require_rate(self.rate)
@@ -111,6 +114,11 @@ class MaskedGrammar(_GrammarTask):
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Return n examples: inputs (n, length) int64 ids, labels (n, length) int64, IGNORED where not selected."""
         return self.corrupt(rng, self.rows(self.sentences(rng, n)))
+
+    def whole(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return n sentences as rows of ids, nothing masked, and the tokens in each: (n, length) int64 and (n,)."""
+        sentences = self.sentences(rng, n)
+        return self.rows(sentences), sentences.lengths
 
     def corrupt(self, rng: np.random.Generator, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs and labels, both (n, length) int64, for rows of ids (n, length)."""
@@ -132,6 +140,8 @@ class CausalGrammar(_GrammarTask):
     """
 
     level: int | None = None
+
+    causal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

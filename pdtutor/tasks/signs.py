@@ -1,6 +1,7 @@
 """Random sign vectors, drawn as bits: the inputs of both kinds of parity."""
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ class SignVectors(Packed):
         """Return n fresh examples as the bits that their signs stand for: (n, ⌈d/8⌉) uint8, from which `unpack`."""
         return rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8)
 
-    def unpack(self, packed):
+    def unpack(self, packed: Any) -> Any:
         """Return the examples packed in (…, ⌈d/8⌉) bytes, inputs (…, d) and labels (…), as `sample` gives them.
 
         Tensors give tensors on their device: a GPU is sent bits and makes the examples itself.

@@ -1,10 +1,10 @@
 """What a task offers: the contract between what is learned and everything that asks for examples.
 
-A task draws examples and can write itself into a trajectory's JSON. Three classes below are for tasks that offer more.
+A task draws examples and can write itself into a trajectory's JSON. The others below are for tasks that offer more.
 """
 
 from abc import ABC, abstractmethod
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
@@ -58,6 +58,52 @@ class Padded(Task, Protocol):
         ...
 
 
+@runtime_checkable
+class SequenceTask(Task, Protocol):
+    """A task on rows of ids with a label per position: what a Transformer of the right size is made from."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of ids."""
+        ...
+
+    @property
+    def longest(self) -> int:
+        """Ids in the longest row."""
+        ...
+
+    @property
+    def padding(self) -> int | None:
+        """The id that fills rows up, None if they are all of one length."""
+        ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether a position is predicted from what is before it alone."""
+        ...
+
+
+@runtime_checkable
+class MaskedTask(SequenceTask, Protocol):
+    """Masked prediction: a task whose rows can be had whole, to be masked as a probe likes."""
+
+    @property
+    def mask(self) -> int:
+        """The id that hides a token."""
+        ...
+
+    def whole(self, rng: np.random.Generator, n: int, /) -> tuple[np.ndarray, np.ndarray]:
+        """Return n rows for probes, nothing masked, and the number of tokens in each: (n, length) int64 and (n,).
+
+        A row's tokens stand at positions 1 … number.
+        """
+        ...
+
+    def is_token(self, rows: np.ndarray, /) -> np.ndarray:
+        """Return which ids may be masked: (…) int64 → (…) bool."""
+        ...
+
+
 class Packed(ABC):
     """A task that draws examples as small arrays and makes inputs and labels of them afterwards.
 
@@ -74,10 +120,10 @@ class Packed(ABC):
         """Return n fresh examples as a small array (n, …), from which `unpack` makes them."""
 
     @abstractmethod
-    def unpack(self, packed):
+    def unpack(self, packed: Any) -> Any:
         """Return the examples packed in (…, size): numpy arrays of an array, tensors of a tensor, on its device."""
 
 
-def is_packed(task: Task) -> bool:
+def is_packed(task: Task | Packed) -> TypeGuard[Packed]:
     """Return whether the task's examples may be drawn packed: it is `Packed` and `sample` is not its own."""
     return isinstance(task, Packed) and type(task).sample is Packed.sample

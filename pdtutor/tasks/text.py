@@ -1,9 +1,11 @@
 """Windows of real text: masked prediction (BERT) and autoregression (GPT-2), the paper's experiment E5."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, cast
 
 import numpy as np
 
@@ -26,7 +28,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class _TextTask:
+class _TextTask(ABC):
     """What both objectives share: windows of a corpus, at random places of it.
 
     Ids are the tokenizer's, and so are classes: a model has a logit for every id, special ones included. Documents
@@ -60,14 +62,23 @@ class _TextTask:
         if self.limit is not None:
             whole("limit", self.limit)
 
+    @property
+    def _corpora(self) -> tuple[str, ...]:
+        """What `corpus` is once it is checked."""
+        return cast("tuple[str, ...]", self.corpus)
+
     @cached_property
     def tokens(self) -> Tokens:
         """The corpus as token ids."""
-        return prepare(self.corpus, self.tokenizer, limit=self.limit)
+        return prepare(self._corpora, self.tokenizer, limit=self.limit)
 
-    @cached_property
+    @property
     def classes(self) -> int:
         """Number of ids."""
+        return self._ids
+
+    @cached_property
+    def _ids(self) -> int:
         return 1 + max(self.tokens.tokenizer.get_vocab().values())
 
     @property
@@ -116,9 +127,13 @@ class _TextTask:
         """Return n examples from documents that no training example comes from."""
         return self._examples(rng, n, "validation")
 
+    @abstractmethod
+    def _examples(self, rng: np.random.Generator, n: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return n examples of this split: inputs and labels, both (n, length) int64."""
+
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_task` rebuilds this task."""
-        asked = {"corpus": list(self.corpus), "tokenizer": self.tokenizer, "length": self.length, "limit": self.limit}
+        asked = {"corpus": list(self._corpora), "tokenizer": self.tokenizer, "length": self.length, "limit": self.limit}
         return {"class": type(self).__name__, **asked}
 
 
@@ -135,6 +150,8 @@ class MaskedText(_TextTask):
     """
 
     rate: float = 0.15
+
+    causal: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,6 +171,11 @@ class MaskedText(_TextTask):
         rows[:, -1] = self._special("end")
         return rows
 
+    def whole(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return n held-out rows for probes, nothing masked, and the tokens in each: (n, length) int64 and (n,)."""
+        windows = self.sentences(rng, n)
+        return self.rows(windows), windows.lengths
+
     def _examples(self, rng: np.random.Generator, n: int, split: str) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rows(Windows(self.windows(rng, n, split=split, length=self.length - 2)))
         tokens = self.is_token(rows)
@@ -171,6 +193,8 @@ class MaskedText(_TextTask):
 @dataclass(frozen=True)
 class CausalText(_TextTask):
     """Autoregression: at every position, the next id, ends of documents included; only what is unknown isn't scored."""
+
+    causal: ClassVar[bool] = True
 
     @cached_property
     def _unknown(self) -> int:

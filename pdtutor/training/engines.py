@@ -82,12 +82,13 @@ class KernelEngine:
     def __call__(self, stretch: Stretch, targets: Targets, rates: Tensor, corrections: Tensor) -> Tensor:
         """Run the updates of a stretch; see `Engine`. SGD has no corrections."""
         first, second = self.model.layers
+        parameters = [layer.get_parameter(name) for layer in (first, second) for name in ("weight", "bias")]
         losses = torch.empty(len(self.model.seeds), len(rates))
 
         def run(copy: int) -> None:
-            weights = [t.detach()[copy].numpy() for t in (first.weight, first.bias, second.weight, second.bias)]
+            w1, b1, w2, b2 = (parameter.detach()[copy].numpy() for parameter in parameters)
             examples, q = (t.contiguous().numpy() for t in (stretch.inputs[stretch.index[copy]], targets.soft[copy]))
-            sgd(*weights, examples, q, rates[:, copy].contiguous().numpy(), losses[copy].numpy())
+            sgd(w1, b1, w2, b2, examples, q, rates[:, copy].contiguous().numpy(), losses[copy].numpy())
 
         copies = range(len(self.model.seeds))
         if len(copies) == 1:

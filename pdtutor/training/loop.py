@@ -10,6 +10,7 @@ import torch
 
 from pdtutor.distillation.supervision import Supervision
 from pdtutor.distillation.targets import make_targets, updates_that_fit
+from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model, reads_positions
 from pdtutor.processes import launched
 from pdtutor.progress import progress_bar
@@ -163,7 +164,7 @@ def _run_updates(session: Session, task: Task, engine: Engine, *, progress: bool
 def _engine(name: str, session: Session) -> Engine:
     """Return the engine of this name for the session's model."""
     model, state, settings = session.model, session.state, session.settings
-    if name == "kernel":
+    if name == "kernel" and isinstance(model, MLP):
         return KernelEngine(model)
     if name == "graph":
         return GraphEngine(model, state, precision=settings.precision)

@@ -69,7 +69,7 @@ class Session:
         self.teachers = Teachers(settings.supervision, settings.steps)
         self.timetable = self.teachers.timetable
         saved = saved_state(Path(out), record) if resume and out is not None else None
-        if saved is None:
+        if out is None or saved is None:
             self.trajectory = new_trajectory(out, model, task, resume=resume)
         else:
             self.trajectory = Trajectory(out)
