@@ -1,9 +1,7 @@
-"""Each checker of lesson 2 passes the solution, greets the stub, and answers typical mistakes with the fitting hint."""
+"""Each checker of lesson 2 passes the solution and answers typical mistakes with the hint that fits."""
 
 import numpy as np
 import pytest
-
-from pdtutor import checks
 
 
 def monomial_correlation(p, x, subset):
@@ -26,21 +24,13 @@ def peak_step(steps, inside, outside):
 SOLUTIONS = [monomial_correlation, noise_floor, transition_step, peak_step]
 
 
-def said(capsys, function, *, name=None):
-    getattr(checks, name or function.__name__)(function)
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize("solution", SOLUTIONS)
-def test_the_solution_passes_and_stubs_and_crashes_are_answered(capsys, solution):
-    name = solution.__name__
-    assert said(capsys, solution).startswith(f"✓ {name}")
-    assert "not solved yet" in said(capsys, lambda *_: ..., name=name)
-    assert "ZeroDivisionError" in said(capsys, lambda *_: 1 / 0, name=name)
+def test_the_solution_passes(passes, solution):
+    passes(solution)
 
 
-def test_an_unbiased_standard_deviation_is_as_good(capsys):
-    assert said(capsys, lambda p: np.std(p, ddof=1) / len(p) ** 0.5, name="noise_floor").startswith("✓")
+def test_an_unbiased_standard_deviation_is_as_good(passes):
+    passes(lambda p: np.std(p, ddof=1) / len(p) ** 0.5, name="noise_floor")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +55,5 @@ def test_an_unbiased_standard_deviation_is_as_good(capsys):
         ("peak_step", lambda s, i, o: np.argmax(i - o), "position in the array"),
     ],
 )
-def test_typical_mistakes_get_the_fitting_hint(capsys, name, mistake, hint):
-    output = said(capsys, mistake, name=name)
-    assert output.startswith(f"✗ {name}")
-    assert hint in output
+def test_typical_mistakes_get_the_fitting_hint(refused, name, mistake, hint):
+    assert hint in refused(mistake, name=name)

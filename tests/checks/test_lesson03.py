@@ -1,9 +1,7 @@
-"""Each checker of lesson 3 passes the solution, greets the stub, and answers typical mistakes with the fitting hint."""
+"""Each checker of lesson 3 passes the solution and answers typical mistakes with the hint that fits."""
 
 import numpy as np
 import pytest
-
-from pdtutor import checks
 
 
 def softmax(z, axis=-1):
@@ -39,17 +37,9 @@ def mixed_target(label, teacher_probabilities, alpha):
 SOLUTIONS = [teacher_probabilities, distillation_loss, teacher_step, mixed_target]
 
 
-def said(capsys, function, *, name=None):
-    getattr(checks, name or function.__name__)(function)
-    return capsys.readouterr().out
-
-
 @pytest.mark.parametrize("solution", SOLUTIONS)
-def test_the_solution_passes_and_stubs_and_crashes_are_answered(capsys, solution):
-    name = solution.__name__
-    assert said(capsys, solution).startswith(f"✓ {name}")
-    assert "not solved yet" in said(capsys, lambda *_: ..., name=name)
-    assert "ZeroDivisionError" in said(capsys, lambda *_: 1 / 0, name=name)
+def test_the_solution_passes(passes, solution):
+    passes(solution)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # mistakes overflow
@@ -79,7 +69,5 @@ def test_the_solution_passes_and_stubs_and_crashes_are_answered(capsys, solution
         ("mixed_target", lambda y, p, a: a * y + (1 - a) * p, "one-hot"),
     ],
 )
-def test_typical_mistakes_get_the_fitting_hint(capsys, name, mistake, hint):
-    output = said(capsys, mistake, name=name)
-    assert output.startswith(f"✗ {name}")
-    assert hint in output
+def test_typical_mistakes_get_the_fitting_hint(refused, name, mistake, hint):
+    assert hint in refused(mistake, name=name)
