@@ -5,9 +5,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2  # processes that run the tests; a lesson runs in one of them, on one thread
 
 .DEFAULT_GOAL := help
-.PHONY: help course test lab notebooks bench stamp clean
+.PHONY: help course test check lab notebooks bench stamp clean
 
 help:       ## this list
 	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -15,11 +16,16 @@ help:       ## this list
 course: .venv/.installed-course  ## run every lesson; HTML in build/course, claims in build/claims.csv
 	$(BIN)/python -m pdtutor.course build
 
-test: .venv/.installed-test  ## lint, unit tests, pairs in step, stored outputs reproduced
+test: check  ## what `check` does, unit tests, stored outputs reproduced
+	$(BIN)/python -m pytest -n $(WORKERS)
+	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dist loadfile notebooks
+
+check: .venv/.installed-test  ## lint, format, imports between wings, types, notebooks in step with their sources
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/basedpyright
 	$(BIN)/python -m pdtutor.course pair
-	TQDM_DISABLE=1 $(BIN)/python -m pytest --nbval --nbval-current-env notebooks
 
 lab: .venv/.installed-course  ## open JupyterLab on the lessons
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
@@ -34,7 +40,7 @@ stamp: .venv/.installed-course  ## write the address of the clone's origin into 
 	$(BIN)/python -m pdtutor.course stamp
 
 clean:      ## remove build/ and caches (.venv stays)
-	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 # One stamp for each extra; installing again is quick when only a constraint changed.

@@ -37,7 +37,7 @@ def main(out: Path = Path("build/bench.csv"), seconds: float = 3.0) -> None:
         table = pd.DataFrame([measure(work, seconds, bar) for work in rows], columns=COLUMNS)
     out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(out, index=False, float_format="%.6g")
-    verdicts = [verdict(row.ratio, row.target) for row in table.itertuples()]
+    verdicts = [verdict(ratio, target) for ratio, target in table[["ratio", "target"]].to_numpy().tolist()]
     print(table.assign(verdict=verdicts).to_string(index=False, na_rep="", float_format="{:,.4g}".format))
     print(f"one torch thread, torch {torch.__version__}, compile time not counted; {out}")
     sys.exit("MISSED" in verdicts)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.__main__ import REPEATS, elapsed, updates_in
 from benchmarks.plain import ParityBatches
-from pdtutor import MLP, SGD, AdamW, SparseParity, Transformer, train
+from pdtutor import MLP, SGD, AdamW, Model, SparseParity, Transformer, train
 
 COPIED = 2**28  # float32 numbers in the copy that measures bandwidth: 1 GiB, larger than any cache
 COMPARED = 100  # updates after which the weights are compared: few, so that the last digits of sums don't grow
@@ -31,7 +31,7 @@ class Work:
     """A training on labels, and torch's own optimizer for the plain loop."""
 
     name: str
-    model: Callable[[], nn.Module]
+    model: Callable[[], Model]
     task: SparseParity
     batch_size: int
     optimizer: SGD | AdamW
@@ -115,7 +115,7 @@ def measure(work: Work, device: torch.device, bytes_per_s: float, seconds: float
     }
 
 
-def plain(work: Work, steps: int, device: torch.device) -> nn.Module:
+def plain(work: Work, steps: int, device: torch.device) -> Model:
     """Train as one would first write it and return the model."""
     model = work.model().to(device)
     optimizer = work.plain_optimizer(model.parameters())
@@ -130,7 +130,7 @@ def plain(work: Work, steps: int, device: torch.device) -> nn.Module:
     return model
 
 
-def ours(work: Work, steps: int, device: torch.device, engine: str) -> nn.Module:
+def ours(work: Work, steps: int, device: torch.device, engine: str) -> Model:
     """Train by `train`, which ends with a checkpoint on disk and so waits for the device, and return the model."""
     return train(
         work.model(),

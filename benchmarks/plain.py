@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from pdtutor import MLP, SparseParity
+from pdtutor import MLP, Model, SparseParity
 
 
 class ParityBatches(IterableDataset):
@@ -28,11 +28,12 @@ class ParityBatches(IterableDataset):
             yield torch.from_numpy(inputs), torch.from_numpy(labels)
 
 
-def sequential(mlp: MLP) -> nn.Sequential:
+def sequential(mlp: Model) -> nn.Sequential:
     """Return an nn.Sequential with the weights of the MLP's first copy."""
+    assert isinstance(mlp, MLP)
     modules: list[nn.Module] = []
     for layer in mlp.layers:
-        outputs, inputs = layer.weight.shape[1:]
+        outputs, inputs = layer.get_parameter("weight").shape[1:]
         linear = nn.Linear(inputs, outputs)
         linear.load_state_dict({name: tensor[0] for name, tensor in layer.state_dict().items()})
         modules += [linear, nn.ReLU()]

@@ -136,8 +136,8 @@ def plain_batches(task: MaskedGrammar) -> Iterator[tuple[Tensor, Tensor]]:
         lengths = task.lengths(inputs)
         for start in range(0, SENTENCES, BATCH):
             rows = slice(start, start + BATCH)
-            batch = (torch.from_numpy(part[rows, : lengths[rows].max()]) for part in (inputs, labels))
-            yield tuple(tensor.contiguous() for tensor in batch)
+            shown, wanted = (torch.from_numpy(part[rows, : lengths[rows].max()]) for part in (inputs, labels))
+            yield shown.contiguous(), wanted.contiguous()
         number += 1
 
 

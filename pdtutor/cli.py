@@ -26,15 +26,15 @@ def main(arguments: list[str] | None = None) -> None:
     scale = peek.parse_known_args(arguments)[0].scale
     kind = tyro.extras.subcommand_type_from_defaults(
         {name: scales[scale] for name, scales in RECIPES.items()},
-        {name: scales[scale].__doc__ for name, scales in RECIPES.items()},
+        {name: scales[scale].__doc__ or "" for name, scales in RECIPES.items()},
         prefix_names=False,
     )
 
     def run(
-        recipe: Annotated[kind, tyro.conf.arg(name="")],
+        recipe: Annotated[kind, tyro.conf.arg(name="")],  # pyright: ignore[reportInvalidTypeForm]
         *,
         out: Path,
-        scale: Literal[SCALES] = scale,
+        scale: Literal["smoke", "laptop", "paper"] = scale,
         seeds: int = 3,
         resume: bool = False,
     ) -> None:
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
 def list_recipes() -> None:
     """List the recipes, with one line on what each of them runs."""
     for name, scales in RECIPES.items():
-        print(f"{name:26} {scales['laptop'].__doc__.splitlines()[0]}")
+        print(f"{name:26} {(scales['laptop'].__doc__ or '').splitlines()[0]}")
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pdtutor.seeds import generator
 from pdtutor.validate import whole
@@ -89,10 +89,10 @@ class Processes:
         if self.size > 1:
             torch.distributed.barrier()
 
-    def share_weights(self, model: nn.Module) -> None:
-        """Copy the main process's weights into the model of every process."""
+    def share_weights(self, tensors: Iterable[Tensor]) -> None:
+        """Copy the main process's values into these tensors of every process."""
         if self.size > 1:
-            for tensor in (*model.parameters(), *model.buffers()):
+            for tensor in tensors:
                 torch.distributed.broadcast(tensor.detach(), src=0)
 
     @contextmanager
@@ -104,7 +104,8 @@ class Processes:
         if self.size == 1:
             yield
             return
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+        on_gpu = self.device is not None and self.device.type == "cuda"
+        with torch.random.fork_rng([self.device] if on_gpu else []):
             torch.manual_seed(int(generator(seed, "noise", self.rank, step).integers(2**63)))
             yield
 

@@ -16,13 +16,13 @@ def number(name: str, value: object, *, minimum: float = -math.inf, maximum: flo
     """Return the value as a float. Raises ValueError unless it is finite and lies in [minimum, maximum]."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ValueError(f"{name} must be a finite number, got {value!r}")
-    if not minimum <= value <= maximum:
+    if not minimum <= float(value) <= maximum:
         allowed = f"at least {minimum:g}" if maximum == math.inf else f"between {minimum:g} and {maximum:g}"
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
     return float(value)
 
 
-def one_of(name: str, value: object, allowed: tuple[str, ...]) -> str:
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
     """Return the value. Raises ValueError unless it is one of the allowed words."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")

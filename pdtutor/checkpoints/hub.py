@@ -82,9 +82,7 @@ class PretrainedTrajectory(ForeignTrajectory):
         """
         self._require(step)
         saved = self._read_ahead(step) or self._read(step)
-        model = Pretrained.from_saved(
-            saved, objective=self.objective, padding=self.padding, classes=self.classes
-        )
+        model = Pretrained.from_saved(saved, objective=self.objective, padding=self.padding, classes=self.classes)
         return model.requires_grad_(False)
 
     def prefetch(self, step: int) -> None:

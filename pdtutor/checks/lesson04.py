@@ -108,7 +108,7 @@ def expected_lengths(function: Callable) -> None:
         "this is the length of the start symbol; return a dict with every symbol of rules.": mean["S"],
     }
     early: dict[str, float] = {}  # the answer of one pass, last key first, that takes 1 for any length not yet known
-    for symbol, of in reversed(SHARED.items()):
+    for symbol, of in reversed(list(SHARED.items())):
         early[symbol] = sum(p * sum(early.get(s, 1) for s in right) for p, right in of)
     order = "a symbol needs the lengths in its right sides first, and keys come in any order: recursion handles that."
     cfg3b = _rules("cfg3b")

@@ -42,7 +42,8 @@ def mask_batch(function: Callable) -> None:
             again = masked(np.random.default_rng(7), rows.copy(), tokens.copy(), rate, MASK, ALPHABET.copy())
             if not all(map(np.array_equal, answer, again)):
                 yield "two calls with equal seeds differ", {}, "draw everything random from rng: it has the seed."
-            yield from _masking_faults(*map(np.asarray, answer), rows, tokens, given, rate)
+            inputs, labels = map(np.asarray, answer)
+            yield from _masking_faults(inputs, labels, rows, tokens, given, rate)
 
     check_faults(
         "mask_batch",
@@ -160,10 +161,10 @@ def split_by_document(function: Callable) -> None:
 
 def _parting_faults(found: Any) -> Iterator[Fault]:
     """Yield why the answer does not divide DOCUMENTS into two lists."""
-    sides = found if isinstance(found, tuple | list) and len(found) == 2 else [None]
+    sides: Sequence[Any] = found if isinstance(found, tuple | list) and len(found) == 2 else [None]
     if not all(isinstance(side, Collection) and not isinstance(side, str) for side in sides):
         yield f"got {show(found)}", {}, "return train, validation: two lists of documents."
-    (train, validation), known = map(set, sides), set(DOCUMENTS)
+    (train, validation), known = (set(side) for side in sides), set(DOCUMENTS)
     if foreign := [part for side in sides for part in side if part not in known]:
         hint = "a document stays whole, and the lists hold the texts: split the list, not the characters."
         yield f"got {show(foreign[0])}, which is not one of the documents", {"documents": DOCUMENTS[:2]}, hint

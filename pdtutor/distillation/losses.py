@@ -8,15 +8,19 @@ perfect student reads 0. All losses are means over labelled positions, one per c
 import math
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import number, one_of, whole
 
+TEMPERATURE = 1e-4  # τ of the paper: practically the argmax, so that soft labels can't explain the gain
 DIVERGENCES = ("forward_kl", "reverse_kl", "jensen_shannon")
 
 
-def teacher_log_probabilities(logits: Tensor, temperature: float | Tensor, *, top_k: int | None = None) -> Tensor:
+def teacher_log_probabilities(
+    logits: Float[Tensor, "*positions classes"], temperature: float | Tensor, *, top_k: int | None = None
+) -> Float[Tensor, "*positions classes"]:
     """Return log softmax(logits / τ) over the last axis, same shape as logits.
 
     τ = 0 is the limit τ → 0: all mass on the largest logit, shared equally by ties. Tiny temperatures such as 1e-20
@@ -45,7 +49,12 @@ def teacher_log_probabilities(logits: Tensor, temperature: float | Tensor, *, to
     return scaled.log_softmax(-1)
 
 
-def divergence(student_logits: Tensor, teacher_log_p: Tensor, *, kind: str = "forward_kl") -> Tensor:
+def divergence(
+    student_logits: Float[Tensor, "*positions classes"],
+    teacher_log_p: Float[Tensor, "*the_same classes"],
+    *,
+    kind: str = "forward_kl",
+) -> Float[Tensor, "*positions"]:
     """Return D(teacher, student) at every position: (…, classes) twice → (…).
 
     Args:
@@ -75,7 +84,9 @@ def divergence(student_logits: Tensor, teacher_log_p: Tensor, *, kind: str = "fo
     return (from_teacher + from_student).sum(-1) / 2
 
 
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+def cross_entropy(
+    logits: Float[Tensor, "*positions classes"], labels: Int[Tensor, "*positions"]
+) -> Float[Tensor, "*positions"]:
     """Return −log p(label) at every position, 0 where the label is IGNORED: (…, classes), (…) → (…)."""
     flat = torch.nn.functional.cross_entropy(
         logits.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=IGNORED
@@ -83,7 +94,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return flat.view(labels.shape)
 
 
-def labelled_positions(labels: Tensor) -> tuple[Tensor, Tensor]:
+def labelled_positions(
+    labels: Int[Tensor, "*rows length"],
+) -> tuple[Int[Tensor, "*rows n"], Int[Tensor, "*rows n"]]:
     """Return where each row is labelled, and the labels there: (…, length) → (…, n) int64 and (…, n).
 
     n is the largest number of labels in a row, 1 at least; rows with fewer are filled up with position −1 and label
@@ -97,7 +110,9 @@ def labelled_positions(labels: Tensor) -> tuple[Tensor, Tensor]:
     return first.where(there, -1), labels.gather(-1, first).where(there, IGNORED)
 
 
-def mean_labelled(values: Tensor, labels: Tensor) -> Tensor:
+def mean_labelled(
+    values: Float[Tensor, "copies *positions"], labels: Int[Tensor, "copies *positions"]
+) -> Float[Tensor, " copies"]:
     """Return the mean of values over positions whose label is not IGNORED: (copies, …) twice → (copies,)."""
     counted = (labels != IGNORED).to(values.dtype)
     return (values * counted).flatten(1).sum(1) / counted.flatten(1).sum(1)
@@ -108,11 +123,11 @@ def distillation_loss(
     teacher_logits: Tensor,
     labels: Tensor,
     *,
-    temperature: float | Tensor = 1e-4,
+    temperature: float | Tensor = TEMPERATURE,
     alpha: float = 0.0,
     kind: str = "forward_kl",
     top_k: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, " copies"]:
     """Return α·CE + (1−α)·D per copy: (copies, batch, …, classes) twice and (copies, batch, …) → (copies,).
 
     Raises ValueError for α outside [0, 1], a negative temperature, an unknown divergence, a bad top_k, and shapes
@@ -129,7 +144,13 @@ def distillation_loss(
     return mean_labelled(alpha * cross_entropy(student_logits, labels) + (1 - alpha) * distilled, labels)
 
 
-def soft_targets(labels: Tensor, teacher_p: Tensor | None, alpha: Tensor | float, *, classes: int) -> Tensor:
+def soft_targets(
+    labels: Int[Tensor, "*positions"],
+    teacher_p: Float[Tensor, "*positions classes"] | None,
+    alpha: Tensor | float,
+    *,
+    classes: int,
+) -> Float[Tensor, "*positions classes"]:
     """Return q = α·onehot(label) + (1−α)·p_T at every position, 0 where the label is IGNORED: (…) → (…, classes).
 
     Without a teacher, q = α·onehot(label). CE and forward KL are both linear in their target, so −Σ q log p_S has the

@@ -87,9 +87,7 @@ class NShot(Schedule):
             chosen = [_latest(saved, final * (i + 1) / count) for i in range(count)]
             if len(set(chosen)) < len(chosen):
                 raise ValueError(f"{count} different checkpoints were asked for; saved are {_name(saved)}")
-        return [
-            (start, _find(saved, step)) for start, step in zip(range(0, steps, self.each), chosen, strict=False)
-        ]
+        return [(start, _find(saved, step)) for start, step in zip(range(0, steps, self.each), chosen, strict=False)]
 
 
 @dataclass(frozen=True)
@@ -237,9 +235,7 @@ def _latest(saved: Sequence[int], target: float) -> int:
     _find(saved, FINAL)
     place = bisect.bisect_right(saved, target)
     if place == 0 or saved[place - 1] == 0:
-        raise ValueError(
-            f"the schedule needs a teacher's checkpoint in steps 1…{target:g}; saved are {_name(saved)}"
-        )
+        raise ValueError(f"the schedule needs a teacher's checkpoint in steps 1…{target:g}; saved are {_name(saved)}")
     return saved[place - 1]
 
 

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from pdtutor.checkpoints.teachable import Teachable
-from pdtutor.distillation.losses import DIVERGENCES
+from pdtutor.distillation.losses import DIVERGENCES, TEMPERATURE
 from pdtutor.distillation.schedule import Anneal, Schedule, Stages, ends
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.models.logits import logits_of
 from pdtutor.tasks.stream import Stretch
 from pdtutor.tasks.task import Task
 from pdtutor.validate import number, one_of, whole
-
-TEMPERATURE = 1e-4  # the paper's: practically the argmax, so that soft labels can't explain the gain
 
 # What a teacher says of a stretch: given one of its distinct rows and the positions asked for (updates, rows, n), None
 # for all, the logits (updates, rows, …, classes) or (updates, rows, n, classes).
@@ -85,12 +83,12 @@ class Supervision(Protocol):
 class Labels:
     """Cross-entropy on the task's labels."""
 
-    alpha: ClassVar[float] = 1.0
-    temperature: ClassVar[float] = TEMPERATURE
-    top_k: ClassVar[None] = None
-    divergence: ClassVar[str] = "forward_kl"
-    adaptive: ClassVar[bool] = False
-    source: ClassVar[None] = None
+    alpha = 1.0
+    temperature = TEMPERATURE
+    top_k = None
+    divergence = "forward_kl"
+    adaptive = False
+    source = None
 
     def stages(self, steps: int) -> Stages:
         """Return no stages: nobody teaches."""
@@ -218,9 +216,9 @@ class Stored:
     alpha: float | Anneal = 0.0
     divergence: str = "forward_kl"
 
-    temperature: ClassVar[float] = 1.0  # stored log-probabilities serve as logits
-    top_k: ClassVar[None] = None
-    adaptive: ClassVar[bool] = False
+    temperature = 1.0  # stored log-probabilities serve as logits
+    top_k = None
+    adaptive = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.targets, StoredTargets):

@@ -43,8 +43,7 @@ class Targets:
     at: Tensor | None = None
 
     def logits(self, model: Model, inputs: Tensor, update: int, rows: slice = ALL) -> Tensor:
-        """Return the model's logits where these rows of an update have targets: (copies, rows, …) → (copies, rows, …).
-        """
+        """Return the model's logits where these rows of an update have targets: (copies, rows, …, classes)."""
         if self.at is None:
             return model(inputs)
         if not reads_positions(model):
@@ -66,9 +65,7 @@ class Targets:
 
 
 @torch.no_grad()
-def make_targets(
-    stretch: Stretch, teachers: Teachers, *, classes: int, some_positions: bool = False
-) -> Targets:
+def make_targets(stretch: Stretch, teachers: Teachers, *, classes: int, some_positions: bool = False) -> Targets:
     """Return the targets of the rows of a stretch that this process works on.
 
     Args:

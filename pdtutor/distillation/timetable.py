@@ -21,9 +21,7 @@ class Timetable:
 
     def in_force(self, step: int) -> list[int | None]:
         """Return, per copy, the teacher step that supervises this student step; None for labels."""
-        return [
-            next((teacher for start, teacher in reversed(stages) if start <= step), None) for stages in self.stages
-        ]
+        return [next((teacher for start, teacher in reversed(stages) if start <= step), None) for stages in self.stages]
 
     def next_switch(self, step: int, stop: int) -> int:
         """Return the first student step in (step, stop) at which any copy changes its teacher, else stop."""

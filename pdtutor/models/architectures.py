@@ -31,9 +31,7 @@ NOT_ARCHITECTURE = (
 def describe(config) -> dict:
     """Return a transformers configuration, or what a config.json holds, as a JSON-ready dict of the architecture."""
     described = config if isinstance(config, dict) else json.loads(config.to_json_string())
-    return {
-        key: value for key, value in described.items() if key not in NOT_ARCHITECTURE and not key.startswith("_")
-    }
+    return {key: value for key, value in described.items() if key not in NOT_ARCHITECTURE and not key.startswith("_")}
 
 
 def configuration(architecture, *, causal: bool):

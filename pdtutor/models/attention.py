@@ -7,6 +7,9 @@ what else is in the batch. As in flash attention, scores live for a moment only,
 from one number per query, the log of its normaliser.
 """
 
+# Numba's intrinsics are called with one argument less than they are defined with.
+# pyright: reportCallIssue=false
+
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -237,9 +240,7 @@ def _backward(head_dim: int) -> Callable:
     """
 
     @njit(void(*[_TENSOR] * 8, *_REST), nogil=True, cache=True)
-    def kernel(
-        query, key, value, out, grad, query_grad, key_grad, value_grad, logs, seen, length, causal, first, last
-    ):
+    def kernel(query, key, value, out, grad, query_grad, key_grad, value_grad, logs, seen, length, causal, first, last):
         _, heads, asking = logs.shape
         scale = np.float32(LOG2_E / math.sqrt(head_dim))
         one, per_bit, none = np.float32(1.0), np.float32(1 / LOG2_E), splat(np.float32(0.0))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -37,7 +38,7 @@ class Linear(nn.Module):
             self.weight = parameter(generators, lambda rng: rng.normal(0, std, (out_features, in_features)))
             self.bias = parameter(generators, lambda rng: np.zeros(out_features))
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Float[Tensor, "copies *n fan_in"]) -> Float[Tensor, "copies *n fan_out"]:
         """Map (copies, …, in) to (copies, …, out)."""
         flat = inputs.flatten(1, -2)  # (copies, n, in)
         mapped = torch.baddbmm(self.bias.unsqueeze(1), flat, self.weight.transpose(1, 2))
@@ -47,13 +48,11 @@ class Linear(nn.Module):
 class Embedding(nn.Module):
     """`torch.nn.Embedding`, once per copy: weight (copies, entries, width), normal of standard deviation `std`."""
 
-    def __init__(
-        self, entries: int, width: int, generators: Sequence[np.random.Generator], *, std: float
-    ) -> None:
+    def __init__(self, entries: int, width: int, generators: Sequence[np.random.Generator], *, std: float) -> None:
         super().__init__()
         self.weight = parameter(generators, lambda rng: rng.normal(0, std, (entries, width)))
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Int[Tensor, "copies *n"]) -> Float[Tensor, "copies *n width"]:
         """Map ids (copies, …) of 0…entries−1 to (copies, …, width)."""
         copies, entries, _ = self.weight.shape
         # One table of all copies' rows, in which copy c starts at c·entries: much faster than advanced indexing.
@@ -69,7 +68,7 @@ class LayerNorm(nn.Module):
         self.weight = parameter(generators, lambda rng: np.ones(width))
         self.bias = parameter(generators, lambda rng: np.zeros(width))
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Float[Tensor, "copies *n width"]) -> Float[Tensor, "copies *n width"]:
         """Map (copies, …, width) to the same shape."""
         copies, width = self.weight.shape
         weight, bias = (p.view(copies, *[1] * (inputs.dim() - 2), width) for p in (self.weight, self.bias))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from pdtutor.models.kernels import logits_of_signs
@@ -13,7 +14,9 @@ IDS = 4096  # the same for rows with padding, in ids
 
 
 @torch.no_grad()
-def logits_of(model: Model, inputs: Tensor, at: Tensor | None = None) -> Tensor:
+def logits_of(
+    model: Model, inputs: Shaped[Tensor, "examples *shape"], at: Int[Tensor, "examples n"] | None = None
+) -> Float[Tensor, "copies examples *positions classes"]:
     """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …).
 
     Of sequences (examples, length), `at` (examples, n) asks for some positions only: → (copies, examples, n, classes).

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from pdtutor.models.layers import Linear
@@ -23,9 +24,7 @@ class MLP(nn.Module):
     Raises ValueError for d, width or classes < 1 and for an empty list of seeds or widths.
     """
 
-    def __init__(
-        self, d: int, *, width: int | Sequence[int], classes: int = 2, seed: int | Sequence[int] = 0
-    ) -> None:
+    def __init__(self, d: int, *, width: int | Sequence[int], classes: int = 2, seed: int | Sequence[int] = 0) -> None:
         super().__init__()
         self.d, self.classes = whole("d", d), whole("classes", classes)
         self.widths = [whole("width", units) for units in (width if isinstance(width, Sequence) else [width])]
@@ -34,11 +33,9 @@ class MLP(nn.Module):
             raise ValueError("an MLP needs at least one hidden layer, got an empty list")
         generators = [generator(s, "init") for s in self.seeds]
         sizes = [self.d, *self.widths, self.classes]
-        self.layers = nn.ModuleList(
-            Linear(fan_in, fan_out, generators) for fan_in, fan_out in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(Linear(fan_in, fan_out, generators) for fan_in, fan_out in pairwise(sizes))
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Float[Tensor, "copies_or_one batch d"]) -> Float[Tensor, "copies batch classes"]:
         """Map inputs (copies, batch, d), or (1, batch, d) for all copies alike, to logits (copies, batch, classes).
 
         Raises ValueError if the inputs' last axis is not d.

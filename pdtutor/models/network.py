@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
@@ -55,7 +56,7 @@ class Network(nn.Module):
         self.network = _stacked(networks)
         keep_tied(self)
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Float[Tensor, "copies batch *positions classes"]:
         """Map inputs (copies, batch, …), or (1, batch, …) for all copies alike, to logits (copies, batch, …, classes).
 
         Raises ValueError if the network returns another number of classes.

@@ -13,9 +13,7 @@ def _tied(model: nn.Module) -> dict[str, str]:
     """Return which parameters are another one under a second name: {second name: first name}."""
     first: dict[int, str] = {}
     named = model.named_parameters(remove_duplicate=False)
-    return {
-        name: first[id(parameter)] for name, parameter in named if first.setdefault(id(parameter), name) != name
-    }
+    return {name: first[id(parameter)] for name, parameter in named if first.setdefault(id(parameter), name) != name}
 
 
 def _drop_tied(model: nn.Module, state: dict, prefix: str, _) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
@@ -80,7 +81,7 @@ class Transformer(ReadsPositions):
         self.norm = LayerNorm(width, generators)
         self.out = Linear(width, self.classes, generators, std=self.init_std)
 
-    def logits(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
+    def logits(self, ids: Tensor, at: Tensor | None = None) -> Float[Tensor, "copies batch *positions classes"]:
         """Map token ids (copies, batch, length) int64, or (1, batch, length) for all copies alike, to logits.
 
         Logits are (copies, batch, classes) if read out at the last position, else (copies, batch, length, classes), or
@@ -94,9 +95,8 @@ class Transformer(ReadsPositions):
         logits = self.out(self.states(ids, at))  # (copies, batch, length, n or 1, classes)
         return logits.squeeze(2) if self.read_out == "last" else logits
 
-    def states(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
-        """Return what the logits are read from: ids and `at` as in `logits` → (copies, batch, length, n or 1, width).
-        """
+    def states(self, ids: Tensor, at: Tensor | None = None) -> Float[Tensor, "copies batch positions width"]:
+        """Return what logits are read from, for `ids` and `at` of `logits`: (copies, batch, length, n or 1, width)."""
         self._require_ids(ids)
         if at is not None:
             self._require_positions(at, ids)
@@ -209,8 +209,13 @@ class Block(nn.Module):
         self.mlp_out = Linear(mlp_ratio * width, width, generators, std=residual_std)
 
     def forward(
-        self, hidden: Tensor, seen: Tensor | None = None, *, last_only: bool = False, at: Tensor | None = None
-    ) -> Tensor:
+        self,
+        hidden: Float[Tensor, "copies batch length width"],
+        seen: Bool[Tensor, "copies_or_one batch length"] | None = None,
+        *,
+        last_only: bool = False,
+        at: Int[Tensor, "copies batch n"] | None = None,
+    ) -> Float[Tensor, "copies batch positions width"]:
         """Map the residual stream (copies, batch, length, width) to its next state, or only that of some positions.
 
         `seen`, (copies or 1, batch, length) bool, says which positions attention may look at; None for all.
@@ -245,7 +250,9 @@ class Block(nn.Module):
         return taken.transpose(1, 2).flatten(-2).unflatten(0, asking.shape[:2])
 
 
-def _pick(hidden: Tensor, at: Tensor) -> Tensor:
+def _pick(
+    hidden: Float[Tensor, "copies batch length width"], at: Int[Tensor, "copies batch n"]
+) -> Float[Tensor, "copies batch n width"]:
     """Return the states at some positions: (copies, batch, length, width), (copies, batch, n) → (…, n, width)."""
     first = torch.arange(0, hidden[..., 0].numel(), hidden.shape[2], device=at.device)  # of each sequence
     rows = at + first.view(*at.shape[:2], 1)

@@ -96,9 +96,7 @@ def _read(builder, address):
 def zeros(typing, count):
     """zeros(count): that many vectors of 0."""
     kind = _Vectors(count.literal_value)
-    return kind(count), lambda context, builder, signature, args: ir.Constant(
-        ir.ArrayType(IR_VECTOR, kind.count), None
-    )
+    return kind(count), lambda context, builder, signature, args: ir.Constant(ir.ArrayType(IR_VECTOR, kind.count), None)
 
 
 @intrinsic

@@ -15,7 +15,7 @@ symbol is taken for a token.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -127,7 +127,7 @@ class Grammar:
                 p = None if match["p"] is None else float(match["p"])
             except ValueError:
                 raise ValueError(f"line {number}: a probability must be a number, got {match['p']!r}") from None
-            rules.append(Rule(match["left"], tuple(match["right"].split()), p, number))
+            rules.append((match["left"], tuple(match["right"].split()), p, number))
         return cls(_with_probabilities(rules), tokens=tokens)
 
     @classmethod
@@ -258,19 +258,20 @@ class Grammar:
         return hash(str(self))
 
 
-def _with_probabilities(rules: list[Rule]) -> list[Rule]:
-    """Return the rules, with equal probabilities for a symbol whose rules have none (None).
+def _with_probabilities(rules: list[tuple[str, tuple[str, ...], float | None, int]]) -> list[Rule]:
+    """Return the rules (left, right, probability or None, line), equally likely for a symbol whose rules have None.
 
     Raises ValueError if only some of a symbol's rules have a probability.
     """
-    of: dict[str, list[Rule]] = {}
-    for rule in rules:
-        of.setdefault(rule.left, []).append(rule)
-    for symbol, of_symbol in of.items():
-        missing = [rule.line for rule in of_symbol if rule.probability is None]
-        if missing and len(missing) < len(of_symbol):
-            raise ValueError(f"line {missing[0]}: some rules of {symbol!r} have a probability, but this one has none")
-    return [replace(r, probability=1 / len(of[r.left])) if r.probability is None else r for r in rules]
+    alternatives = Counter(left for left, *_ in rules)
+    without: dict[str, list[int]] = {}  # lines of the rules that have none, by symbol
+    for left, _, probability, line in rules:
+        if probability is None:
+            without.setdefault(left, []).append(line)
+    for symbol, lines in without.items():
+        if len(lines) < alternatives[symbol]:
+            raise ValueError(f"line {lines[0]}: some rules of {symbol!r} have a probability, but this one has none")
+    return [Rule(left, right, 1 / alternatives[left] if p is None else p, line) for left, right, p, line in rules]
 
 
 def _by_number(token: str) -> tuple:

@@ -69,7 +69,8 @@ def marginals(grammar: Grammar, likelihood: np.ndarray) -> Marginals:
     if evidence == 0:
         raise ValueError(f"{grammar!r} cannot derive a sentence of length {len(likelihood)} with this evidence")
     levels = grammar.levels or ()
-    cavity, spans = outside(chart, nodes, *likelihood.shape, len(levels), max(map(len, levels), default=0))
+    (length, tokens), widest = likelihood.shape, max(map(len, levels), default=0)
+    cavity, spans = outside(chart, nodes, length, tokens, len(levels), widest)
     cavity /= cavity.sum(axis=1, keepdims=True)
     posterior = cavity * likelihood
     posterior /= posterior.sum(axis=1, keepdims=True)
@@ -137,8 +138,8 @@ def _nodes(rules: tuple[Rule, ...], tokens: tuple[str, ...]) -> Nodes:
     bounds = _bounds(pairs, units, circular, root, len(names), len(tokens))
     in_prefix = bounds.copy()
     in_prefix[:, AFTER_LEAST], in_prefix[:, AFTER_MOST] = 0, UNBOUNDED
-    tables = (_table(pairs, 3), _table(units, 2), _table(corners, 2))
-    return Nodes(root, bool(circular), *(part for table in tables for part in table), bounds, in_prefix, places)
+    tables = [part for table in (_table(pairs, 3), _table(units, 2), _table(corners, 2)) for part in table]
+    return Nodes(root, bool(circular), *tables, bounds, in_prefix, places)  # pyright: ignore[reportCallIssue]
 
 
 def _table(rows: list[tuple], nodes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,12 @@ class Sentences:
         """Lengths of the sentences, (n,) int64."""
         return np.diff(self.offsets)
 
+    def told(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return `ancestors` and `closes`. Raises ValueError if the sentences were drawn without them."""
+        if self.ancestors is None or self.closes is None:
+            raise ValueError("these sentences were drawn without spans: draw them with spans=True")
+        return self.ancestors, self.closes
+
     def padded(self, values: np.ndarray, fill: int) -> np.ndarray:
         """Return values per token, (total, …), with one sentence per row: (n, longest, …), `fill` after its end."""
         lengths = self.lengths
@@ -80,10 +86,11 @@ def sample(
     if spans and grammar.levels is None:
         raise ValueError(f"{grammar!r} has no levels, so its spans can't be given level by level")
     longest = grammar.longest if max_length is None else whole("max_length", max_length)
-    levels = len(grammar.levels) if spans else 0
+    levels = len(grammar.levels or ()) if spans else 0
     tokens, offsets = np.empty(n * longest, np.uint8), np.zeros(n + 1, np.int64)
     ancestors, closes = np.empty((len(tokens) * spans, levels), np.uint8), np.empty(len(tokens) * spans, np.uint8)
-    rejected = _sampler(levels)(rng, *_arrays(grammar, levels), longest, tokens, offsets, ancestors, closes)
+    drawn = (longest, tokens, offsets, ancestors, closes)
+    rejected = _sampler(levels)(rng, *_arrays(grammar, levels), *drawn)  # pyright: ignore[reportCallIssue]
     if rejected < 0:
         raise ValueError(
             f"{ATTEMPTS} sentences in a row of {grammar!r} were longer than max_length = {longest}: choose a larger one"

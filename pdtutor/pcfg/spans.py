@@ -24,16 +24,15 @@ def derivation(grammar: Grammar, sentences: Sentences, sentence: int) -> pd.Data
     """
     if grammar.levels is None:
         raise ValueError(f"{grammar!r} has no levels, so its spans can't be given level by level")
-    if sentences.ancestors is None:
-        raise ValueError("these sentences were drawn without spans: draw them with spans=True")
-    if (told := sentences.ancestors.shape[1]) != len(grammar.levels):
+    ancestors, closes = sentences.told()
+    if (told := ancestors.shape[1]) != len(grammar.levels):
         raise ValueError(f"{grammar!r} has {len(grammar.levels)} levels, but the sentences' grammar has {told}")
     sentence = range(len(sentences))[sentence]
     own = slice(sentences.offsets[sentence], sentences.offsets[sentence + 1])
-    places = np.column_stack([sentences.ancestors[own], sentences.tokens[own]])  # (length, levels + 1)
+    places = np.column_stack([ancestors[own], sentences.tokens[own]])  # (length, levels + 1)
     tables, first = [], 0  # first: the row where the level above begins
     for level, names in enumerate((*grammar.levels, grammar.tokens)):
-        stops = np.flatnonzero(sentences.closes[own] <= level) + 1
+        stops = np.flatnonzero(closes[own] <= level) + 1
         starts = np.append(0, stops[:-1])
         symbols = [names[place] for place in places[starts, level]]
         table = pd.DataFrame({"level": level, "symbol": symbols, "start": starts, "stop": stops})

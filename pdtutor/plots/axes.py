@@ -37,7 +37,11 @@ def accuracy(history: pd.DataFrame, *, ax: Axes | None = None, hue: str = "metho
         ax=ax,
         **({"estimator": None, "units": "seed", "linewidth": 1.2} if by_seed else {"estimator": "median", **band}),
     )
-    ax.set(xlabel="step (optimizer updates)", ylabel="held-out accuracy", ylim=(min(0.45, wide.min(axis=None)), 1.02))
+    ax.set(
+        xlabel="step (optimizer updates)",
+        ylabel="held-out accuracy",
+        ylim=(min(0.45, float(wide.to_numpy().min())), 1.02),
+    )
     ax.xaxis.set_major_formatter(STEPS)
     ax.legend(title=None, frameon=False)
     return ax
@@ -74,7 +78,9 @@ def node_curves(curriculum: pd.DataFrame, *, degree: int, ax: Axes | None = None
     ax = ax or plt.gca()
     of_degree = curriculum[curriculum["degree"] == degree]
     shades = depth_colours(of_degree)
-    for (depth, _), of_node in of_degree[of_degree["inside"]].groupby(["depth", "node"]):
+    inside = of_degree[of_degree["inside"]]
+    for depth, node in inside[["depth", "node"]].drop_duplicates().sort_values(["depth", "node"]).to_numpy().tolist():
+        of_node = inside[inside["node"] == node]
         means = of_node.groupby("step")["value"].mean()
         label = "root" if depth == 0 else f"depth {depth}"
         seen = ax.get_legend_handles_labels()[1]
@@ -95,7 +101,10 @@ def node_steps(nodes: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> A
     ax = ax or plt.gca()
     methods, shades = list(dict.fromkeys(nodes["method"])), depth_colours(nodes)
     lanes = np.linspace(-0.25, 0.25, len(shades)) if len(shades) > 1 else [0.0]
-    for (method, depth), found in nodes.groupby(["method", "depth"]):
+    for method, depth in (
+        nodes[["method", "depth"]].drop_duplicates().sort_values(["method", "depth"]).to_numpy().tolist()
+    ):
+        found = nodes[(nodes["method"] == method) & (nodes["depth"] == depth)]
         steps, never = found["step"].astype(float).fillna(budget), found["step"].isna().to_numpy()
         offsets = methods.index(method) + lanes[depth] + np.linspace(-0.08, 0.08, len(steps))
         colour = shades[depth]
@@ -189,7 +198,8 @@ def reported(table: pd.DataFrame, methods: Mapping[str, str], *, ax: Axes | None
     ax = ax or plt.gca()
     shades = colours(list(methods.values()))
     rows = table[(table["quantity"] == "accuracy") & table["at"].notna() & table["method"].isin(methods)]
-    for name, of_method in rows.groupby("method", sort=False):
+    for name in rows["method"].unique().tolist():
+        of_method = rows[rows["method"] == name]
         ax.scatter(
             of_method["at"], of_method["value"], color=shades[methods[name]], marker="X", s=45, edgecolor="white",
             linewidth=0.6, zorder=4,

@@ -1,6 +1,7 @@
 """Drawings of grammars, derivations, and predictions at one position of a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -83,7 +84,8 @@ def parse_tree(
     _blank(ax, xlim=(-0.6, length - 0.4), ylim=(-tokens - 0.6 - 0.5 * len(windows), 0.3))
     size = _font_size(ax, 0.6)
     middles, edges = (derivation["start"] + derivation["stop"] - 1) / 2, []
-    for span in derivation.itertuples():
+    spans = cast("Iterable[Any]", derivation.itertuples())  # their fields are the columns
+    for span in spans:
         covering = [n for n, (first, end) in windows.items() if first <= span.start and span.stop <= end]
         colour = shades[covering[0]] if covering else PALE
         above = span.start <= position < span.stop

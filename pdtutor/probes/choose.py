@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from pdtutor.checkpoints.teachable import Teachable
@@ -127,7 +128,9 @@ def choose_step(table: pd.DataFrame, *, agreement: float = QUARTER) -> int:
 
 
 @torch.no_grad()
-def predictions(model: Model, inputs: Tensor, labels: Tensor | None = None) -> Tensor:
+def predictions(
+    model: Model, inputs: Tensor, labels: Tensor | None = None
+) -> Float[Tensor, "copies positions classes"]:
     """Return p(class) at every position that counts: inputs (examples, …) → (copies, positions, classes).
 
     Raises ValueError for no inputs, and for labels whose shape is not that of the predictions.
@@ -142,7 +145,9 @@ def predictions(model: Model, inputs: Tensor, labels: Tensor | None = None) -> T
     return flat if labels is None else flat[:, (labels != IGNORED).flatten().to(device)]
 
 
-def distance(p: Tensor, q: Tensor) -> Tensor:
+def distance(
+    p: Float[Tensor, "copies positions classes"], q: Float[Tensor, "copies or_one classes"]
+) -> Float[Tensor, " copies"]:
     """Return the mean total variation between predictions, (copies, positions, classes) twice → (copies,)."""
     return (p - q).abs().sum(-1).mean(1) / 2
 

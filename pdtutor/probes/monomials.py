@@ -7,6 +7,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from pdtutor.models.logits import logits_of
@@ -77,7 +78,9 @@ def random_sets(pool: Sequence[int], size: int, most: int, rng: np.random.Genera
     return list(drawn)
 
 
-def correlate(p: Tensor, monomials: Tensor) -> tuple[Tensor, Tensor]:
+def correlate(
+    p: Float[Tensor, "copies n"], monomials: Float[Tensor, "sets n"]
+) -> tuple[Float[Tensor, "copies sets"], Float[Tensor, " copies"]]:
     """Return |E[χ_A·p]|, (copies, sets), and its noise floor, (copies,): p (copies, n), monomials (sets, n)."""
     n = p.shape[1]
     centred = p - p.mean(1, keepdim=True)  # E[χ_A] = 0, so this removes noise and no signal

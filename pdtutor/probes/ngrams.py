@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from pdtutor.models.logits import logits_of
@@ -94,7 +95,9 @@ def _distance(
     return probe
 
 
-def _predictions(model: Model, inputs: Tensor, at: Tensor) -> Tensor:
+def _predictions(
+    model: Model, inputs: Int[Tensor, "rows length"], at: Int[Tensor, " rows"]
+) -> Float[Tensor, "copies rows classes"]:
     """Return probabilities at one position of every row: (rows, length), (rows,) → (copies, rows, classes)."""
     device = device_of(model)
     return logits_of(model, inputs.to(device), at[:, None].to(device)).squeeze(2).softmax(-1)

@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from pdtutor.models.logits import logits_of
@@ -91,7 +92,9 @@ def node_correlations(
     return probe
 
 
-def left_probability(logits: Tensor, left: range, right: range) -> Tensor:
+def left_probability(
+    logits: Float[Tensor, "*examples classes"], left: range, right: range
+) -> Float[Tensor, "*examples"]:
     """Return p(left | left or right): logits (…, classes) → (…).
 
     In log masses, so that a model that is sure of leaves elsewhere doesn't divide nothing by nothing.

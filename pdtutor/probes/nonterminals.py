@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from pdtutor.models.model import HiddenStates, Model, device_of
@@ -29,9 +30,9 @@ class Spans:
         closes: (sentences, length) bool, whether its span ends at the token.
     """
 
-    ids: Tensor
-    symbols: Tensor
-    closes: Tensor
+    ids: Int[Tensor, "sentences length"]
+    symbols: Int[Tensor, "sentences length"]
+    closes: Bool[Tensor, "sentences length"]
 
 
 def nonterminal_probe(
@@ -66,7 +67,8 @@ def nonterminal_probe(
         there = "no levels" if levels is None else f"levels 0…{len(levels) - 1}"
         raise ValueError(f"the grammar has {there}, got level {level}")
     one_of("kind", kind, ("attention", "linear"))
-    whole("heads", heads), whole("epochs", epochs), whole("batch_size", batch_size)
+    for name, size in {"heads": heads, "epochs": epochs, "batch_size": batch_size}.items():
+        whole(name, size)
     seen = spans(task, level, whole("sentences", sentences), seed=seed, purpose="span probe: training")
     unseen = spans(task, level, whole("held_out", held_out), seed=seed, purpose="span probe: evaluation")
     symbols = len(levels[level])
@@ -116,10 +118,10 @@ def nonterminal_probe(
 def spans(task: MaskedGrammar, level: int, n: int, *, seed: int, purpose: str) -> Spans:
     """Return n sentences and the symbols of one level above their tokens."""
     drawn = task.sentences(generator(seed, purpose), n, spans=True)
-    symbols = np.pad(
-        drawn.padded(drawn.ancestors[:, level].astype(np.int64), IGNORED), ((0, 0), (1, 0)), constant_values=IGNORED
-    )
-    closes = np.pad(drawn.padded(drawn.closes <= level, False), ((0, 0), (1, 0)))
+    ancestors, closes = drawn.told()
+    symbols = drawn.padded(ancestors[:, level].astype(np.int64), IGNORED)
+    symbols = np.pad(symbols, ((0, 0), (1, 0)), constant_values=IGNORED)  # `bos` comes first
+    closes = np.pad(drawn.padded(closes <= level, False), ((0, 0), (1, 0)))
     return Spans(torch.from_numpy(task.rows(drawn)), torch.from_numpy(symbols), torch.from_numpy(closes))
 
 
@@ -132,7 +134,9 @@ class LinearReadOut(nn.Module):
         self.weight = nn.Parameter(torch.randn(copies, width, symbols, generator=rng) / math.sqrt(width))
         self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
 
-    def forward(self, states: Tensor, ids: Tensor) -> Tensor:
+    def forward(
+        self, states: Float[Tensor, "copies batch length width"], ids: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, "copies batch length symbols"]:
         """Map states (copies, batch, length, width) to logits (copies, batch, length, symbols)."""
         return torch.einsum("cblw,cws->cbls", states, self.weight) + self.bias
 
@@ -152,7 +156,9 @@ class AttentionReadOut(nn.Module):
         self.weight = nn.Parameter(torch.randn(copies, heads, width, symbols, generator=rng) / math.sqrt(width * heads))
         self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
 
-    def forward(self, states: Tensor, ids: Tensor) -> Tensor:
+    def forward(
+        self, states: Float[Tensor, "copies batch length width"], ids: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, "copies batch length symbols"]:
         """Map states (copies, batch, length, width) at ids (batch, length) to logits of the symbols."""
         places = self.places[:, :, : ids.shape[1]]
         scores = torch.einsum("chid,chjd->chij", places, places) / math.sqrt(self.DIM)  # i sees j
@@ -166,14 +172,16 @@ class AttentionReadOut(nn.Module):
         return (values / total.unsqueeze(-1)).sum(1).transpose(1, 2) + self.bias  # (copies, batch, length, symbols)
 
 
-def _most_probable(task: MaskedGrammar, level: int, ids: Tensor) -> Tensor:
+def _most_probable(task: MaskedGrammar, level: int, ids: Int[Tensor, "n length"]) -> Int[Tensor, "n length"]:
     """Return the most probable symbol of this level above every token: ids (n, length) → (n, length).
 
     A token lies in the span that ends at the next token where one ends, more likely than not.
     """
     found = torch.full_like(ids, IGNORED)
     for row, length, out in zip(ids.numpy(), task.lengths(ids.numpy()), found, strict=True):
-        spans = marginals(task.rules, np.eye(task.classes)[row[1:length]]).spans[level]  # (tokens, symbols)
+        by_level = marginals(task.rules, np.eye(task.classes)[row[1:length]]).spans
+        assert by_level is not None  # a grammar with levels
+        spans = by_level[level]  # (tokens, symbols)
         ends = np.flatnonzero(spans.sum(axis=1) > 0.5)
         following = np.searchsorted(ends, np.arange(length - 1)).clip(max=len(ends) - 1)
         out[1:length] = torch.from_numpy(spans.argmax(axis=1)[ends[following]])
@@ -181,7 +189,7 @@ def _most_probable(task: MaskedGrammar, level: int, ids: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _states(model: Model, ids: Tensor) -> Tensor:
+def _states(model: Model, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "copies batch length width"]:
     """Return the model's last hidden states (copies, batch, length, width) at ids (batch, length).
 
     A model that shows none, such as a function, is read by what it does show, its logits.

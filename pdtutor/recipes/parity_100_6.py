@@ -112,9 +112,7 @@ class ParityHundred(ParityStudents):
 class ParityTeacherWidth:
     """E1, the teacher by its width: how many steps it takes to learn sparse parity at batch 1, (50,6) on a laptop."""
 
-    teacher: ParityTeacher = field(
-        default_factory=lambda: replace(TEACHER, d=50, steps=20_000_000, save_every=25_000)
-    )
+    teacher: ParityTeacher = field(default_factory=lambda: replace(TEACHER, d=50, steps=20_000_000, save_every=25_000))
     widths: tuple[int, ...] = (100, 300, 1000, 3000, 5000)  # hidden units
     threshold: float = 0.95  # accuracy that counts as having learned
 

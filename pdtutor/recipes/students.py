@@ -8,8 +8,9 @@ import pandas as pd
 
 from pdtutor.checkpoints.teachable import Teachable
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.distillation.losses import TEMPERATURE
 from pdtutor.distillation.schedule import FINAL, Schedule, n_shot, one_shot, progressive
-from pdtutor.distillation.supervision import TEMPERATURE, Distill, Labels, Supervision
+from pdtutor.distillation.supervision import Distill, Labels, Supervision
 from pdtutor.recipes.teacher import Teacher
 from pdtutor.training.compare import Comparison, compare, results, spread
 

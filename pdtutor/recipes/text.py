@@ -126,9 +126,7 @@ def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
 
 
 # Word pieces have their transition later than characters, and models of them cost more.
-WORD_PIECES = TextTeacher(
-    tokenizer="wordpiece-2048", width=128, lr=3e-3, steps=1600, save_every=50, init_std=0.08
-)
+WORD_PIECES = TextTeacher(tokenizer="wordpiece-2048", width=128, lr=3e-3, steps=1600, save_every=50, init_std=0.08)
 
 
 def paper_teacher(steps: int) -> TextTeacher:
@@ -179,11 +177,26 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "laptop": TextAutoregressive(),
         "paper": TextAutoregressive(
             CausalTextTeacher(
-                corpus=("wikitext-103", "gutenberg"), limit=20_000, tokenizer="wordpiece-30522", length=512,
-                width=768, head_dim=64, layers=12, lr=3e-4, batch_size=256, steps=24_000, save_every=2000,
-                init_std=0.02, precision="bfloat16",
+                corpus=("wikitext-103", "gutenberg"),
+                limit=20_000,
+                tokenizer="wordpiece-30522",
+                length=512,
+                width=768,
+                head_dim=64,
+                layers=12,
+                lr=3e-4,
+                batch_size=256,
+                steps=24_000,
+                save_every=2000,
+                init_std=0.02,
+                precision="bfloat16",
             ),
-            width=256, lr=3e-4, steps=24_000, eval_every=1000, interval=3000, speed=1.0,
+            width=256,
+            lr=3e-4,
+            steps=24_000,
+            eval_every=1000,
+            interval=3000,
+            speed=1.0,
         ),
     },
 }

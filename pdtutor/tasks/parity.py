@@ -72,4 +72,3 @@ class SparseParity(SignVectors):
         """Return the JSON-ready description from which `build_task` rebuilds this task."""
         support = list(self.support)
         return {"class": type(self).__name__, "d": self.d, "k": self.k, "support": support, "encoding": self.encoding}
-

@@ -1,7 +1,6 @@
 """Sentences of a grammar: masked prediction (BERT) and autoregression (GPT-2), the paper's experiments E3 and E4."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
@@ -105,7 +104,7 @@ class MaskedGrammar(_GrammarTask):
 
     rate: float = 0.3
 
-    causal: ClassVar[bool] = False
+    causal = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -141,7 +140,7 @@ class CausalGrammar(_GrammarTask):
 
     level: int | None = None
 
-    causal: ClassVar[bool] = True
+    causal = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -163,7 +162,7 @@ class CausalGrammar(_GrammarTask):
         inputs, following = rows[:, :-1], rows[:, 1:]
         scored = following < self.classes
         if self.level is not None:
-            scored &= sentences.padded(sentences.closes <= self.level, False)
+            scored &= sentences.padded(sentences.told()[1] <= self.level, False)
         inputs = np.where(following == self.padding, self.padding, inputs)  # nothing follows the last token
         return inputs, np.where(scored, following, IGNORED)
 

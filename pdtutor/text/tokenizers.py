@@ -38,7 +38,7 @@ def train_tokenizer(kind: str, texts: Iterable[str]) -> Tokenizer:
     matched = re.fullmatch(r"characters|(bpe|wordpiece)-(\d+)", kind)
     if not matched:
         raise ValueError(f"tokenizer must be 'characters', 'bpe-N', 'wordpiece-N', a file or a folder; got {kind!r}")
-    method, size = matched[1], matched[2] and int(matched[2])
+    method, size = matched[1], int(matched[2] or 0)
     special, unknown = list(SPECIAL.values()), SPECIAL["unknown"]
     normalizer = normalizers.BertNormalizer(lowercase=True)
     if method is None:

@@ -98,7 +98,8 @@ def prepare(
     kind, _, _ = tokenizer.partition("-")
     trained = kind in ("characters", "bpe", "wordpiece") and not Path(tokenizer).exists()
     given = None if trained else load_tokenizer(tokenizer)
-    asked = [FORMAT, VALIDATION, [fingerprint(c) for c in corpora], tokenizer if trained else given.to_str(), limit]
+    named = tokenizer if given is None else given.to_str()
+    asked = [FORMAT, VALIDATION, [fingerprint(c) for c in corpora], named, limit]
     digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
     folder = cache_folder() / "tokens" / digest
     if not (folder / "tokens.json").exists():

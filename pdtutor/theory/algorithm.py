@@ -80,7 +80,7 @@ def _mirrored_init(rng: np.random.Generator, width: int, d: int) -> TwoLayerNet:
     if width < 2 or width % 2:
         raise ValueError(f"width must be even and at least 2, since neurons come in mirrored pairs; got {width}")
     half = width // 2
-    signs = rng.choice(np.float32([-1, 1]), size=(half, d))
+    signs = rng.choice(np.array([-1, 1], np.float32), size=(half, d))
     biases = rng.uniform(-1, 1, size=half).astype(np.float32)
     readout = np.full(half, 1 / width, dtype=np.float32)
     return TwoLayerNet(np.vstack([signs, signs]), np.tile(biases, 2), np.concatenate([readout, -readout]))

@@ -18,9 +18,7 @@ def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tenso
     return torch.from_numpy(inputs), torch.from_numpy(labels)
 
 
-def evaluate(
-    model: Model, inputs: Tensor, labels: Tensor, processes: Processes = ALONE
-) -> tuple[Tensor, Tensor]:
+def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes = ALONE) -> tuple[Tensor, Tensor]:
     """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,).
 
     Several processes each take a share of the examples; all must call this, and all get the same.

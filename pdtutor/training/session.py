@@ -74,7 +74,7 @@ class Session:
         else:
             self.trajectory = Trajectory(out)
             self._restore(saved)
-        processes.share_weights(model)
+        processes.share_weights((*model.parameters(), *model.buffers()))
         self._inputs, self._labels = (part.to(self.device) for part in held_out(task, settings.eval_examples))
         self._pending: list[Tensor] = []  # losses (updates, copies) since the last row of history
         self._unchecked: list[Tensor] = []  # those of them that are not yet known to be finite

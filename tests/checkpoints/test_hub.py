@@ -59,7 +59,6 @@ def alike(a, b):
     return torch.allclose(a, b, rtol=1e-4, atol=1e-3)
 
 
-
 def save(path: Path, mark: float, architecture=BERT) -> Path:
     """Save a model in the folder whose logits are told by `mark`."""
     kind = transformers.GPTNeoXForCausalLM if architecture is NEOX else transformers.BertForPreTraining
@@ -609,7 +608,10 @@ def test_functions_are_told_apart_by_their_name(tmp_path):
     digests = {
         FunctionTeacher(function, classes=classes, name=name).digest
         for function, classes, name in (
-            (by_counts, 3, "a"), (by_counts, 3, "b"), (by_counts, 4, "a"), ({1: by_counts}, 3, "a")
+            (by_counts, 3, "a"),
+            (by_counts, 3, "b"),
+            (by_counts, 4, "a"),
+            ({1: by_counts}, 3, "a"),
         )
     }
     assert len(digests) == 4

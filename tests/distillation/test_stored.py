@@ -204,6 +204,7 @@ def test_class_ids_take_as_little_room_as_they_can(trajectories, tmp_path, monke
     task = Counting(classes)
     logits = torch.randn(16, classes, generator=torch.Generator().manual_seed(0))
     logits[:, -1] = 9  # the last class, whose id is the largest, is the most probable
+
     def says(model, inputs, at):
         return logits[: len(inputs)].unsqueeze(0)
 

@@ -66,7 +66,6 @@ def alike(a, b):
     return torch.allclose(a, b, rtol=1e-4, atol=1e-3)
 
 
-
 @pytest.fixture(params=MODELS)
 def model(request):
     architecture, objective = MODELS[request.param]
@@ -365,8 +364,10 @@ def test_tied_weights_may_be_saved_under_one_name_or_both_or_by_their_old_names(
     saved = save(tmp_path)
     (tmp_path / "model.safetensors").unlink()
     state = saved.state_dict()
-    old = {k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v
-           for k, v in state.items()}
+    old = {
+        k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v
+        for k, v in state.items()
+    }
     old["bert.embeddings.position_ids"] = torch.arange(80)[None]  # as versions before 4.31 saved it
     for kept in (state, {k: v for k, v in state.items() if "decoder" not in k}, old):
         torch.save(kept, tmp_path / "pytorch_model.bin")

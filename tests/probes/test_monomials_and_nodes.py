@@ -133,7 +133,7 @@ def test_each_node_is_measured_by_its_own_decision_on_the_examples_that_pass_it(
     others = table[(table.degree == 1) | ~table.inside]
     assert len(others) == 3 * 3 * (3 + 3 + 1)  # copies × nodes × (3 bits inside, 3 outside, their 1 triple)
     assert (others.value <= 4.5 * others.noise_floor).all()
-    passing = 20_000 / 2 ** table.depth
+    passing = 20_000 / 2**table.depth
     assert table.noise_floor.to_numpy() == pytest.approx(
         np.array([[0.5, 0.5, 0.5], [0.3, 0, 0], [0, 0, 0.2]])[table["copy"], table.node] / passing**0.5, rel=0.03
     )

@@ -133,9 +133,7 @@ def test_examples_are_rows_masked_at_the_task_s_rate(text):
 def test_a_row_without_tokens_has_nothing_selected():
     rows = np.array([[0, 1, 0], [0, 5, 0]])
     for seed in range(20):
-        inputs, labels = mask_rows(
-            generator(seed, "x"), rows, rows == 5, rate=0.01, mask=9, alphabet=np.arange(5, 8)
-        )
+        inputs, labels = mask_rows(generator(seed, "x"), rows, rows == 5, rate=0.01, mask=9, alphabet=np.arange(5, 8))
         assert labels.tolist() == [[IGNORED] * 3, [IGNORED, 5, IGNORED]]
         assert inputs[0].tolist() == [0, 1, 0]
 
