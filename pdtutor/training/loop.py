@@ -21,7 +21,7 @@ from pdtutor.training.engines import AutogradEngine, Engine, KernelEngine, choos
 from pdtutor.training.optim import SGD, AdamW
 from pdtutor.training.run import Run
 from pdtutor.training.session import Session
-from pdtutor.training.settings import check, require_same
+from pdtutor.training.settings import Settings, check, require_same
 
 
 def train(
@@ -109,6 +109,22 @@ def train(
         precision=precision,
         accumulate=accumulate,
     )
+    session, updates = _start(model, task, settings, device=device, engine=engine, out=out, resume=resume)
+    _run_updates(session, task, updates, progress=progress, description=description)
+    return session.run()
+
+
+def _start(
+    model: Model,
+    task: Task,
+    settings: Settings,
+    *,
+    device: str | torch.device | None,
+    engine: str,
+    out: str | Path | None,
+    resume: bool,
+) -> tuple[Session, Engine]:
+    """Return the session of a run that begins or goes on, with the model on its device, and what runs its updates."""
     processes = launched()
     if (place := processes.place(device)) is not None:
         model.to(place)
@@ -127,8 +143,7 @@ def train(
     _keep_freed_memory()
     state = settings.optimizer.start(model.parameters())
     session = Session(model, task, settings, record, state, processes, out=out, resume=resume)
-    _run_updates(session, task, _engine(engine, session), progress=progress, description=description)
-    return session.run()
+    return session, _engine(engine, session)
 
 
 def _run_updates(session: Session, task: Task, engine: Engine, *, progress: bool, description: str) -> None:
