@@ -1,4 +1,4 @@
-"""What of the transformers library `Pretrained` rests on: architectures, and networks filled with saved weights."""
+"""The parts of the transformers library that `Pretrained` uses: architectures, and networks with saved weights."""
 
 import json
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from pdtutor.models.saved import Saved, optional
 
 OBJECTIVES = ("masked", "causal")
 
-# What a config.json holds besides the architecture, with all that begins with an underscore: where it comes from, and
-# how its owner would have it run.
+# Entries of a config.json that don't describe the architecture: where it comes from, and how to run it. Entries that
+# begin with an underscore don't, either.
 NOT_ARCHITECTURE = (
     "architectures",
     "attn_implementation",
@@ -29,13 +29,13 @@ NOT_ARCHITECTURE = (
 
 
 def describe(config) -> dict:
-    """Return a transformers configuration, or what a config.json holds, as a JSON-ready dict of the architecture."""
+    """Return the architecture as a JSON-ready dict, from a transformers configuration or the dict of a config.json."""
     described = config if isinstance(config, dict) else json.loads(config.to_json_string())
     return {key: value for key, value in described.items() if key not in NOT_ARCHITECTURE and not key.startswith("_")}
 
 
 def configuration(architecture, *, causal: bool):
-    """Return the transformers configuration, set to what training needs. Raises ValueError for an unknown one."""
+    """Return the transformers configuration, set up for training. Raises ValueError for an unknown architecture."""
     transformers = optional("transformers")
     described = describe(architecture)
     model_type = described.get("model_type")
@@ -45,13 +45,13 @@ def configuration(architecture, *, causal: bool):
         )
     config = transformers.AutoConfig.for_model(**described)
     for name, value in {"is_decoder": causal, "use_cache": False}.items():
-        if hasattr(config, name):  # BERT, for one, looks ahead unless it is told to be a decoder
+        if hasattr(config, name):  # BERT, for example, looks ahead unless it is told to be a decoder
             setattr(config, name, value)
     return config
 
 
 def network_class(config, objective: str) -> type[nn.Module]:
-    """Return the class of transformers that has this objective for this architecture. Raises ValueError."""
+    """Return transformers' class for this architecture and objective. Raises ValueError if there is none."""
     transformers = optional("transformers")
     classes = {
         "masked": transformers.MODEL_FOR_MASKED_LM_MAPPING,
@@ -63,7 +63,10 @@ def network_class(config, objective: str) -> type[nn.Module]:
 
 
 def filled(network: nn.Module, saved: Saved) -> nn.Module:
-    """Return a network like this one (which may be on the meta device) with the saved weights. Raises ValueError."""
+    """Return a network like the given one, which may be on the meta device, with the saved weights.
+
+    Raises ValueError if weights are missing or have another shape.
+    """
     with quiet():
         network, info = type(network).from_pretrained(  # pyright: ignore[reportAttributeAccessIssue]
             None,
@@ -72,7 +75,7 @@ def filled(network: nn.Module, saved: Saved) -> nn.Module:
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
-    # Weights without a place in the model (a next-sentence head, a pooler) do no harm; a place without weights does.
+    # Saved weights that the model has no place for (a next-sentence head, a pooler) do no harm; missing weights do.
     others = [f"{name} is {tuple(theirs)}, not {tuple(ours)}" for name, theirs, ours in info["mismatched_keys"]]
     missing = sorted(f"{name} is missing" for name in info["missing_keys"])
     if missing or others:
@@ -84,7 +87,7 @@ def filled(network: nn.Module, saved: Saved) -> nn.Module:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from printing what the caller handles, and torch's generator from moving."""
+    """Silence transformers, whose warnings the caller handles, and restore torch's random generator at the end."""
     logging = optional("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
@@ -99,7 +102,10 @@ def quiet() -> Iterator[None]:
 
 
 def longest_row(network: nn.Module) -> int | None:
-    """Return how many ids a row may hold: RoBERTa and its kin leave their first positions unused."""
+    """Return how many ids a row may hold, None if the architecture sets no limit.
+
+    RoBERTa and similar models leave their first positions unused, so it is fewer than they have positions.
+    """
     positions = getattr(network.config, "max_position_embeddings", None)
     for name, module in network.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:

@@ -1,13 +1,13 @@
-"""Scaled dot product attention for narrow heads on the CPU, compiled; elsewhere it is torch's.
+"""Scaled dot-product attention, compiled for narrow heads on the CPU; for everything else, torch's own.
 
-Torch's CPU kernel multiplies matrices block by block, and with heads 8 wide it spends most of its time on starting to.
-Here a loop over keys (backward: over queries) takes 16 queries (keys) at a time, one per lane of a vector, and what it
-sums up stays in registers. So no sum runs across lanes: results depend neither on the machine's vector width nor on
-what else is in the batch. As in flash attention, scores live for a moment only, and the backward pass recomputes them
-from one number per query, the log of its normaliser.
+Torch's CPU kernel multiplies matrices block by block, and with heads 8 wide most of its time is overhead. Here a loop
+over keys (in the backward pass: over queries) handles 16 queries (keys) at a time, one per lane of a vector, and keeps
+its sums in registers. No sum runs across lanes, so results depend neither on the machine's vector width nor on what
+else is in the batch. As in flash attention, scores are not kept: the backward pass recomputes them from one number per
+query, the log of its normaliser.
 """
 
-# Numba's intrinsics are called with one argument less than they are defined with.
+# Numba's intrinsics are called with one argument fewer than they are defined with.
 # pyright: reportCallIssue=false
 
 import math
@@ -42,8 +42,8 @@ from pdtutor.models.vectors import (
     zeros,
 )
 
-HEAD_DIM = 24  # measured: with wider heads torch's kernel is as fast, or faster
-THREADED = 1 << 23  # scores from which threads are worth what starting them costs, up to half a millisecond
+HEAD_DIM = 24  # widest head that is compiled; measured: with wider ones torch's kernel is as fast, or faster
+THREADED = 1 << 23  # number of scores from which threads are worth starting, which takes up to half a millisecond
 
 LOG2_E = math.log2(math.e)
 
@@ -51,16 +51,16 @@ LOG2_E = math.log2(math.e)
 def attention(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None = None, *, causal: bool = False) -> Tensor:
     """Return softmax(query · keyᵀ / √head_dim) · value, (n, heads, asking, head_dim).
 
-    It is `torch.nn.functional.scaled_dot_product_attention`, compiled for float32 heads of up to HEAD_DIM on the CPU.
-    There, a row in which no key may be attended to gets 0, and gradients of 0.
+    It computes what `torch.nn.functional.scaled_dot_product_attention` does, in compiled code for float32 heads up to
+    HEAD_DIM wide on the CPU. There, a row in which no key may be attended to gets a result and gradients of 0.
 
     Args:
-        query: (n, heads, asking, head_dim).
+        query: (n, heads, asking, head_dim); `asking` is the number of queries.
         key, value: (n, heads, length, head_dim).
-        seen: bool, broadcastable to (n, 1, 1, length), True where a key may be attended to; all if not given.
-        causal: whether query i sees keys 0…i only.
+        seen: bool, broadcastable to (n, 1, 1, length), True where a key may be attended to; all may if not given.
+        causal: whether query i may attend to keys 0…i only.
 
-    Raises ValueError for causal attention with a mask, or of another number of queries than keys.
+    Raises ValueError for causal attention with a mask, or with different numbers of queries and keys.
     """
     if causal and (seen is not None or query.shape[2] != key.shape[2]):
         raise ValueError(
@@ -75,7 +75,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None = N
 
 
 def _compiled(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) -> bool:
-    """Say whether the kernels take these; they look at no sizes themselves."""
+    """Return whether the compiled kernels can take these tensors; the kernels themselves check nothing."""
     tensors = (query, key, value)
     if any(t.device.type != "cpu" or t.dtype != torch.float32 or t.dim() != 4 or not t.numel() for t in tensors):
         return False
@@ -90,9 +90,9 @@ def _compiled(query: Tensor, key: Tensor, value: Tensor, seen: Tensor | None) ->
 
 
 class _Attention(torch.autograd.Function):
-    """The kernels as a step of autograd.
+    """The kernels as an autograd function.
 
-    Results lie in memory as (n, length, heads, head_dim): the Linear that reads them needs no copy.
+    Results are laid out in memory as (n, length, heads, head_dim), so the Linear that reads them needs no copy.
     """
 
     @staticmethod
@@ -115,18 +115,18 @@ class _Attention(torch.autograd.Function):
 
 
 def _like(tensor: Tensor) -> Tensor:
-    """Return an empty tensor (n, heads, length, head_dim) of that shape, in memory (n, length, heads, head_dim)."""
+    """Return an empty tensor of the same shape (n, heads, length, head_dim), in memory (n, length, heads, head_dim)."""
     n, heads, length, head_dim = tensor.shape
     return tensor.new_empty(n, length, heads, head_dim).transpose(1, 2)
 
 
 def _spread(kernel: Callable, tensors: list[Tensor], logs: Tensor, seen: Tensor | None, causal: bool) -> None:
-    """Run the kernel on all rows and heads: each is computed alike, whichever thread does it.
+    """Run the kernel on all rows and heads. The results don't depend on the number of threads.
 
     Args:
-        tensors: query, key and the kernel's others, (n, heads, asking or length, head_dim), with rows in one piece.
+        tensors: query, key and the kernel's other tensors, (n, heads, asking or length, head_dim), with last stride 1.
         logs: (n, heads, asking).
-        seen: (n, length), or None.
+        seen: (n, length) bool, or None.
     """
     (n, heads, asking, _), length = tensors[0].shape, tensors[1].shape[2]
     mask = np.empty((0, 0), np.bool_) if seen is None else seen.numpy()
@@ -141,22 +141,22 @@ def _spread(kernel: Callable, tensors: list[Tensor], logs: Tensor, seen: Tensor 
 
 
 def _flat(tensor: Tensor) -> tuple[np.ndarray, int, int, int]:
-    """Return the memory that a tensor spans, and its strides but for the last."""
+    """Return the memory that a tensor spans, as a flat array, and all its strides but the last."""
     span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     by_row, by_head, by_place, _ = tensor.stride()
     return tensor.detach().as_strided((span,), (1,)).numpy(), by_row, by_head, by_place
 
 
-# Kernels, one for each width of a head: with its loops unrolled, what they sum up stays in registers.
+# Kernels, one for each width of a head: the width is a constant, so loops are unrolled and sums stay in registers.
 
-# A tensor (n, heads, asking or length, head_dim): its memory, and its strides but for the last, which is 1.
+# A tensor (n, heads, asking or length, head_dim): its memory, and all its strides but the last, which is 1.
 _TENSOR = types.Tuple((float32[::1], int64, int64, int64))
 _REST = (float32[:, :, ::1], boolean[:, :], int64, boolean, int64, int64)
 
 
 @njit(nogil=True, inline="always")
 def _buffer(size):
-    """Return so many zeros, the first at a multiple of a vector's size: loads across cache lines take twice as long."""
+    """Return `size` zeros, aligned to a vector's size: loads across cache lines take twice as long."""
     buffer = np.zeros(size + LANES, np.float32)
     start = -(buffer.ctypes.data // 4) % LANES
     return buffer[start : start + size]
@@ -164,13 +164,13 @@ def _buffer(size):
 
 @njit(nogil=True, inline="always")
 def _begin(tensor, row, head, i):
-    """Return where in its memory a tensor's row [row, head, i] begins."""
+    """Return where in the tensor's memory its entry [row, head, i] begins."""
     return row * tensor[1] + head * tensor[2] + i * tensor[3]
 
 
 @njit(nogil=True, inline="always")
 def _seen_places(seen, row, places):
-    """Write to `places` which keys this row may attend to, and return how many."""
+    """Write the keys that this row may attend to into `places`, and return their number."""
     count = 0
     for j in range(len(places)):
         if len(seen) == 0 or seen[row, j]:
@@ -181,7 +181,7 @@ def _seen_places(seen, row, places):
 
 @lru_cache
 def _forward(head_dim: int) -> Callable:
-    """Return the kernel that writes `out`, and to `logs` each query's log₂ Σ_j 2^score, of some rows and heads."""
+    """Return the kernel that writes, for some rows and heads, `out` and in `logs` each query's log₂ Σ_j 2^score_j."""
 
     @njit(void(*[_TENSOR] * 4, *_REST), nogil=True, cache=True)
     def kernel(query, key, value, out, logs, seen, length, causal, first, last):
@@ -200,7 +200,7 @@ def _forward(head_dim: int) -> Callable:
                 at = _begin(value, row, head, places[j])
                 copy_row(value[0], at, one, values, j * head_dim, head_dim)
             for start in range(0, asking, LANES):
-                lanes = min(LANES, asking - start)  # what is in the others is never looked at
+                lanes = min(LANES, asking - start)  # the other lanes are never read
                 for lane in range(lanes):
                     row_to_column(query[0], _begin(query, row, head, start + lane), scale, tile, lane, head_dim)
                 q = load_all(tile, 0, head_dim)
@@ -216,7 +216,7 @@ def _forward(head_dim: int) -> Callable:
                 total, taken = none, zeros(head_dim)
                 for j in range(visible):
                     weight = exp2(load(scores, j * LANES) - top)
-                    total = total + weight  # of what a query doesn't see, 10^−38, which is lost in the rounding
+                    total = total + weight  # for keys a query doesn't see, 10^−38, which is lost in rounding
                     taken = plus_outer(taken, weight, values, j * head_dim)
                 if count > 0:
                     taken = scaled(taken, splat(one) / total)
@@ -232,11 +232,11 @@ def _forward(head_dim: int) -> Callable:
 
 @lru_cache
 def _backward(head_dim: int) -> Callable:
-    """Return the kernel that writes the gradients of some rows and heads; `out` and `logs` are what `_forward` wrote.
+    """Return the kernel that writes the gradients of some rows and heads; `out` and `logs` are those of `_forward`.
 
     With p_ij = 2^(score_ij − log_i), g_i the gradient of output i and change_ij = p_ij · (g_i · value_j − g_i · out_i),
-    they are Σ_i p_ij g_i for value j, Σ_i change_ij query_i / √head_dim for key j, and likewise for query i. The last
-    one sums over keys, one per lane: tiles of changes are transposed for it.
+    the gradients are Σ_i p_ij g_i for value j, Σ_i change_ij query_i / √head_dim for key j, and Σ_j change_ij key_j /
+    √head_dim for query i. That last sum runs over keys, which are one per lane, so tiles of changes are transposed.
     """
 
     @njit(void(*[_TENSOR] * 8, *_REST), nogil=True, cache=True)

@@ -1,4 +1,4 @@
-"""Models by name, rebuilt from what a trajectory's JSON says of them."""
+"""Models by name, rebuilt from their description in a trajectory's JSON."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,18 +13,18 @@ MODELS = {kind.__name__: kind for kind in (MLP, Network, Pretrained, Transformer
 
 
 def model_class(name: str) -> Callable[..., Model] | None:
-    """Return the class that a model's `config()` names, None if there is none by that name."""
+    """Return the class that a model's `config()` names; None if no known class has that name."""
     return MODELS.get(name) or registered(name)
 
 
 def build_model(config: dict) -> Model:
-    """Return a freshly initialised model of the kind that `config()` describes. Raises ValueError if unknown."""
+    """Return the model that a `config()` describes, freshly initialised. Raises ValueError for an unknown class."""
     arguments = dict(config)
     name = arguments.pop("class", None)
     kind = model_class(name)
     if kind is None:
         raise ValueError(
-            f"unknown model {name!r}: pdtutor knows {', '.join(sorted(MODELS))}, and a class of your own once "
+            f"unknown model {name!r}: pdtutor has {', '.join(sorted(MODELS))}; a class of your own is known once "
             f"`pdtutor.register({name})` has run in this process"
         )
     return kind(**arguments)
@@ -34,7 +34,7 @@ def select_copies(model: Model, copies: Sequence[int]) -> Model:
     """Return a new model that holds only the given copies, in that order, on the same device."""
     chosen = build_model(model.config() | {"seed": [model.seeds[copy] for copy in copies]})
     state = model.state_dict()
-    if not isinstance(model, Pretrained):  # which has one copy only, and chosen would have refused any other number
+    if not isinstance(model, Pretrained):  # which has a single copy, and refuses any other number
         state = {name: tensor[list(copies)] for name, tensor in state.items()}
     chosen.load_state_dict(state)
     return chosen.to(device_of(model))

@@ -1,13 +1,13 @@
 """One-hidden-layer ReLU networks, compiled: SGD as one loop of forward, backward and update, and logits of sign inputs.
 
-At these sizes a training step is a few thousand multiplications, and autograd's bookkeeping costs many times more than
-they do. The plain twin is the autograd path of `train`; tests hold the two together.
+At these sizes an update is a few thousand multiplications, and autograd's bookkeeping costs many times more than they
+do. The plain twin is the autograd path of `train`; tests check that the two agree.
 
-With small batches the first layer is what takes time: every update reads and writes all of it. But an update adds to
-it only multiples of the update's own inputs, so that what W_t does to an input x follows from the W_0 of some updates
-before: W_t x = W_0 x − Σ_{s<t} move_s (x_s · x), where move_s is the learning rate times the gradient of the
-pre-activations at input x_s. So a few updates share one product with W_0 and one write, and correct each
-other's pre-activations, exactly, by their inputs' scalar products.
+With small batches the first layer takes most of the time: every update reads and writes all of it. But an update only
+adds multiples of its own inputs to the first layer. So W_t x follows from W_0, the weights a few updates earlier:
+W_t x = W_0 x − Σ_{s<t} move_s (x_s · x), where move_s is the learning rate times the gradient with respect to the
+pre-activations at input x_s. A few updates therefore share one product with W_0 and one write, and correct each other's
+pre-activations by their inputs' scalar products, which is exact.
 """
 
 from functools import lru_cache
@@ -15,21 +15,21 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-# Everything that lets sums be vectorised, but NaN and infinities keep their meaning: a diverging run must show.
+# All that allows vectorised sums. NaN and infinities keep their meaning, so that a diverging run is noticed.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
-# Measured: examples of small batches that share one pass over the first layer, and units of a block of it, which stays
-# in cache for that pass.
+# Chosen by timing: the number of examples of small batches that share one pass over the first layer, and the number of
+# units in a block of that layer, which stays in cache during the pass.
 EXAMPLES, UNITS = 16, 128
-BITS = 5  # measured: signs that are looked up together
+BITS = 5  # signs that are looked up together; chosen by timing
 
 
 @njit(nogil=True, fastmath=FAST, cache=True)
 def soft_cross_entropy(logits, targets):
-    """Return −Σ_b Σ_c q_bc log p_bc and overwrite the logits with its gradient.
+    """Return −Σ_b Σ_c q_bc log p_bc, and overwrite the logits with its gradient.
 
     Args:
-        logits: (classes, batch) float32.
+        logits: (classes, batch) float32; p is their softmax.
         targets: (batch, classes) float32, distributions q times each example's weight in the mean.
     """
     classes, batch = logits.shape
@@ -54,15 +54,15 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     """Run one SGD update per element of `rates`, in place.
 
     Args:
-        w1, b1: (width, d), (width,) float32, first layer; updated in place.
-        w2, b2: (classes, width), (classes,) float32, read-out; updated in place.
+        w1, b1: (width, d) and (width,) float32, the first layer; updated in place.
+        w2, b2: (classes, width) and (classes,) float32, the read-out; updated in place.
         inputs: (updates, batch, d) float32.
         targets: (updates, batch, classes) float32, distributions q times each example's weight in the mean.
-        rates: (updates,) float32, learning rates.
+        rates: (updates,) float32, the learning rates.
         losses: (updates,) float32, receives the loss before each update.
 
-    Raises TypeError for what is not a float32 array in C order, and ValueError for shapes that don't fit together,
-    before anything is touched.
+    Raises TypeError for anything but float32 arrays in C order, and ValueError for shapes that don't fit together,
+    before anything is changed.
     """
     _check(
         _weights(w1, b1, w2, b2)
@@ -74,15 +74,17 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
         }
     )
     width, d = w1.shape
-    units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, and whole vectors of 8
+    units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, a multiple of 8
     _sgd(d, units)(w1, b1, w2, b2, inputs, targets, rates, losses, max(1, EXAMPLES // inputs.shape[1]))
 
 
 def logits_of_signs(w1, b1, w2, b2, inputs) -> np.ndarray | None:
-    """Return the network's logits (examples, classes) at inputs (examples, d), or None if not all of them are ±1.
+    """Return the network's logits (examples, classes) at inputs (examples, d); None unless all inputs are ±1.
 
-    Weights are as in `sgd`. What a few signs add to a unit takes one of few values: tables of them replace most
-    of the product's multiplications. Raises as `sgd` does.
+    The weights are those of `sgd`. A few signs can add only a few different values to a unit's pre-activation, so most
+    multiplications are replaced by look-ups in tables of these values.
+
+    Raises TypeError and ValueError as `sgd` does.
     """
     _check(_weights(w1, b1, w2, b2) | {"inputs": (inputs, ("examples", "d"))})
     codes, signs = _codes(inputs)
@@ -90,7 +92,7 @@ def logits_of_signs(w1, b1, w2, b2, inputs) -> np.ndarray | None:
 
 
 def _weights(w1, b1, w2, b2) -> dict[str, tuple]:
-    """Return the network's arrays and their axes, as `_check` takes them."""
+    """Return the network's arrays and the names of their axes, in the form that `_check` takes."""
     return {
         "w1": (w1, ("width", "d")),
         "b1": (b1, ("width",)),
@@ -100,7 +102,7 @@ def _weights(w1, b1, w2, b2) -> dict[str, tuple]:
 
 
 def _check(expected: dict[str, tuple]) -> None:
-    """Raise TypeError or ValueError naming the first array, of name → (array, axes), that compiled code can't take."""
+    """Raise TypeError or ValueError for the first array, of {name: (array, axes)}, that compiled code can't take."""
     sizes: dict[str, int] = {}
     for name, (array, axes) in expected.items():
         if not isinstance(array, np.ndarray) or array.dtype != np.float32:
@@ -115,12 +117,12 @@ def _check(expected: dict[str, tuple]) -> None:
 
 @njit(inline="always")
 def _multiply(block, x, out, d, units):
-    """Write x @ block into out: (examples, d), (d, units) → (examples, units)."""
+    """Write x @ block into `out`: (examples, d) and (d, units) → (examples, units)."""
     for e in range(0, len(x), 2):
         xa, xb, ya, yb = x[e], x[e + 1], out[e], out[e + 1]
         for u in range(units):
             ya[u] = yb[u] = np.float32(0.0)
-        for j in range(0, d - 3, 4):  # few passes over ya and yb
+        for j in range(0, d - 3, 4):  # four at a time: fewer passes over ya and yb
             row0, row1, row2, row3 = block[j], block[j + 1], block[j + 2], block[j + 3]
             a0, a1, a2, a3 = xa[j], xa[j + 1], xa[j + 2], xa[j + 3]
             b0, b1, b2, b3 = xb[j], xb[j + 1], xb[j + 2], xb[j + 3]
@@ -136,7 +138,7 @@ def _multiply(block, x, out, d, units):
 
 @njit(inline="always")
 def _move(block, x, moves, d, units):
-    """Subtract xᵀ @ moves from block."""
+    """Subtract xᵀ @ moves from `block`: (examples, d) and (examples, units) → (d, units)."""
     for e in range(0, len(x), 8):
         x0, x1, x2, x3, x4, x5, x6, x7 = x[e], x[e + 1], x[e + 2], x[e + 3], x[e + 4], x[e + 5], x[e + 6], x[e + 7]
         m0, m1, m2, m3 = moves[e], moves[e + 1], moves[e + 2], moves[e + 3]
@@ -151,9 +153,9 @@ def _move(block, x, moves, d, units):
 
 @lru_cache
 def _sgd(d: int, units: int):
-    """Return the kernel compiled for these sizes: with constant trip counts it is several times faster.
+    """Return the kernel for these sizes: with constant loop bounds it is several times faster.
 
-    (They are all that the closure holds: numba's cache on disk looks a kernel up by them.)
+    The closure holds nothing else, because numba's cache on disk finds a kernel by what its closure holds.
     """
 
     @njit(nogil=True, fastmath=FAST, cache=True)
@@ -161,19 +163,19 @@ def _sgd(d: int, units: int):
         updates, batch, _ = inputs.shape
         classes, width = w2.shape
         blocks = -(-width // units)
-        padded = blocks * units  # by units of weight 0, which never become active
-        # Copies, vectorised over units; the compiler knows of arrays made here that they don't overlap.
+        padded = blocks * units  # the extra units have weights of 0 and never become active
+        # Copies, laid out for vectors of units; the compiler can tell that arrays made here don't overlap.
         first = np.zeros((blocks, d, units), np.float32)
         bias, second = np.zeros(padded, np.float32), np.zeros((classes, padded), np.float32)
         for u in range(width):
             for j in range(d):
                 first[u // units, j, u % units] = w1[u, j]
         bias[:width], second[:, :width] = b1, w2
-        examples = (together * batch + 7) // 8 * 8  # those beyond the last update keep moves of 0
+        examples = (together * batch + 7) // 8 * 8  # the moves of surplus examples stay 0
         x, earlier_x = np.zeros((examples, d), np.float32), np.zeros((examples, d), np.float32)
         hidden = np.zeros((examples, padded), np.float32)
         moves = np.zeros((examples, padded), np.float32)  # rate times the gradient of the pre-activations
-        products = np.zeros((examples, examples), np.float32)  # 1 + x_e · x_s, s of an earlier update
+        products = np.zeros((examples, examples), np.float32)  # 1 (for the bias) + x_e · x_s, s of an earlier update
         back = np.empty((classes, batch), np.float32)  # logits, then the gradient with respect to them
         for start in range(0, updates, together):
             stop = min(start + together, updates)
@@ -201,7 +203,7 @@ def _sgd(d: int, units: int):
                             h[u] -= p0 * m0[u] + p1 * m1[u] + p2 * m2[u] + p3 * m3[u]
                     for u in range(padded):
                         total = h[u] + bias[u]
-                        h[u] = total if total > 0 else np.float32(0.0) * total  # 0·NaN = NaN, not inactive
+                        h[u] = total if total > 0 else np.float32(0.0) * total  # 0 · NaN = NaN, which must show
                     for c in range(classes):
                         weight = second[c]
                         total = np.float32(0.0)
@@ -209,7 +211,7 @@ def _sgd(d: int, units: int):
                             total += weight[u] * h[u]
                         back[c, b] = total + b2[c]
                 losses[t] = soft_cross_entropy(back, targets[t])
-                for b in range(batch):  # the read-out as it was before this update
+                for b in range(batch):  # uses the read-out from before this update
                     h, m = hidden[now + b], moves[now + b]
                     for c in range(classes):
                         weight, error = second[c], rate * back[c, b]
@@ -241,7 +243,7 @@ def _sgd(d: int, units: int):
 
 @njit(nogil=True, cache=True)
 def _codes(inputs):
-    """Return (examples, ⌈d/BITS⌉) numbers whose bits say which inputs are negative, and whether all inputs are ±1."""
+    """Return codes (examples, ⌈d/BITS⌉), whose bits mark the negative inputs, and whether all inputs are ±1."""
     examples, d = inputs.shape
     codes = np.zeros((examples, -(-d // BITS)), np.int64)
     others = 0
@@ -269,9 +271,9 @@ def _logits_of_codes(w1, b1, w2, b2, codes):
         bias[:count], second[:, :count] = b1[start : start + count], w2[:, start : start + count]
         for u in range(count):
             for j in range(d):
-                table[j // BITS, 0, u] += w1[start + u, j]  # all signs positive
+                table[j // BITS, 0, u] += w1[start + u, j]  # code 0: all signs positive
         for code in range(1, 1 << BITS):
-            rest, place = code & (code - 1), 0  # the code without its lowest bit, and that bit's place
+            rest, place = code & (code - 1), 0  # the code without its lowest 1 bit, and that bit's place
             while not code >> place & 1:
                 place += 1
             for g in range(groups):
@@ -283,7 +285,7 @@ def _logits_of_codes(w1, b1, w2, b2, codes):
         for e in range(examples):
             code = codes[e]
             h[:] = bias
-            for g in range(0, groups - 3, 4):  # few passes over h
+            for g in range(0, groups - 3, 4):  # four at a time: fewer passes over h
                 row0, row1 = table[g, code[g]], table[g + 1, code[g + 1]]
                 row2, row3 = table[g + 2, code[g + 2]], table[g + 3, code[g + 3]]
                 for u in range(UNITS):
@@ -293,7 +295,7 @@ def _logits_of_codes(w1, b1, w2, b2, codes):
                 for u in range(UNITS):
                     h[u] += row0[u]
             for u in range(UNITS):
-                h[u] = h[u] if h[u] > 0 else np.float32(0.0) * h[u]  # 0·NaN = NaN, not inactive
+                h[u] = h[u] if h[u] > 0 else np.float32(0.0) * h[u]  # 0 · NaN = NaN, which must show
             for c in range(classes):
                 weight = second[c]
                 total = np.float32(0.0)

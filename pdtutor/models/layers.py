@@ -1,6 +1,6 @@
-"""The layers that give every model its copies: each parameter has a leading copies dimension.
+"""Layers with copies: each parameter has a leading copies dimension.
 
-Each takes one numpy generator per copy for its initial weights. So a copy's weights depend on its own seed alone.
+Each layer takes one numpy generator per copy for its initial weights, so a copy's weights depend on its own seed alone.
 """
 
 import math
@@ -16,9 +16,10 @@ class Linear(nn.Module):
     """`torch.nn.Linear`, once per copy: weight (copies, out, in), bias (copies, out).
 
     Args:
-        generators: one numpy generator per copy; each draws its own weights, then its own biases.
-        std: draw normal weights of this standard deviation and zero biases; torch's default initialisation if not
-            given.
+        in_features, out_features: number of inputs and of outputs.
+        generators: one numpy generator per copy; each draws its copy's weights, then its biases.
+        std: standard deviation of normal initial weights, with biases of 0; torch's default initialisation of both if
+            not given.
     """
 
     def __init__(
@@ -30,7 +31,7 @@ class Linear(nn.Module):
         std: float | None = None,
     ) -> None:
         super().__init__()
-        bound = 1 / math.sqrt(in_features)  # what nn.Linear's kaiming_uniform_(a=√5) comes to
+        bound = 1 / math.sqrt(in_features)  # the bound of nn.Linear's kaiming_uniform_(a=√5)
         if std is None:
             self.weight = parameter(generators, lambda rng: rng.uniform(-bound, bound, (out_features, in_features)))
             self.bias = parameter(generators, lambda rng: rng.uniform(-bound, bound, out_features))
@@ -46,7 +47,7 @@ class Linear(nn.Module):
 
 
 class Embedding(nn.Module):
-    """`torch.nn.Embedding`, once per copy: weight (copies, entries, width), normal of standard deviation `std`."""
+    """`torch.nn.Embedding`, once per copy: weight (copies, entries, width), normal with standard deviation `std`."""
 
     def __init__(self, entries: int, width: int, generators: Sequence[np.random.Generator], *, std: float) -> None:
         super().__init__()
@@ -55,13 +56,13 @@ class Embedding(nn.Module):
     def forward(self, ids: Int[Tensor, "copies *n"]) -> Float[Tensor, "copies *n width"]:
         """Map ids (copies, …) of 0…entries−1 to (copies, …, width)."""
         copies, entries, _ = self.weight.shape
-        # One table of all copies' rows, in which copy c starts at c·entries: much faster than advanced indexing.
+        # One table with the rows of all copies, copy c's from c·entries on: much faster than advanced indexing.
         first_rows = torch.arange(copies, device=ids.device).mul_(entries).view(-1, *[1] * (ids.dim() - 1))
         return nn.functional.embedding(ids + first_rows, self.weight.flatten(0, 1))
 
 
 class LayerNorm(nn.Module):
-    """`torch.nn.LayerNorm` over the last axis, once per copy: weight (copies, width) of 1, bias of 0."""
+    """`torch.nn.LayerNorm` over the last axis, once per copy: weight and bias (copies, width), at first 1 and 0."""
 
     def __init__(self, width: int, generators: Sequence[np.random.Generator]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A model's logits: in pieces that fit in memory, at chosen positions, and compiled where that is faster."""
+"""A model's logits: computed in pieces that fit in memory, at chosen positions, and compiled where that is faster."""
 
 import numpy as np
 import torch
@@ -10,17 +10,22 @@ from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model, Padded, reads_positions
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
-IDS = 4096  # the same for rows with padding, in ids
+IDS = 4096  # ids per forward pass on the CPU, for rows with padding
 
 
 @torch.no_grad()
 def logits_of(
     model: Model, inputs: Shaped[Tensor, "examples *shape"], at: Int[Tensor, "examples n"] | None = None
 ) -> Float[Tensor, "copies examples *positions classes"]:
-    """Return the model's logits in eval mode: inputs (examples, …), the same for all copies → (copies, examples, …).
+    """Return the model's logits in eval mode, without gradients: the same inputs for all copies.
 
-    Of sequences (examples, length), `at` (examples, n) asks for some positions only: → (copies, examples, n, classes).
-    Those at −1 mean nothing.
+    Args:
+        model: any model; it is left in the mode it was in.
+        inputs: (examples, …), on the model's device.
+        at: (examples, n) int64, the positions of sequences (examples, length) whose logits are asked for; −1 fills up
+            the end of a row that asks for fewer, and the logits there mean nothing. All positions if not given.
+
+    Returns logits (copies, examples, classes), or for sequences (copies, examples, length or n, classes).
     """
     if (logits := _compiled(model, inputs)) is not None:
         return logits
@@ -29,7 +34,7 @@ def logits_of(
     padding = model.padding if isinstance(model, Padded) else None
     if padding is None:
         logits = torch.cat([_forward(model, inputs, at, rows) for rows in _rows(inputs).split(PIECE)], dim=1)
-    else:  # rows of like length together, so that there is little padding to work through
+    else:  # rows of similar length together, so that little work is done on padding
         order = (inputs != padding).sum(1).argsort()
         pieces = order.split(max(1, IDS // inputs.shape[1]) if inputs.device.type == "cpu" else PIECE)
         logits = torch.cat([_forward(model, inputs, at, rows) for rows in pieces], dim=1)[:, order.argsort()]
@@ -42,7 +47,7 @@ def _rows(inputs: Tensor) -> Tensor:
 
 
 def _forward(model: Model, inputs: Tensor, at: Tensor | None, rows: Tensor) -> Tensor:
-    """Return the logits at these rows of the inputs, at some of their positions if asked: (copies, rows, …)."""
+    """Return the logits of these rows of the inputs, (copies, rows, …), at some of their positions if `at` is given."""
     piece = inputs[rows].unsqueeze(0)
     if at is None:
         return model(piece)
@@ -54,9 +59,9 @@ def _forward(model: Model, inputs: Tensor, at: Tensor | None, rows: Tensor) -> T
 
 
 def _compiled(model: Model, inputs: Tensor) -> Tensor | None:
-    """Return what `logits_of` returns, for an MLP with one hidden layer on sign inputs; None for anything else.
+    """Return what `logits_of` returns for an MLP with one hidden layer on inputs of ±1; None for anything else.
 
-    A subclass of MLP is something else: what it computes need not be what MLP does.
+    That includes subclasses of MLP, which may compute something else.
     """
     if type(model) is not MLP or len(model.widths) != 1 or inputs.shape[1:] != (model.d,):
         return None
@@ -67,6 +72,6 @@ def _compiled(model: Model, inputs: Tensor) -> Tensor | None:
     for copy in range(len(model.seeds)):
         w1, b1, w2, b2 = (parameter[copy].numpy() for parameter in parameters)
         if (logits := logits_of_signs(w1, b1, w2, b2, examples)) is None:
-            return None  # these inputs are no signs
+            return None  # not all of these inputs are ±1
         found.append(logits)
     return torch.from_numpy(np.stack(found))

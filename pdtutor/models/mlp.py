@@ -13,15 +13,15 @@ from pdtutor.validate import seed_list, whole
 
 
 class MLP(nn.Module):
-    """Hidden layers of ReLU units and a linear read-out, once per seed.
+    """Hidden layers of ReLU units and a linear read-out, one copy per seed, in torch's default initialisation.
 
     Args:
         d: number of inputs.
-        width: units of the hidden layer, or one number per hidden layer.
+        width: number of units of the hidden layer, or a list with one number per hidden layer.
         classes: number of logits.
-        seed: seed of the initial weights, or one per copy. Copies with equal seeds start equal.
+        seed: seed of the initial weights, or a list with one per copy. Copies with equal seeds start equal.
 
-    Raises ValueError for d, width or classes < 1 and for an empty list of seeds or widths.
+    Raises ValueError for d, width or classes < 1, and for an empty list of seeds or widths.
     """
 
     def __init__(self, d: int, *, width: int | Sequence[int], classes: int = 2, seed: int | Sequence[int] = 0) -> None:
@@ -38,7 +38,7 @@ class MLP(nn.Module):
     def forward(self, inputs: Float[Tensor, "copies_or_one batch d"]) -> Float[Tensor, "copies batch classes"]:
         """Map inputs (copies, batch, d), or (1, batch, d) for all copies alike, to logits (copies, batch, classes).
 
-        Raises ValueError if the inputs' last axis is not d.
+        Raises ValueError if the inputs' last axis doesn't have size d.
         """
         if inputs.shape[-1] != self.d:
             raise ValueError(f"this MLP takes inputs of d = {self.d}, got shape {tuple(inputs.shape)}")

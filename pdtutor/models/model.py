@@ -1,8 +1,10 @@
-"""What a model offers: the contract between who learns and everything that trains, asks or keeps it.
+"""The contract of a model: what a class must offer so that it can be trained, evaluated, probed, saved and reopened.
 
-A model is a torch module with a leading *copies* dimension in its inputs, its logits and all its parameters. So many
-seeds or methods train side by side in one pass, each exactly as it would alone: no parameter of one copy enters the
-output of another. `Network` makes a model of any torch module that knows nothing of copies.
+A model is a torch module with a leading *copies* dimension in its inputs, its logits and all its parameters. Several
+seeds or methods then train side by side in one pass, each exactly as it would alone: no parameter of one copy enters
+the output of another. You need not write such a module yourself: `pdtutor.Network` makes a model of any torch module.
+
+`Model` is all that a model of your own needs. The classes after it name what some models offer beyond that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +16,15 @@ from torch import Tensor, nn
 
 @runtime_checkable
 class Model(Protocol):
-    """Who learns. Any torch module with these members is a model; `pdtutor.register` lets its checkpoints be reopened.
+    """A network that learns, once per seed: a torch module with `seeds`, `classes` and `config`.
+
+    Any torch module with these members is a model; it needs no other base class. Register a class of your own with
+    `pdtutor.register`, so that its checkpoints can be reopened.
 
     Attributes:
-        seeds: the seed of every copy.
-        classes: number of logits.
+        seeds: one seed per copy, from which its initial weights are drawn.
+        classes: number of classes, the size of the logits' last axis.
+        training: torch's own flag, set by `train` and `eval`.
     """
 
     seeds: list[int]
@@ -26,20 +32,21 @@ class Model(Protocol):
     training: bool
 
     def config(self) -> dict:
-        """Return the JSON-ready description from which the model is rebuilt: its class's name and its arguments.
+        """Return the JSON-ready dict from which `build_model` rebuilds the model, freshly initialised.
 
-        Among them is `seed`, a list of one per copy.
+        It holds the name of the model's class under "class", and the arguments to call the class with, by name. One of
+        them must be `seed`, the list of one seed per copy: with a shorter list, fewer copies are built.
         """
         ...
 
     def __call__(self, inputs: Tensor, /) -> Tensor:
-        """Map inputs (copies, batch, …), or (1, batch, …) for all copies alike, to logits.
+        """Map inputs (copies, batch, …), or (1, batch, …) if all copies get the same, to logits.
 
-        They are (copies, batch, classes), or (copies, batch, length, classes) where every position has one.
+        Logits are (copies, batch, classes), or (copies, batch, length, classes) for a task with a label per position.
         """
         ...
 
-    # what torch.nn.Module brings
+    # These come with torch.nn.Module.
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
     def buffers(self) -> Iterator[Tensor]: ...
@@ -53,14 +60,14 @@ class Model(Protocol):
 
 @runtime_checkable
 class Padded(Protocol):
-    """A model of rows of ids that are filled up after their end with this id, if there is one."""
+    """A model on rows of ids that may be filled up after their end: `padding` is the id for that, or None."""
 
     padding: int | None
 
 
 @runtime_checkable
 class HiddenStates(Protocol):
-    """A model that shows what its logits are read from: `states`, `width` wide."""
+    """A model that shows its last hidden states, from which the logits are read out; `width` is their size."""
 
     width: int
 
@@ -70,21 +77,21 @@ class HiddenStates(Protocol):
 
 
 class ReadsPositions(nn.Module):
-    """A model of sequences that can be asked for its logits at some positions only, which saves the work of all others.
+    """A base class for models of sequences that can compute their logits at chosen positions only, which saves work.
 
-    To offer that, inherit from this class and write `logits`. A subclass that overrides `forward` gives it up: its own
-    `forward` is then asked for every position.
+    Inherit from it and write `logits`; `forward` comes with it. A subclass that overrides `forward` does without this:
+    its own `forward` then computes the logits at all positions.
     """
 
     def forward(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
-        """Map token ids to logits; see `logits`."""
+        """Map token ids, and positions if given, to logits; see `logits`."""
         return self.logits(ids, at)
 
     def logits(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
         """Map token ids (copies or 1, batch, length) to logits (copies, batch, length, classes).
 
-        With positions `at` (copies or 1, batch, n) int64, to those there only: (copies, batch, n, classes). Where `at`
-        is −1 they mean nothing.
+        With `at`, positions (copies or 1, batch, n) int64, return the logits there only: (copies, batch, n, classes).
+        A row that asks for fewer than n positions is filled up with −1 at its end, and its logits there mean nothing.
         """
         raise NotImplementedError
 
@@ -94,10 +101,10 @@ class _AtPositions(Model, Protocol):
 
 
 def reads_positions(model: Model) -> TypeGuard[_AtPositions]:
-    """Return whether the model may be asked as `model(ids, at=positions)`."""
+    """Return whether the model can be called as `model(ids, at=positions)`."""
     return isinstance(model, ReadsPositions) and type(model).forward is ReadsPositions.forward
 
 
 def device_of(model: Model) -> torch.device:
-    """Return where the model's parameters are; the CPU if it has none."""
+    """Return the device of the model's parameters; the CPU if it has none."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

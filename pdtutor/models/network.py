@@ -1,4 +1,4 @@
-"""Any torch module as a model: copies of a network that knows nothing of copies, side by side."""
+"""A model made of any torch module: one copy per seed, side by side."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from pdtutor.validate import seed_list, whole
 
 
 class Network(nn.Module):
-    """A network of your own as a model, once per seed; it needs no copies dimension.
+    """A model made of a network of your own, one copy per seed; the network needs no copies dimension.
 
         @register
         def small(width=16):
@@ -23,17 +23,19 @@ class Network(nn.Module):
 
         run = train(Network(small, classes=2, seed=[0, 1], width=32), SparseParity(8, 2), steps=1000)
 
-    Every copy is built with torch's global generator at a number of its own seed's, so that equal seeds start equal.
-    Several copies run under `torch.func.vmap`, which not every module can do; one copy runs as it is.
+    Before each copy is built, torch's global generator is seeded from the copy's own seed, so that copies with equal
+    seeds start equal. Several copies run under `torch.func.vmap`, which doesn't support every module; a single copy
+    runs without it.
 
     Args:
         build: a registered class or function (see `pdtutor.register`), or its name. Called with **arguments, it returns
             a torch module that maps inputs (batch, …) to logits (batch, classes), or (batch, length, classes).
         classes: number of logits.
-        seed: seed of the initial weights, or one per copy.
-        **arguments: for `build`; numbers, strings, lists: what JSON can hold.
+        seed: seed of the initial weights, or a list with one per copy.
+        **arguments: passed on to `build`; they must be what JSON can hold, such as numbers, strings and lists.
 
-    Raises ValueError for a `build` that is not registered, for what is no torch module, and for an empty list of seeds.
+    Raises ValueError for a `build` that is not registered or doesn't return a torch module, for classes < 1, for an
+    empty list of seeds, and for arguments that JSON can't hold.
     """
 
     def __init__(
@@ -43,7 +45,10 @@ class Network(nn.Module):
         self.build = build if isinstance(build, str) else name_of(build)
         make = registered(self.build)
         if make is None or (make is not build and not isinstance(build, str)):
-            raise ValueError(f"a Network is built from what is registered: run `pdtutor.register({self.build})` first")
+            raise ValueError(
+                f"a Network needs a registered class or function, got {self.build!r}, which is none: run "
+                f"`pdtutor.register({self.build})` first"
+            )
         self.classes, self.seeds = whole("classes", classes), seed_list(seed)
         self.arguments = _plain(arguments)
         networks = []
@@ -72,7 +77,9 @@ class Network(nn.Module):
         else:
             logits = vmap(one, randomness="different")(tensors, inputs)
         if logits.shape[-1] != self.classes:
-            raise ValueError(f"{self.build} returns {logits.shape[-1]} logits, classes is {self.classes}")
+            raise ValueError(
+                f"classes is {self.classes}, but {self.build} returns {logits.shape[-1]} logits: they must be equal"
+            )
         return logits
 
     def config(self) -> dict:
@@ -82,17 +89,17 @@ class Network(nn.Module):
 
 
 def _plain(arguments: dict) -> dict:
-    """Return the arguments as they will be read again. Raises ValueError for what JSON can't hold."""
+    """Return the arguments as JSON gives them back. Raises ValueError for what JSON can't hold."""
     try:
         return json.loads(json.dumps(arguments, allow_nan=False))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"a network's arguments are kept as JSON, which can't hold these: {error}") from error
+        raise ValueError(f"a Network's arguments are kept as JSON, which can't hold these: {error}") from error
 
 
 def _stacked(networks: Sequence[nn.Module]) -> nn.Module:
-    """Return the first network with all networks' parameters and buffers, along a new first axis."""
+    """Return the first network, with the parameters and buffers of all networks stacked along a new first axis."""
     tensors = [_tensors(network) for network in networks]
-    together: dict[int, Tensor] = {}  # by the first network's tensor: a tied one, of several names, stays one
+    together: dict[int, Tensor] = {}  # by the first network's tensor, so that a tied one, with several names, stays one
     for path, first in tensors[0].items():
         if id(first) not in together:
             stacked = torch.stack([of_copy[path].detach() for of_copy in tensors])
@@ -104,6 +111,6 @@ def _stacked(networks: Sequence[nn.Module]) -> nn.Module:
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Return all parameters and buffers by name, under each of their names."""
+    """Return all parameters and buffers by name; tied ones under each of their names."""
     parameters = dict(network.named_parameters(remove_duplicate=False))
     return parameters | dict(network.named_buffers(remove_duplicate=False))

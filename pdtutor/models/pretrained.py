@@ -1,4 +1,4 @@
-"""Any masked or causal language model of the transformers library: teachers from elsewhere, students of any kind."""
+"""Any masked or causal language model of the transformers library, as a teacher or a student."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,29 +17,31 @@ from pdtutor.validate import one_of, seed_list, whole
 
 
 class Pretrained(ReadsPositions):
-    """A language model of the transformers library as a model of one copy, freshly initialised; `load` brings weights.
+    """A language model of the transformers library, as a model of one copy; freshly initialised, or see `load`.
 
-    Parameters have no copies dimension, so it trains alone: `compare(…, side_by_side=False)`. Its architecture's
-    dropout applies while it trains, drawn from torch's global generator; a run of which every update is to be
-    repeatable, after a resume too, needs an architecture with all dropout at 0.
+    Its parameters have no copies dimension, so it trains alone: `compare(…, side_by_side=False)`. The architecture's
+    dropout applies during training and is drawn from torch's global generator. So that every update can be repeated,
+    after a resume too, choose an architecture with all dropout at 0.
 
     Args:
         architecture: a transformers configuration, or its dict with `model_type` ("bert", "gpt_neox", …).
-        objective: "masked", every position sees the whole row (BERT), or "causal", what is before it (GPT-2, Pythia).
-        padding: the id that fills rows up after the end of a sequence: no position attends to it, and it takes the
-            place of the architecture's pad_token_id. None if sequences are all of one length; then mind that an
-            architecture's own pad_token_id (BERT's is 0) is an id whose embedding it never trains.
-        classes: number of logits, if fewer than the architecture's vocab_size: the first so many ids. Vocabularies are
-            often padded to a round number (Pythia's to 50304), and those surplus rows are no tokens.
-        seed: seed of the initial weights.
+        objective: "masked", where a position sees the whole row (BERT), or "causal", where it sees itself and the
+            positions before it (GPT-2, Pythia).
+        padding: the id that fills rows up after the end of a sequence; no position attends to it, and it replaces the
+            architecture's pad_token_id. None if all sequences have the same length. Then take care: the architecture's
+            own pad_token_id (0 for BERT) is an id whose embedding is never trained.
+        classes: number of logits, for the first `classes` ids; all of the architecture's vocab_size if not given.
+            Vocabularies are often padded to a round number (Pythia's to 50304), and the surplus ids are no tokens.
+        seed: seed of the initial weights, or a list of one.
 
     Attributes:
         network: the transformers model.
-        vocabulary: number of ids that it takes.
-        max_length: longest row of ids; None if the architecture sets no limit.
+        vocabulary: number of ids: inputs are 0…vocabulary − 1.
+        max_length: number of ids in the longest row; None if the architecture sets no limit.
 
-    Raises ValueError for an architecture that transformers doesn't know or that has no such objective, padding and
-    classes outside the vocabulary, and several seeds; ImportError without transformers.
+    Raises ValueError for an architecture that transformers doesn't know, doesn't have for this objective or can't
+    build; for padding or classes outside the vocabulary; and for several seeds or none. Raises ImportError without
+    transformers.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Pretrained(ReadsPositions):
         self.seeds = seed_list(seed)
         if len(self.seeds) != 1:
             raise ValueError(
-                f"a Pretrained is one copy, got seeds {self.seeds}: train one at a time, as "
+                f"a Pretrained is one copy, got seeds {self.seeds}: train one model at a time, as "
                 "compare(…, side_by_side=False) does"
             )
         config = configuration(architecture, causal=self.causal)
@@ -73,11 +75,11 @@ class Pretrained(ReadsPositions):
         draws = int(generator(self.seeds[0], "init").integers(2**63))
         network = network_class(config, objective)
         with quiet():
-            torch.default_generator.manual_seed(draws)  # torch.manual_seed would touch the accelerators' too
+            torch.default_generator.manual_seed(draws)  # torch.manual_seed would also seed accelerators
             try:
                 self.network = network(config)
-            except AssertionError as error:  # torch's, of sizes that don't go together
-                raise ValueError(f"no {network.__name__} can be built of this architecture: {error}") from error
+            except AssertionError as error:  # torch's own, for sizes that don't fit together
+                raise ValueError(f"no {network.__name__} can be built from this architecture: {error}") from error
         self.max_length = longest_row(self.network)
         keep_tied(self)
 
@@ -93,13 +95,13 @@ class Pretrained(ReadsPositions):
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
     ) -> "Pretrained":
-        """Return the model that was saved in a local folder or published on the hub, in eval mode on the CPU, float32.
+        """Return a model from a local folder or the Hugging Face hub: float32, in eval mode, on the CPU.
 
         Args:
-            repo: a folder as `save_pretrained` writes it, or a repository on the hub.
-            objective, padding, classes: as for `Pretrained`; padding must be the model's own pad_token_id, if it has
-                one.
-            revision: a branch, tag or commit of the repository.
+            repo: a folder as `save_pretrained` writes it, or the name of a repository on the hub.
+            objective, padding, classes: as for `Pretrained`; if the model has a pad_token_id, padding must equal it or
+                be None.
+            revision: a branch, tag or commit of the repository; its default branch if not given.
             cache_dir, local_files_only: as for transformers' own `from_pretrained`.
 
         Raises what `read_saved` and `from_saved` raise.
@@ -111,15 +113,15 @@ class Pretrained(ReadsPositions):
     def from_saved(
         cls, saved: Saved, *, objective: str, padding: int | None = None, classes: int | None = None
     ) -> "Pretrained":
-        """Return the model with these weights, in eval mode. See `load`.
+        """Return the model with these saved weights, in eval mode; see `load` for the arguments.
 
-        Raises ValueError if weights are missing or of another shape, which transformers itself would draw at random,
-        for another padding than the model's, and whatever the constructor raises.
+        Raises ValueError if weights are missing or have another shape (transformers itself would draw them at random)
+        and for a padding that is not the model's own; and whatever the constructor raises.
         """
         own = saved.config.get("pad_token_id")
         if None not in (padding, own) and padding != own:
-            raise ValueError(f"{saved.name} was made with padding {own}, got padding={padding}")
-        with torch.device("meta"):  # shapes only
+            raise ValueError(f"{saved.name} was made with padding {own}, got padding={padding}: give its own, or None")
+        with torch.device("meta"):  # shapes without memory
             model = cls(saved.config, objective=objective, padding=padding, classes=classes)
         model.network = filled(model.network, saved)
         return model.eval()
@@ -127,11 +129,12 @@ class Pretrained(ReadsPositions):
     def logits(self, ids: Tensor, at: Tensor | None = None) -> Tensor:
         """Map token ids (1, batch, length) int64 to logits (1, batch, length, classes).
 
-        With positions `at` (1, batch, n) int64, to logits (1, batch, n, classes): the rows of the vocabulary are read
-        out there only. Logits at the padding, and where `at` is −1, mean nothing.
+        With positions `at` (1, batch, n) int64, return logits (1, batch, n, classes): the read-out over the vocabulary
+        is computed there only. Logits at padding, and where `at` is −1, mean nothing.
 
-        Raises ValueError for other types and shapes, rows that are empty or longer than max_length and, where looking
-        costs no wait for an accelerator (on the CPU), ids outside 0…vocabulary−1 and positions outside −1…length−1.
+        Raises ValueError for other types and shapes, and for rows that are empty or longer than max_length. On the CPU
+        also for ids outside 0…vocabulary − 1 and positions outside −1…length − 1; on an accelerator, looking at them
+        would mean waiting for it.
         """
         self._require_ids(ids)
         if at is not None:
@@ -151,10 +154,10 @@ class Pretrained(ReadsPositions):
         return logits.unsqueeze(0)
 
     def _trimmed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return ids (batch, length) without the columns after all rows' ends, and which of them may be attended to.
+        """Return ids (batch, length) without the columns after the end of every row, and which may be attended to.
 
-        The latter is (batch, length) bool, or None where a mask would hide nothing. An accelerator isn't asked how
-        long the rows are: it would have to be waited for.
+        The latter is (batch, length) bool, or None if all may. On an accelerator no columns are removed: to ask it how
+        long the rows are would mean waiting for it.
         """
         seen = ids != self.padding
         if ids.device.type == "cpu":
@@ -172,7 +175,10 @@ class Pretrained(ReadsPositions):
                 f"{tuple(ids.shape)}"
             )
         if ids.shape[2] < 1 or ids.shape[2] > (self.max_length or ids.shape[2]):
-            raise ValueError(f"rows must hold 1…{self.max_length or 'any number of'} ids, got {ids.shape[2]}")
+            raise ValueError(
+                f"rows must hold {'at least 1 id' if self.max_length is None else f'1…{self.max_length} ids'}, "
+                f"got {ids.shape[2]}"
+            )
         if ids.device.type == "cpu" and ids.numel():
             low, high = (bound.item() for bound in ids.aminmax())
             if low < 0 or high >= self.vocabulary:
@@ -192,10 +198,10 @@ class Pretrained(ReadsPositions):
 
 @contextmanager
 def _read_out_at(network: nn.Module, at: Tensor | None) -> Iterator[list]:
-    """Have the last layer, which is vocabulary wide, work at positions (batch, n) only; None for all.
+    """Make the read-out over the vocabulary, the last layer, work at positions (batch, n) only; None for all.
 
-    What comes after it works on each position alone, in every architecture. Yields a list that is empty until the
-    layer did so: some architectures use its weights without calling it.
+    In every architecture, whatever comes after this layer treats each position separately. Yields a list that is empty
+    until the layer has done so: some architectures use its weights without calling it.
     """
     picked: list[bool] = []
     head = network.get_output_embeddings()  # pyright: ignore[reportCallIssue]  # of transformers

@@ -1,8 +1,8 @@
 """A model that transformers saved, in a local folder or on the Hugging Face hub: its configuration and its weights.
 
 The files are read here and not by `from_pretrained`, which changes torch's defaults for the whole process while it
-works: reading can so be left to a thread beside a training run. Downloads go to huggingface_hub's cache, in which a
-file is whole or absent. Nothing is unpickled but tensors, and no code of a repository ever runs.
+works. So a thread can read them beside a training run. Downloads go to huggingface_hub's cache, in which a file is
+complete or absent. Only tensors are unpickled, and no code from a repository ever runs.
 """
 
 import importlib
@@ -23,7 +23,7 @@ from pdtutor.files import read_json
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
-# what the readers of both formats raise for content that is cut short, altered or something else
+# what the readers of both formats raise for files that are truncated, altered or of another kind
 NOT_TENSORS = (
     SafetensorError,
     pickle.UnpicklingError,
@@ -38,12 +38,18 @@ NOT_TENSORS = (
 
 
 class NotThere(ValueError):
-    """A folder, repository, revision or file that can't be had."""
+    """A folder, repository, revision or file doesn't exist or can't be reached."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What `read_saved` reads: where from, for messages; config.json; and the weights by name, float32 on the CPU."""
+    """A saved model, as `read_saved` returns it.
+
+    Attributes:
+        name: where it was read from, for messages.
+        config: the content of config.json.
+        weights: all tensors by name, on the CPU; floating-point ones as float32.
+    """
 
     name: str
     config: dict
@@ -57,13 +63,19 @@ def read_saved(
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
 ) -> Saved:
-    """Return what was saved in a local folder or in a repository on the hub, downloaded unless it is in the cache.
+    """Return the model saved in a local folder or in a repository on the hub, downloaded unless it is in the cache.
 
-    Weights are read from safetensors, or where there are none from pytorch_model.bin, by `torch.load` with
+    Weights are read from safetensors files, or if there are none, from pytorch_model.bin with `torch.load` and
     weights_only=True.
 
-    Raises NotThere (a ValueError) if there is no such folder, repository, revision or file, or no network to look;
-    ValueError for a file that is damaged; and ImportError without huggingface_hub.
+    Args:
+        repo: a folder, or the name of a repository on the hub.
+        revision: a branch, tag or commit of the repository; its default branch if not given.
+        cache_dir: huggingface_hub's cache; its default folder if not given.
+        local_files_only: never ask the hub.
+
+    Raises NotThere (a ValueError) if there is no such folder, repository, revision or file, or if the hub can't be
+    reached; ValueError for a revision of a folder and for a damaged file; and ImportError without huggingface_hub.
     """
     if Path(repo).is_dir():
         if revision is not None:
@@ -74,25 +86,25 @@ def read_saved(
         name = str(repo) if revision is None else f"{repo} at revision {revision}"
         find = partial(_on_hub, str(repo), cache_dir=cache_dir, local_files_only=local_files_only)
         config = find("config.json", revision=revision)
-        # a branch may move between two downloads; the commit, after which the cache names its folder, doesn't
+        # a branch may move between two downloads, so ask for its commit: the cache names the folder after it
         find = partial(find, revision=config.parent.name)
     return Saved(name, read_json(config), _weights(find, name))
 
 
 def in_reach(repo: str | Path, revision: str | None, cache_dir: str | Path | None) -> bool:
-    """Return whether `read_saved` would find this on the machine, as far as the configuration tells."""
+    """Return whether `read_saved` needs no download for this, judged by whether config.json is on the machine."""
     if Path(repo).is_dir():
         return (Path(repo) / "config.json").exists()
     hub = optional("huggingface_hub")
     try:
         cached = hub.try_to_load_from_cache(str(repo), "config.json", cache_dir=cache_dir, revision=revision)
-    except ValueError:  # a folder that is gone: no name for a repository
+    except ValueError:  # the path of a folder that is gone, which can't be a repository's name
         return False
     return isinstance(cached, str)
 
 
 def optional(name: str) -> ModuleType:
-    """Return a module that pdtutor doesn't install by itself. Raises ImportError that says how to."""
+    """Return a module that is an optional dependency. Raises ImportError, which says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -100,7 +112,7 @@ def optional(name: str) -> ModuleType:
 
 
 def _weights(find: Callable[[str], Path], name: str) -> dict[str, Tensor]:
-    """Return all weights, of one file or of the several that an index lists."""
+    """Return all weights, from a single file or from the files that an index lists. Raises NotThere without any."""
     last: NotThere | None = None
     for file in WEIGHTS:
         try:
@@ -138,10 +150,11 @@ def _in_folder(folder: Path, file: str) -> Path:
 def _on_hub(
     repo: str, file: str, *, revision: str | None, cache_dir: str | Path | None, local_files_only: bool
 ) -> Path:
-    """Return where the cache has a file of a repository, downloaded if it wasn't there. Raises NotThere.
+    """Return the path in the cache of a repository's file, downloaded if it isn't there yet. Raises NotThere.
 
-    What is in the cache is not compared with the hub: each load would wait for an answer, half a minute without a
-    network, and checkpoints of one training run are published to stay. The cache also knows what a repository lacks.
+    A cached file is not compared with the hub's: every load would wait for an answer, without a network for half a
+    minute, and published checkpoints of a training run don't change. The cache also notes which files a repository
+    doesn't have.
     """
     hub = optional("huggingface_hub")
     errors = optional("huggingface_hub.errors")
@@ -158,18 +171,20 @@ def _on_hub(
         download = f"hf download {repo}" + ("" if revision is None else f" --revision {revision}")
         raise NotThere(
             f"{file} of {where} is neither a local file nor in the cache of the Hugging Face hub, and the hub was not "
-            f"asked or didn't answer: connect to the network, or run `{download}` where there is one and bring its "
-            "cache here (HF_HUB_CACHE says where it lies)"
+            f"asked or didn't answer: connect to the network, or run `{download}` on a machine that has one and copy "
+            "its cache to this one (HF_HUB_CACHE names the cache's folder)"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise NotThere(f"{repo} is on the Hugging Face hub but has no revision {revision!r}") from error
     except errors.GatedRepoError as error:
-        raise NotThere(f"{repo} is only for those its owner admits: ask on its page, then `hf auth login`") from error
+        raise NotThere(
+            f"{repo} needs its owner's permission: ask for it on the repository's page, then run `hf auth login`"
+        ) from error
     except errors.RepositoryNotFoundError as error:
         raise NotThere(f"there is no folder {repo}, and no such repository on the Hugging Face hub") from error
     except errors.EntryNotFoundError as error:
         raise NotThere(f"{where} has no {file}") from error
     except OSError as error:
-        if error.errno is not None:  # this machine's own trouble, such as a full disk
+        if error.errno is not None:  # a problem of this machine, such as a full disk
             raise
         raise NotThere(f"{file} of {where} could not be downloaded ({error})") from error

@@ -1,4 +1,4 @@
-"""Transformers, encoder (BERT) or causal (GPT-2): the models of the paper's experiments E2 to E5."""
+"""Transformers, bidirectional (BERT) or causal (GPT-2): the models of the paper's experiments E2 to E5."""
 
 import math
 from collections.abc import Sequence
@@ -17,27 +17,27 @@ from pdtutor.validate import number, one_of, seed_list, whole
 
 
 class Transformer(ReadsPositions):
-    """A pre-norm Transformer with learned positions and a linear read-out, once per seed; width = heads·head_dim.
+    """A pre-norm Transformer with learned positions and a linear read-out, one copy per seed; width = heads·head_dim.
 
     Args:
         vocabulary: number of token ids.
-        max_length: longest sequence of tokens.
+        max_length: number of tokens in the longest sequence.
         classes: number of logits.
-        layers: blocks of attention and MLP.
-        heads: attention heads per block.
+        layers: number of blocks, each of attention and an MLP.
+        heads: number of attention heads per block.
         head_dim: width of a head.
-        mlp_ratio: hidden units of a block's MLP, in widths.
-        causal: whether a position sees only itself and what is before it (GPT-2) or the whole sequence (BERT).
-        read_out: "last", logits at the last position alone, or "every" position.
-        padding: the id that fills rows up after the end of a sequence; no position attends to it. None if sequences are
-            all of one length.
-        init_std: standard deviation of the initial weights, 0.02 as in GPT-2 and BERT; those that end a branch of
-            the residual stream are smaller by √(2·layers). Narrow models may need more: of three 64 wide, on
-            (20,3)-parity in 1200 updates of Adam at 1e-3, none learned at 0.02 or 0.08 and two at 0.16.
-        seed: seed of the initial weights, or one per copy. Copies with equal seeds start equal.
+        mlp_ratio: hidden units of a block's MLP, as a multiple of the width.
+        causal: whether a position sees only itself and the positions before it (GPT-2), not the whole sequence (BERT).
+        read_out: "last" for logits at the last position only, or "every" for logits at all positions.
+        padding: the id that fills rows up after the end of a sequence; no position attends to it. None if all sequences
+            have the same length.
+        init_std: standard deviation of the initial weights, 0.02 as in GPT-2 and BERT; divided by √(2·layers) for
+            weights that write into the residual stream. Narrow models may need more: of three models of width 64, on
+            (20,3)-parity with 1200 updates of Adam at 1e-3, none learned at 0.02 or 0.08, and two learned at 0.16.
+        seed: seed of the initial weights, or a list with one per copy. Copies with equal seeds start equal.
 
-    Raises ValueError for a size < 1, another read_out, padding that is no id or is to be read out last, init_std < 0,
-    and an empty list of seeds.
+    Raises ValueError for a size < 1, any other read_out, padding outside the vocabulary or with read_out="last",
+    init_std < 0, and an empty list of seeds.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Transformer(ReadsPositions):
         self.width = width = self.heads * self.head_dim
         self.tokens = Embedding(self.vocabulary, width, generators, std=self.init_std)
         self.positions = Embedding(self.max_length, width, generators, std=self.init_std)
-        # Every block adds to the residual stream twice; so scaled, all of them together keep its variance.
+        # Every block writes into the residual stream twice; scaled like this, all blocks together keep its variance.
         stds = {"std": self.init_std, "residual_std": self.init_std / math.sqrt(2 * whole("layers", layers))}
         self.blocks = nn.ModuleList(
             Block(self.heads, self.head_dim, self.mlp_ratio, self.causal, generators, **stds) for _ in range(layers)
@@ -84,19 +84,23 @@ class Transformer(ReadsPositions):
     def logits(self, ids: Tensor, at: Tensor | None = None) -> Float[Tensor, "copies batch *positions classes"]:
         """Map token ids (copies, batch, length) int64, or (1, batch, length) for all copies alike, to logits.
 
-        Logits are (copies, batch, classes) if read out at the last position, else (copies, batch, length, classes), or
-        (copies, batch, n, classes) for positions `at` (copies or 1, batch, n) int64, which saves the last block the
-        work of all others. Those at the padding, and where `at` is −1, mean nothing.
+        Logits are (copies, batch, classes) with read_out="last", else (copies, batch, length, classes). With positions
+        `at` (copies or 1, batch, n) int64 they are (copies, batch, n, classes), and the last block skips the work at
+        all other positions. A row with fewer than n positions is filled up with −1 at its end. Logits at padding, and
+        where `at` is −1, mean nothing.
 
-        Raises ValueError for other types and shapes, sequences that are empty or longer than max_length, `at` where
-        only the last position is read out, and, where looking costs no wait for an accelerator (on the CPU), ids
-        outside 0…vocabulary−1 and positions outside −1…length−1.
+        Raises ValueError for other types and shapes, for sequences that are empty or longer than max_length, and for
+        `at` with read_out="last". On the CPU also for ids outside 0…vocabulary − 1 and positions outside
+        −1…length − 1; on an accelerator, looking at them would mean waiting for it.
         """
-        logits = self.out(self.states(ids, at))  # (copies, batch, length, n or 1, classes)
+        logits = self.out(self.states(ids, at))  # (copies, batch, positions, classes)
         return logits.squeeze(2) if self.read_out == "last" else logits
 
     def states(self, ids: Tensor, at: Tensor | None = None) -> Float[Tensor, "copies batch positions width"]:
-        """Return what logits are read from, for `ids` and `at` of `logits`: (copies, batch, length, n or 1, width)."""
+        """Return the last hidden states, from which the logits are read out: (copies, batch, positions, width).
+
+        Arguments are those of `logits`. There are `length` positions, or n with `at`, or 1 with read_out="last".
+        """
         self._require_ids(ids)
         if at is not None:
             self._require_positions(at, ids)
@@ -113,11 +117,11 @@ class Transformer(ReadsPositions):
         return hidden if hidden.shape[2] == wanted else pad(hidden, (0, 0, 0, wanted - hidden.shape[2]))
 
     def _trimmed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the ids without what is padding in every row, and which of them attention may see.
+        """Return the ids without the columns that are padding in every row, and which of them attention may see.
 
-        The latter is (copies or 1, batch, length) bool, or None where a mask would hide nothing that matters: padding
-        comes last, so causal attention never meets it. An accelerator isn't asked how long the rows are: it would have
-        to be waited for.
+        The latter is (copies or 1, batch, length) bool, or None if no mask is needed. Causal attention needs none: it
+        never looks at padding, which comes last. On an accelerator no columns are removed: to ask it how long the rows
+        are would mean waiting for it.
         """
         seen = ids != self.padding
         if ids.device.type == "cpu":
@@ -142,13 +146,13 @@ class Transformer(ReadsPositions):
 
     def _require_positions(self, at: Tensor, ids: Tensor) -> None:
         if self.read_out == "last":
-            raise ValueError("positions can be asked for with read_out='every' only")
+            raise ValueError("`at` needs a Transformer with read_out='every', this one has read_out='last'")
         if at.dtype != torch.int64 or at.dim() != 3 or at.shape[0] not in (1, len(self.seeds)) or not at.shape[2]:
             raise ValueError(
                 f"at must be int64 positions of shape (copies, batch, n), got {at.dtype} of shape {tuple(at.shape)}"
             )
         if at.shape[1] != ids.shape[1]:
-            raise ValueError(f"at has positions for {at.shape[1]} sequences, the ids are {ids.shape[1]}")
+            raise ValueError(f"at must have positions for all {ids.shape[1]} sequences of ids, got {at.shape[1]}")
         if at.device.type == "cpu" and at.numel():
             low, high = (bound.item() for bound in at.aminmax())
             if low < -1 or high >= ids.shape[2]:
@@ -174,9 +178,9 @@ class Transformer(ReadsPositions):
 
 
 def _filled(at: Tensor, ids: Tensor) -> Tensor:
-    """Return positions (copies or 1, batch, n) that all exist: 0 for −1, without what is −1 in every row.
+    """Return positions (copies, batch, n) that all exist: 0 instead of −1.
 
-    As with padding, an accelerator isn't asked how many these are.
+    On the CPU, columns that are −1 in every row are removed; they come last.
     """
     if at.device.type == "cpu":
         at = at[:, :, : max(1, int((at >= 0).any(dim=0).any(dim=0).sum()))]
@@ -184,7 +188,7 @@ def _filled(at: Tensor, ids: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Attention and an MLP, each on a normalised copy of the residual stream and added to it, once per copy."""
+    """Attention and an MLP, once per copy: each reads the normalised residual stream and adds its result to it."""
 
     def __init__(
         self,
@@ -216,18 +220,22 @@ class Block(nn.Module):
         last_only: bool = False,
         at: Int[Tensor, "copies batch n"] | None = None,
     ) -> Float[Tensor, "copies batch positions width"]:
-        """Map the residual stream (copies, batch, length, width) to its next state, or only that of some positions.
+        """Map the residual stream to its state after this block, at all positions or at some.
 
-        `seen`, (copies or 1, batch, length) bool, says which positions attention may look at; None for all.
-        What the other positions would become is work for nothing where only the last is read out, or those `at`
-        (copies, batch, n).
+        Args:
+            hidden: the residual stream, (copies, batch, length, width).
+            seen: (copies or 1, batch, length) bool, True where attention may look; everywhere if not given.
+            last_only: return the last position only, as (copies, batch, 1, width).
+            at: return these positions only, (copies, batch, n), as (copies, batch, n, width); all if not given.
+
+        In the model's last block, this saves the work at positions that are not read out.
         """
         normed = self.attention_norm(hidden)
         if last_only:
             hidden, taken = hidden[:, :, -1:], self._attend(normed[:, :, -1:], normed, seen)
         elif at is None:
             taken = self._attend(normed, normed, seen)
-        elif self.causal:  # attention has a causal mask for all positions only
+        elif self.causal:  # causal attention needs as many queries as keys
             hidden, taken = _pick(hidden, at), _pick(self._attend(normed, normed, seen), at)
         else:
             hidden, taken = _pick(hidden, at), self._attend(_pick(normed, at), normed, seen)
@@ -235,14 +243,14 @@ class Block(nn.Module):
         return hidden + self.mlp_out(gelu(self.mlp_in(self.mlp_norm(hidden))))
 
     def _attend(self, asking: Tensor, asked: Tensor, seen: Tensor | None) -> Tensor:
-        """Return what positions (copies, batch, asking, width) take from (copies, batch, length, width)."""
+        """Return what `asking` (copies, batch, n, width) reads from `asked` (copies, batch, length, width)."""
 
         def by_head(tensor: Tensor) -> Tensor:  # (copies, batch, n, width) → (copies·batch, heads, n, head_dim)
             return tensor.flatten(0, 1).unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
         query = by_head(self.query(asking))
         key, value = (by_head(half) for half in self.key_value(asked).chunk(2, dim=-1))
-        # The last position alone sees everything anyway; torch's causal mask would show it the first key only.
+        # The last position alone may see every key; torch's causal mask would show a single query the first key only.
         causal = self.causal and asking.shape[2] == asked.shape[2]
         if seen is not None:  # (copies·batch, 1, 1, length)
             seen = seen.expand(len(asked), -1, -1).flatten(0, 1)[:, None, None]
@@ -254,6 +262,6 @@ def _pick(
     hidden: Float[Tensor, "copies batch length width"], at: Int[Tensor, "copies batch n"]
 ) -> Float[Tensor, "copies batch n width"]:
     """Return the states at some positions: (copies, batch, length, width), (copies, batch, n) → (…, n, width)."""
-    first = torch.arange(0, hidden[..., 0].numel(), hidden.shape[2], device=at.device)  # of each sequence
+    first = torch.arange(0, hidden[..., 0].numel(), hidden.shape[2], device=at.device)  # position 0 of each sequence
     rows = at + first.view(*at.shape[:2], 1)
     return hidden.flatten(0, 2).index_select(0, rows.flatten()).unflatten(0, at.shape)

@@ -1,9 +1,9 @@
-"""Vectors in compiled code: what a numba kernel may do with 16 numbers at once, each a few of LLVM's instructions.
+"""Vectors for compiled code: operations on 16 numbers at once in a numba kernel, each a few LLVM instructions.
 
-Numba alone leaves it to LLVM to find vectors in loops, and it finds none in attention's.
+Without them, LLVM has to find vectors in a kernel's loops by itself, and in those of attention it finds none.
 
-Numba looks for changes in the file of a compiled function only: after an edit here, touch `attention.py` too, or its
-cached code stays in use.
+To decide whether cached code is still valid, numba looks only at the file of the compiled function: after an edit here,
+touch `attention.py` too, or its old code stays in use.
 """
 
 import operator
@@ -15,9 +15,9 @@ from numba import float32, int64, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-LANES = 16  # of a vector: one register of AVX-512, two of AVX2, four of NEON
+LANES = 16  # numbers in a vector: one register of AVX-512, two of AVX2, four of NEON
 
-# 2^x on [−½, ½] to a relative error of 1e-7: the polynomial through it at Chebyshev's points, constant term first.
+# 2^x on [−½, ½] with a relative error of 1e-7: the polynomial through its Chebyshev points, constant term first.
 EXP2 = (
     *(1.0000000754548972, 0.6931471880262273, 0.2402210748530968),
     *(0.05550357114222094, 0.009676031918255982, 0.001339086336353527),
@@ -25,14 +25,14 @@ EXP2 = (
 
 
 class _Vector(types.Type):
-    """LANES float32."""
+    """A vector of LANES float32."""
 
     def __init__(self) -> None:
         super().__init__("Vector")
 
 
 class _Vectors(types.Type):
-    """A few vectors, as many as a head is wide."""
+    """A few vectors; their number is the width of a head."""
 
     def __init__(self, count: int) -> None:
         super().__init__(f"Vectors({count})")
@@ -58,20 +58,20 @@ class _VectorsModel(models.PrimitiveModel):
 
 
 def _constant(values) -> ir.Constant:
-    """Return an IR vector of one number, or of LANES."""
+    """Return an IR vector of LANES numbers, or of one number in every lane."""
     kind = IR_INTS if isinstance(np.ravel(values)[0], np.integer) else IR_VECTOR
     return ir.Constant(kind, np.broadcast_to(values, LANES).tolist())
 
 
 def _splat(builder, x, lanes: int = LANES):
-    """Return the IR vector of a scalar x."""
+    """Return an IR vector with the scalar x in every lane."""
     kind, picks = ir.VectorType(x.type, lanes), ir.VectorType(IR_INT, lanes)
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), x, IR_INT(0))
     return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), ir.Constant(picks, None))
 
 
 def _multiply_add(builder, a, b, c):
-    """Return a·b + c, rounded once where the machine can."""
+    """Return a·b + c, rounded only once if the machine can do that."""
     function = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(IR_VECTOR, [IR_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32"
     )
@@ -94,20 +94,20 @@ def _read(builder, address):
 
 @intrinsic(prefer_literal=True)
 def zeros(typing, count):
-    """zeros(count): that many vectors of 0."""
+    """zeros(count): return `count` vectors of zeros."""
     kind = _Vectors(count.literal_value)
     return kind(count), lambda context, builder, signature, args: ir.Constant(ir.ArrayType(IR_VECTOR, kind.count), None)
 
 
 @intrinsic
 def splat(typing, x):
-    """splat(x): x in every lane."""
+    """splat(x): return a vector with x in every lane."""
     return VECTOR(float32), lambda context, builder, signature, args: _splat(builder, args[0])
 
 
 @intrinsic
 def load(typing, array, at):
-    """load(array, at): the vector array[at : at + LANES]."""
+    """load(array, at): return the vector array[at : at + LANES]."""
 
     def code(context, builder, signature, args):
         return _read(builder, _address(context, builder, signature, args, 0, IR_VECTOR))
@@ -117,7 +117,7 @@ def load(typing, array, at):
 
 @intrinsic
 def store(typing, array, at, vector):
-    """store(array, at, vector): write it to array[at : at + LANES]."""
+    """store(array, at, vector): write the vector to array[at : at + LANES]."""
 
     def code(context, builder, signature, args):
         builder.store(args[2], _address(context, builder, signature, args, 0, IR_VECTOR), align=4)
@@ -128,7 +128,7 @@ def store(typing, array, at, vector):
 
 @intrinsic(prefer_literal=True)
 def load_all(typing, array, at, count):
-    """load_all(array, at, count): that many vectors, one after the other from array[at]."""
+    """load_all(array, at, count): return `count` vectors, one after the other from array[at] on."""
     kind = _Vectors(count.literal_value)
 
     def code(context, builder, signature, args):
@@ -143,7 +143,7 @@ def load_all(typing, array, at, count):
 
 @intrinsic
 def store_all(typing, array, at, vectors):
-    """store_all(array, at, vectors): write them one after the other from array[at]."""
+    """store_all(array, at, vectors): write the vectors one after the other from array[at] on."""
 
     def code(context, builder, signature, args):
         address = _address(context, builder, signature, args, 0, IR_VECTOR)
@@ -156,7 +156,7 @@ def store_all(typing, array, at, vectors):
 
 @intrinsic
 def dot(typing, vectors, array, at):
-    """dot(vectors, array, at): Σ_d vectors[d] · array[at + d]."""
+    """dot(vectors, array, at): return the vector Σ_d vectors[d] · array[at + d]."""
 
     def code(context, builder, signature, args):
         address = _address(context, builder, signature, args, 1)
@@ -172,7 +172,7 @@ def dot(typing, vectors, array, at):
 
 @intrinsic
 def plus_outer(typing, vectors, vector, array, at):
-    """plus_outer(vectors, vector, array, at): the vectors[d] + vector · array[at + d]."""
+    """plus_outer(vectors, vector, array, at): return the vectors vectors[d] + vector · array[at + d]."""
 
     def code(context, builder, signature, args):
         address, sums = _address(context, builder, signature, args, 2), args[0]
@@ -187,7 +187,7 @@ def plus_outer(typing, vectors, vector, array, at):
 
 @intrinsic
 def scaled(typing, vectors, vector):
-    """scaled(vectors, vector): the vectors[d] · vector."""
+    """scaled(vectors, vector): return the vectors vectors[d] · vector."""
 
     def code(context, builder, signature, args):
         products = args[0]
@@ -200,7 +200,7 @@ def scaled(typing, vectors, vector):
 
 @intrinsic
 def maximum(typing, a, b):
-    """maximum(a, b): the larger in each lane; b if one is not a number."""
+    """maximum(a, b): return the larger number in each lane; b if either is NaN."""
 
     def code(context, builder, signature, args):
         return builder.select(builder.fcmp_ordered(">", *args), *args)
@@ -210,13 +210,13 @@ def maximum(typing, a, b):
 
 @intrinsic
 def exp2(typing, x):
-    """exp2(x): 2^x in each lane for x < 128; 2^−126 below that, where float32 ends but for its subnormals."""
+    """exp2(x): return 2^x in each lane, for x < 128; x below −126, where only subnormals are left, gives 2^−126."""
 
     def code(context, builder, signature, args):
         [x] = args
         low = _constant(-126.0)
-        x = builder.select(builder.fcmp_ordered(">", low, x), low, x)  # what is not a number stays that
-        # Adding 1.5·2²³ leaves no bits for a fraction: x is rounded, and the integer is in the lowest bits.
+        x = builder.select(builder.fcmp_ordered(">", low, x), low, x)  # NaN stays NaN
+        # Adding 1.5·2²³ leaves no bits for a fraction: x is rounded, and the integer ends up in the lowest bits.
         magic = _constant(1.5 * 2**23)
         shifted = builder.fadd(x, magic)
         fraction = builder.fsub(x, builder.fsub(shifted, magic))
@@ -231,7 +231,7 @@ def exp2(typing, x):
 
 @intrinsic
 def from_lane(typing, lane, vector, other):
-    """from_lane(lane, vector, other): `other` in the lanes before that one, `vector` from there on."""
+    """from_lane(lane, vector, other): return `other` in the lanes before this one, and `vector` from it on."""
 
     def code(context, builder, signature, args):
         lanes = _constant(np.arange(LANES, dtype=np.int32))
@@ -243,13 +243,13 @@ def from_lane(typing, lane, vector, other):
 
 @intrinsic
 def transpose(typing, array):
-    """transpose(array): swap rows and columns of an array of LANES × LANES, in place."""
+    """transpose(array): swap rows and columns of a LANES × LANES array, in place."""
 
     def code(context, builder, signature, args):
         address = _address(context, builder, signature, (args[0], ir.IntType(64)(0)), 0, IR_VECTOR)
         rows = [_read(builder, _at(builder, address, row)) for row in range(LANES)]
         step = 1
-        while step < LANES:  # squares of 2·step: swap their upper right and lower left quarters
+        while step < LANES:  # in squares of 2·step, swap the upper right and lower left quarters
             upper = [lane if not lane & step else LANES + lane - step for lane in range(LANES)]
             lower = [lane + step if not lane & step else LANES + lane for lane in range(LANES)]
             for row in (row for row in range(LANES) if not row & step):
@@ -266,9 +266,10 @@ def transpose(typing, array):
 
 
 def _copy(stride: int, step: int) -> Callable:
-    """Return the function that copies `count` numbers, `stride` apart, to where they are `step` apart.
+    """Return a function that copies numbers which are `stride` apart to places which are `step` apart.
 
-    It takes (source, at, factor, target, to, count) and reads all of them before it writes.
+    The function takes (source, at, factor, target, to, count): it copies `count` numbers from source[at] on, times
+    `factor`, to target[to] on. It reads all of them before it writes.
     """
 
     @intrinsic(prefer_literal=True)
@@ -301,7 +302,7 @@ copy_row, row_to_column, column_to_row = _copy(1, 1), _copy(1, LANES), _copy(LAN
 
 
 def _lanewise(instruction: str) -> Callable:
-    """Return the function of two vectors that does this in every lane."""
+    """Return the function of two vectors that applies this LLVM instruction in every lane."""
 
     @intrinsic
     def lanewise(typing, a, b):

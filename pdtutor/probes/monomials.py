@@ -1,4 +1,4 @@
-"""Monomial correlations: which products of coordinates a model's prediction leans on (paper section 3)."""
+"""Monomial correlations: which products of coordinates does a model's prediction rely on? (paper section 3)"""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -22,14 +22,23 @@ def monomial_correlations(
 ) -> Callable[[Model], pd.DataFrame]:
     """Return a probe that measures |E_x[χ_A(x)·p(y=1|x)]| for monomials χ_A(x) = ∏_{i∈A} x_i with |A| = degree.
 
-    All C(k, degree) sets A inside the support are measured, against random sets that miss the support (up to
-    `off_support` of them). Values are on the probability scale, the paper's; the scale p₀−p₁ doubles each of them.
+    All C(k, degree) sets A inside the support are measured and, for comparison, up to `off_support` random sets of the
+    same size outside it. Values are on the probability scale, as in the paper; on the scale p₀−p₁ each is twice as
+    large.
 
-    The probe maps a model with inputs (copies, n, d) to a table with columns copy, degree, monomial ("3·17"), inside
-    (bool), value and noise_floor: the standard deviation that a correlation of truly 0 would be measured with from n
-    examples, which is that of p over √n (0.5/√n where p is always 0 or 1).
+    The probe maps a model to a table with columns copy, degree, monomial ("3·17"), inside (bool), value and
+    noise_floor: the standard deviation with which a correlation of 0 is estimated from n examples, which is that of p
+    over √n (at most about 0.5/√n, for a p that is 0 and 1 equally often).
 
-    Raises ValueError for degree < 1 or > k, or fewer than `degree` coordinates outside the support.
+    Args:
+        task: the parity whose support is asked about.
+        degree: number of coordinates in each set, 1…k.
+        examples: number n of fresh examples.
+        off_support: largest number of sets outside the support.
+        seed: seed of the examples and of the random sets.
+
+    Raises ValueError for degree, examples or off_support < 1; for degree > k; and for fewer than `degree` coordinates
+    outside the support.
     """
     whole("degree", degree)
     whole("examples", examples)
@@ -38,7 +47,9 @@ def monomial_correlations(
         raise ValueError(f"degree must be at most k = {task.k}, got {degree}")
     outside = [i for i in range(task.d) if i not in task.support]
     if len(outside) < degree:
-        raise ValueError(f"no set of {degree} coordinates misses the support: only {len(outside)} lie outside it")
+        raise ValueError(
+            f"degree {degree} needs as many coordinates outside the support, but only {len(outside)} lie outside"
+        )
     rng = generator(seed, "probe")
     inputs, _ = task.sample(rng, examples)
     inside_sets = list(combinations(task.support, degree))
@@ -69,7 +80,7 @@ def monomial_correlations(
 
 
 def random_sets(pool: Sequence[int], size: int, most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
-    """Return all sets of this size from the pool, or, if there are more than `most`, that many random ones."""
+    """Return all sets of this size from the pool; if there are more than `most`, that many different random ones."""
     if comb(len(pool), size) <= most:
         return list(combinations(pool, size))
     drawn: dict[tuple[int, ...], None] = {}  # a dict keeps the order of the draws, a set would not
@@ -81,26 +92,26 @@ def random_sets(pool: Sequence[int], size: int, most: int, rng: np.random.Genera
 def correlate(
     p: Float[Tensor, "copies n"], monomials: Float[Tensor, "sets n"]
 ) -> tuple[Float[Tensor, "copies sets"], Float[Tensor, " copies"]]:
-    """Return |E[χ_A·p]|, (copies, sets), and its noise floor, (copies,): p (copies, n), monomials (sets, n)."""
+    """Return |E[χ_A·p]|, (copies, sets), and its noise floor, (copies,), from p (copies, n) and monomials (sets, n)."""
     n = p.shape[1]
-    centred = p - p.mean(1, keepdim=True)  # E[χ_A] = 0, so this removes noise and no signal
+    centred = p - p.mean(1, keepdim=True)  # E[χ_A] = 0, so this removes noise but no signal
     return (centred @ monomials.T / n).abs(), p.std(1) / n**0.5
 
 
 def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean correlation inside and outside the support at each step: index step; inside, outside, ratio."""
+    """Return the mean correlations at each step: a table indexed by step with columns inside, outside and ratio."""
     means = curriculum.groupby(["step", "inside"])["value"].mean().unstack()
     levels = pd.DataFrame({"inside": means[True], "outside": means[False]})
     return levels.assign(ratio=levels["inside"] / levels["outside"])
 
 
 def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
-    """Return `peak_step` for every seed of a curriculum."""
+    """Return `peak_step` for every seed of a curriculum: {seed: step}."""
     return {seed: peak_step(curriculum[curriculum["seed"] == seed]) for seed in curriculum["seed"].unique().tolist()}
 
 
 def peak_step(curriculum: pd.DataFrame) -> int:
-    """Return the step at which in-support correlations stand out most, by the difference of means; never step 0."""
+    """Return the step with the largest difference of mean correlations inside and outside the support; never step 0."""
     levels = correlation_levels(curriculum[curriculum["step"] > 0])
     steps = levels.index.to_numpy(int)
     return int(steps[(levels["inside"] - levels["outside"]).to_numpy().argmax()])

@@ -1,4 +1,4 @@
-"""N-gram probes: does a prediction lean on its near neighbours, and do they explain it? (paper section 4)"""
+"""N-gram probes: does a prediction rely on its near neighbours, and do they explain it? (paper section 4)"""
 
 from collections.abc import Callable
 
@@ -20,22 +20,25 @@ QUANTILES = {"p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
 def ngram_robustness(
     task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
 ) -> Callable[[Model], pd.DataFrame]:
-    """Return a probe of M_robust(n): how far a prediction moves when its n-gram is masked.
+    """Return a probe of M_robust(n): how far a prediction moves if its n-gram is masked.
 
-    At a sentence x and a position i it is the total variation ½‖p − q‖₁ between p, the prediction at i with i alone
-    masked, and q, the one with the whole n-gram centred on i masked. Large values: the model leans on near neighbours.
+    For a sentence x and a position i, M_robust is the total variation ½‖p − q‖₁ between p, the prediction at i with
+    only i masked, and q, the one with the whole n-gram centred on i masked. If it is large, the model relies on near
+    neighbours.
 
-    The probe maps a model to a table with a row per copy: copy, n, mean, p10, p25, median, p75 and p90 over (x, i),
-    and pairs, their number. Positions are drawn uniformly where the window fits into the sentence.
+    The probe maps a model to a table with a row per copy: copy, n, the mean, p10, p25, median, p75 and p90 over pairs
+    (x, i), and `pairs`, their number. Positions are drawn uniformly from the tokens around which the window fits into
+    the sentence.
 
     Args:
-        task: whose sentences, and whose `mask`.
-        n: size of the window, odd; 1 is i itself, and M_robust(1) is 0.
-        sentences: how many to draw.
-        positions: of each sentence, drawn without replacement; all that there are if there are fewer.
+        task: the task that gives the sentences and the mask.
+        n: size of the window, odd; with n = 1 it is i alone, and M_robust(1) is 0.
+        sentences: number of sentences to draw.
+        positions: number of positions in each sentence, drawn without replacement; all of them if there are fewer.
         seed: seed of the sentences and positions.
 
-    Raises ValueError for n < 1 or even, and where no sentence that was drawn is as long as the window.
+    Raises ValueError for an n < 1 or even; for sentences or positions < 1; and if none of the sentences drawn is as
+    long as the window.
     """
     rows, places, window = _windows(task, n, sentences=sentences, positions=positions, seed=seed)
     return _distance(task, n, rows, places, window)
@@ -44,10 +47,10 @@ def ngram_robustness(
 def ngram_closeness(
     task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
 ) -> Callable[[Model], pd.DataFrame]:
-    """Return a probe of M_close(n): how far a prediction moves when all but its n-gram is masked.
+    """Return a probe of M_close(n): how far a prediction moves if everything but its n-gram is masked.
 
-    As `ngram_robustness`, but q is the prediction with i and everything outside the n-gram centred on i masked. Small
-    values: the n-gram explains the prediction.
+    It differs from `ngram_robustness` in q alone, the prediction with i and all tokens outside the n-gram centred on i
+    masked. If M_close is small, the n-gram explains the prediction.
     """
     rows, places, window = _windows(task, n, sentences=sentences, positions=positions, seed=seed)
     return _distance(task, n, rows, places, task.is_token(rows) & ~window)
@@ -56,17 +59,19 @@ def ngram_closeness(
 def _windows(
     task: MaskedTask, n: int, *, sentences: int, positions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ids (pairs, length), the positions i (pairs,), and which ids lie in their windows (pairs, length) bool."""
+    """Return ids (pairs, length), positions i (pairs,), and which ids lie in the window of i, (pairs, length) bool."""
     if whole("n", n) % 2 == 0:
-        raise ValueError(f"n must be odd, so that a position has as many neighbours on either side; got {n}")
+        raise ValueError(f"n must be odd, so that the window has as many tokens before i as after it; got {n}")
     whole("positions", positions)
     rng = generator(seed, "n-grams")
     drawn, tokens = task.whole(rng, whole("sentences", sentences))
     fits = tokens >= n
     if not fits.any():
-        raise ValueError(f"a window of n = {n} is longer than each of the {sentences} sentences, {tokens.max()}")
+        raise ValueError(
+            f"a window of n = {n} is longer than each of the {sentences} sentences, of {tokens.max()} tokens at most"
+        )
     ids, lengths, half = drawn[fits], tokens[fits], n // 2
-    # positions 1 … length hold tokens; the window of i reaches from i − half to i + half
+    # Tokens are at positions 1…length; the window of i reaches from i − half to i + half.
     chosen = []
     for row, length in zip(task.is_token(ids), lengths, strict=True):
         middles = 1 + half + np.flatnonzero(row[1 + half : length - half + 1])
@@ -79,7 +84,7 @@ def _windows(
 def _distance(
     task: MaskedTask, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray
 ) -> Callable[[Model], pd.DataFrame]:
-    """Return a probe of how far predictions at `places` move when `hidden` is masked as well."""
+    """Return a probe of how far predictions at `places` move if `hidden`, (pairs, length) bool, is masked as well."""
     alone = np.arange(rows.shape[1]) == places[:, None]
     inputs = torch.from_numpy(np.concatenate([np.where(alone | more, task.mask, rows) for more in (False, hidden)]))
     at = torch.from_numpy(np.concatenate([places, places]))
@@ -98,6 +103,6 @@ def _distance(
 def _predictions(
     model: Model, inputs: Int[Tensor, "rows length"], at: Int[Tensor, " rows"]
 ) -> Float[Tensor, "copies rows classes"]:
-    """Return probabilities at one position of every row: (rows, length), (rows,) → (copies, rows, classes)."""
+    """Return class probabilities at one position of every row: (rows, length), (rows,) → (copies, rows, classes)."""
     device = device_of(model)
     return logits_of(model, inputs.to(device), at[:, None].to(device)).squeeze(2).softmax(-1)

@@ -1,4 +1,4 @@
-"""Node correlations: which decisions of hierarchical parity a model's prediction has made (paper, appendix)."""
+"""Node correlations: which nodes of a hierarchical parity has a model learned? (paper, appendix)"""
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
@@ -27,19 +27,26 @@ def node_correlations(
 ) -> Callable[[Model], pd.DataFrame]:
     """Return a probe that measures |E_x[χ_A(x)·p(left at v | x)]| at every node v, for monomials with |A| = degree.
 
-    p(left at v | x) is the mass on leaves below v's left side over the mass on all leaves below v, and x runs over the
-    examples whose true path passes v. So a node is judged by its own decision, whether or not the model finds the way
-    to it. All A inside v's support are measured, against random A that miss every node's support (up to `off_support`
-    of them). At degree k the only A inside is the support itself: the node's parity, which a perfect model knows with
-    value ½, the largest there is. Values are on the probability scale, as in `monomial_correlations`, which this is
-    at depth 1; the scale p(left) − p(right) doubles each of them.
+    p(left at v | x) is the probability of the leaves on v's left over that of all leaves below v, and x runs over the
+    examples whose true path passes through v. So a node is judged by its own decision, whether or not the model gets
+    the decisions before it right. All sets A inside v's support are measured and, for comparison, up to `off_support`
+    random sets outside every node's support. At degree k the only set inside is the support itself, which gives the
+    node's parity: for a perfect model its value is ½, the largest possible. Values are on the probability scale, as in
+    `monomial_correlations`, which measures the same at depth 1; on the scale p(left) − p(right) each is twice as large.
 
-    Several degrees share one forward pass. The probe maps a model with inputs (copies, n, d) to a table with columns
-    copy, node, depth, degree, monomial ("3·17"), inside (bool), value and noise_floor: the standard deviation that a
-    correlation of truly 0 would be measured with from the n examples that pass v, which is that of p over √n.
+    The probe maps a model to a table with columns copy, node, depth, degree, monomial ("3·17"), inside (bool), value
+    and noise_floor: the standard deviation with which a correlation of 0 is estimated from the n examples that pass
+    through v, which is that of p over √n.
 
-    Raises ValueError for no degree, a degree < 1 or > k, fewer coordinates than that outside all supports, and a node
-    that fewer than two examples pass.
+    Args:
+        task: the hierarchical parity whose nodes are asked about.
+        degree: number of coordinates in each set, 1…k, or several such numbers, which share one forward pass.
+        examples: number of fresh examples.
+        off_support: largest number of sets outside all supports, per degree.
+        seed: seed of the examples and of the random sets.
+
+    Raises ValueError for no degree; for a degree, examples or off_support < 1; for a degree > k; for fewer than
+    `degree` coordinates outside all supports; and if fewer than two examples pass through a node.
     """
     degrees = list(dict.fromkeys(degree)) if isinstance(degree, Sequence) else [degree]
     whole("the number of degrees", len(degrees))
@@ -50,7 +57,9 @@ def node_correlations(
         if whole("degree", size) > task.k:
             raise ValueError(f"degree must be at most k = {task.k}, got {size}")
         if len(outside) < size:
-            raise ValueError(f"no set of {size} coordinates misses all supports: only {len(outside)} lie outside them")
+            raise ValueError(
+                f"degree {size} needs as many coordinates outside all supports, but only {len(outside)} lie outside"
+            )
     rng = generator(seed, "probe")
     inputs, labels = task.sample(rng, examples)
     off = [a for size in degrees for a in random_sets(outside, size, off_support, rng)]
@@ -59,7 +68,7 @@ def node_correlations(
         left, right = task.leaves_below(node)
         passing = np.isin(labels, (*left, *right))
         if passing.sum() < 2:
-            raise ValueError(f"hardly an example passes node {node}: {examples} examples are too few")
+            raise ValueError(f"fewer than two of {examples} examples pass through node {node}: ask for more examples")
         own = [a for size in degrees for a in combinations(support, size)]
         monomials = np.stack([inputs[passing][:, list(a)].prod(axis=1) for a in own + off])  # (sets, passing)
         asked = [(len(a), "·".join(map(str, a)), i < len(own)) for i, a in enumerate(own + off)]
@@ -97,16 +106,17 @@ def left_probability(
 ) -> Float[Tensor, "*examples"]:
     """Return p(left | left or right): logits (…, classes) → (…).
 
-    In log masses, so that a model that is sure of leaves elsewhere doesn't divide nothing by nothing.
+    It is computed from log probabilities, so that a model that is sure of other leaves doesn't lead to 0 / 0.
     """
     return (logits[..., left].logsumexp(-1) - logits[..., right].logsumexp(-1)).sigmoid()
 
 
 def node_steps(curriculum: pd.DataFrame, *, threshold: float = 0.25) -> pd.DataFrame:
-    """Return when every node was learned: columns seed, node, depth, step, the last <NA> for nodes that never were.
+    """Return the step at which each node was learned: columns seed, node, depth and step, <NA> if it never was.
 
-    Learned is the first step at which the correlation with the node's parity, the monomial of the curriculum's
-    highest degree inside the node's support, reaches the threshold; ¼ is half of what a perfect model has.
+    A node is learned at the first step at which the correlation with its parity reaches the threshold; ¼ is half of a
+    perfect model's. Its parity is the monomial of the curriculum's highest degree inside its support, so the curriculum
+    must hold degree k.
     """
     own = curriculum[curriculum["inside"] & (curriculum["degree"] == curriculum["degree"].max())]
     reached = own["step"].where(own["value"] >= threshold)

@@ -1,4 +1,4 @@
-"""Non-terminal probe: do a model's hidden states tell which spans a token lies in? (paper section 4)"""
+"""Non-terminal probe: do a model's hidden states show which spans a token lies in? (paper section 4)"""
 
 import math
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from pdtutor.validate import one_of, whole
 
 @dataclass
 class Spans:
-    """Sentences with the symbol of one level above every token.
+    """Sentences and, above every token, the symbol of one level of the grammar.
 
     Attributes:
-        ids: (sentences, length) int64.
-        symbols: (sentences, length) int64, the symbol's place in its level; IGNORED at `bos` and the padding.
-        closes: (sentences, length) bool, whether its span ends at the token.
+        ids: (sentences, length) int64, unmasked.
+        symbols: (sentences, length) int64, the symbol's index in its level; IGNORED at `bos` and padding.
+        closes: (sentences, length) bool, True where the symbol's span ends at the token.
     """
 
     ids: Int[Tensor, "sentences length"]
@@ -51,16 +51,30 @@ def nonterminal_probe(
 ) -> Callable[[Model], pd.DataFrame]:
     """Return a probe that predicts the symbol of `level` above every token from frozen last hidden states.
 
-    "attention" is the paper's probe: every head maps the states linearly and mixes them over positions, with weights
-    (a softmax over the position mixed in) that depend on the two positions alone. "linear" reads each token's own state
-    and is its control. Sentences are shown whole, without masks. Padding is neither mixed in nor scored.
+    The read-out is trained anew for every model that is probed. The "attention" read-out is the paper's: every head
+    maps the states linearly and mixes them over positions, with weights that depend only on the two positions (a
+    softmax over the position that is mixed in). The "linear" one is its control: it reads each token's own state.
+    Sentences are shown unmasked. Padding is neither mixed in nor scored.
 
-    `BayesOptimal` needs no reading out: it knows how likely each span is. Its kind is "exact".
+    The probe maps a model to a table with a row per copy: copy, level, kind, and the held-out accuracy at tokens where
+    a span of this level `ends`, at tokens `inside` a span and at `all` tokens, and `chance`, the accuracy of always
+    naming the most frequent symbol. A model without `states` is read from its logits. `BayesOptimal` needs no read-out,
+    since it computes how probable each span is; its kind is "exact".
 
-    The probe maps a Transformer to a table with a row per copy: copy, level, kind, and the held-out accuracy at tokens
-    where the span of this level `ends`, `inside` spans, over `all` tokens, and of the most frequent symbol (`chance`).
+    Args:
+        task: the task that gives the sentences.
+        level: level of the grammar; the root's is 0. The root and the last level are trivial.
+        kind: "attention" or "linear".
+        heads: number of heads of the attention read-out, 16 in the paper.
+        epochs: passes over the training sentences, 4 in the paper.
+        batch_size: sentences per update.
+        lr: peak learning rate of Adam, with 6 % warm-up and a cosine to 0; 1e-2 in the paper.
+        sentences: number of training sentences, 10 240 in the paper.
+        held_out: number of sentences to evaluate on, 4096 in the paper.
+        seed: seed of the sentences, of the read-out's initial weights and of the order of batches.
+        progress: show a progress bar.
 
-    Raises ValueError for a level that the grammar doesn't have, another kind, and sizes < 1.
+    Raises ValueError for a level that the grammar doesn't have, any other kind, and sizes < 1.
     """
     levels = task.rules.levels
     if levels is None or whole("level", level, minimum=0) >= len(levels):
@@ -120,13 +134,13 @@ def spans(task: MaskedGrammar, level: int, n: int, *, seed: int, purpose: str) -
     drawn = task.sentences(generator(seed, purpose), n, spans=True)
     ancestors, closes = drawn.told()
     symbols = drawn.padded(ancestors[:, level].astype(np.int64), IGNORED)
-    symbols = np.pad(symbols, ((0, 0), (1, 0)), constant_values=IGNORED)  # `bos` comes first
+    symbols = np.pad(symbols, ((0, 0), (1, 0)), constant_values=IGNORED)  # for `bos`, which comes first
     closes = np.pad(drawn.padded(closes <= level, False), ((0, 0), (1, 0)))
     return Spans(torch.from_numpy(task.rows(drawn)), torch.from_numpy(symbols), torch.from_numpy(closes))
 
 
 class LinearReadOut(nn.Module):
-    """One linear map of every token's own state, once per copy."""
+    """A linear map of each token's own state to logits of the symbols, once per copy."""
 
     def __init__(self, copies: int, width: int, symbols: int, *, seed: int, **_) -> None:
         super().__init__()
@@ -142,9 +156,9 @@ class LinearReadOut(nn.Module):
 
 
 class AttentionReadOut(nn.Module):
-    """Linear maps of the states, mixed over positions by attention that sees positions only, once per copy."""
+    """Linear maps of the states, mixed over positions by attention that depends on positions only, once per copy."""
 
-    DIM = 16  # of a head's vector for a position
+    DIM = 16  # size of a head's vector for a position
 
     def __init__(
         self, copies: int, width: int, symbols: int, *, heads: int, length: int, padding: int, seed: int
@@ -159,11 +173,11 @@ class AttentionReadOut(nn.Module):
     def forward(
         self, states: Float[Tensor, "copies batch length width"], ids: Int[Tensor, "batch length"]
     ) -> Float[Tensor, "copies batch length symbols"]:
-        """Map states (copies, batch, length, width) at ids (batch, length) to logits of the symbols."""
+        """Map states (copies, batch, length, width) and their ids to logits (copies, batch, length, symbols)."""
         places = self.places[:, :, : ids.shape[1]]
-        scores = torch.einsum("chid,chjd->chij", places, places) / math.sqrt(self.DIM)  # i sees j
-        # A softmax over what is not padding. Its exponentials are the same for every sentence, so they are never
-        # written out for each: padding is left out of the two sums instead, that of the values and the one below it.
+        scores = torch.einsum("chid,chjd->chij", places, places) / math.sqrt(self.DIM)  # how much i attends to j
+        # A softmax over all j that are not padding. Its exponentials are the same for every sentence, so they are
+        # computed once, and padding is left out of both sums: that of the values and the normaliser.
         exponentials = (scores - scores.amax(-1, keepdim=True)).exp()
         seen = (ids != self.padding).to(states.dtype)  # (batch, length)
         mapped = torch.einsum("cbjw,chws->chjbs", states, self.weight) * seen.T.unsqueeze(-1)
@@ -175,7 +189,7 @@ class AttentionReadOut(nn.Module):
 def _most_probable(task: MaskedGrammar, level: int, ids: Int[Tensor, "n length"]) -> Int[Tensor, "n length"]:
     """Return the most probable symbol of this level above every token: ids (n, length) → (n, length).
 
-    A token lies in the span that ends at the next token where one ends, more likely than not.
+    Spans end where the probability that one ends is above ½; a token lies in the first span that ends at or after it.
     """
     found = torch.full_like(ids, IGNORED)
     for row, length, out in zip(ids.numpy(), task.lengths(ids.numpy()), found, strict=True):
@@ -192,13 +206,13 @@ def _most_probable(task: MaskedGrammar, level: int, ids: Int[Tensor, "n length"]
 def _states(model: Model, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "copies batch length width"]:
     """Return the model's last hidden states (copies, batch, length, width) at ids (batch, length).
 
-    A model that shows none, such as a function, is read by what it does show, its logits.
+    For a model that shows none, such as a function, return its logits instead.
     """
     ids = ids.unsqueeze(0)
     return model.states(ids) if isinstance(model, HiddenStates) else model(ids)
 
 
 def _warm_cosine(step: int, steps: int) -> float:
-    """Return the paper's learning-rate factor: 6 % warm-up, then cosine to 0."""
+    """Return the factor of the learning rate at this step, as in the paper: 6 % warm-up, then a cosine to 0."""
     warm = max(1, round(0.06 * steps))
     return (step + 1) / warm if step < warm else (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2

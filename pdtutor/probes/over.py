@@ -1,4 +1,4 @@
-"""A probe over a trajectory is a curriculum."""
+"""A probe over a trajectory: the table of a curriculum."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,15 +16,24 @@ def over(
     steps: Sequence[int] | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Return the probe's table for every checkpoint (or those at `steps`), with leading columns `step` and `seed`.
+    """Return a probe's tables for all checkpoints, or those at `steps`, as one table: the curriculum.
 
-    `seed` is that of the copy that a row is about.
+    A probe maps a model to a table with a column `copy`. Two columns are added in front of it: `step`, and `seed`, the
+    seed of the row's copy.
 
-    Raises ValueError for a step that was not saved and for an empty trajectory.
+    Args:
+        trajectory: the checkpoints to probe.
+        probe: the question, such as `monomial_correlations(task)`.
+        steps: the steps to probe; all that were saved if not given.
+        progress: show a progress bar.
+
+    Raises ValueError for a step that was not saved, for an empty trajectory, and for empty `steps`.
     """
     chosen = trajectory.steps if steps is None else tuple(steps)
     if not chosen:
-        raise ValueError(f"there is nothing to probe: the trajectory in {trajectory.path} is empty")
+        raise ValueError(
+            f"there is nothing to probe: the trajectory in {trajectory.path} is empty, or no steps were given"
+        )
     tables = []
     for step in progress_bar(chosen, desc="probing", unit="checkpoint", show=progress):
         table = probe(trajectory.at(step))

@@ -1,4 +1,4 @@
-"""Tasks by name, rebuilt from what a trajectory's JSON says of them."""
+"""Tasks by name, rebuilt from their description in a trajectory's JSON."""
 
 from collections.abc import Callable
 
@@ -14,18 +14,18 @@ TASKS = {kind.__name__: kind for kind in KINDS}
 
 
 def task_class(name: str) -> Callable[..., Task] | None:
-    """Return the class that a task's `config()` names, None if there is none by that name."""
+    """Return the class that a task's `config()` names; None if no known class has that name."""
     return TASKS.get(name) or registered(name)
 
 
 def build_task(config: dict) -> Task:
-    """Return the task that `config`, as written by a task's `config()`, describes. Raises ValueError if unknown."""
+    """Return the task that a `config()` describes. Raises ValueError for an unknown class."""
     arguments = dict(config)
     name = arguments.pop("class", None)
     kind = task_class(name)
     if kind is None:
         raise ValueError(
-            f"unknown task {name!r}: pdtutor knows {', '.join(sorted(TASKS))}, and a class of your own once "
+            f"unknown task {name!r}: pdtutor has {', '.join(sorted(TASKS))}; a class of your own is known once "
             f"`pdtutor.register({name})` has run in this process"
         )
     return kind(**arguments)

@@ -1,4 +1,4 @@
-"""Hierarchical parity: a binary tree whose every internal node asks a sparse parity of its own (paper, appendix)."""
+"""Hierarchical parity: a binary tree in which every internal node has a sparse parity (paper, appendix)."""
 
 from dataclasses import dataclass
 
@@ -15,23 +15,24 @@ from pdtutor.validate import whole
 class HierarchicalParity(SignVectors):
     """2^depth labels, the leaves of a binary tree: node v sends x left if χ_v(x) = ∏_{i∈S_v} x_i is +1, else right.
 
-    The paper's label is the leaf whose path has the largest sum of signed parities, χ_v where the path goes left at v
-    and −χ_v where it goes right. That is the leaf which x is sent to: on its path every term is +1, so the sum is
-    `depth`, and every other path leaves it at some node, where its term is −1.
+    The paper's label is the leaf whose path from the root has the largest sum of signed parities: χ_v where the path
+    goes left at node v, −χ_v where it goes right. This is the leaf that x is sent to. On the path to it every term is
+    +1, so the sum is `depth`; any other path leaves this one at some node, and its term there is −1.
 
-    Nodes are numbered level by level from the root, 0; those below v are 2v + 1 (left) and 2v + 2 (right). The label
-    is the path from the root read as a binary number, left = 0 and right = 1. With depth 1 this is sparse parity.
+    Nodes are numbered level by level from the root, which is 0; the children of v are 2v + 1 (left) and 2v + 2 (right).
+    The label is the path from the root read as a binary number, left = 0 and right = 1. With depth 1 this is sparse
+    parity.
 
     Args:
         d: number of coordinates.
-        k: size of every node's support.
-        depth: levels of internal nodes.
-        supports: the k distinct coordinates of each of the 2^depth − 1 nodes, in their order, no two nodes sharing
-            any; drawn without replacement from `seed` if not given.
-        seed: seed of that draw; it plays no part in the examples.
+        k: number of coordinates in each node's support.
+        depth: number of levels of internal nodes.
+        supports: for each of the 2^depth − 1 nodes, in order, its k distinct coordinates, each in [0, d); no two nodes
+            share one. Drawn without replacement from `seed` if not given.
+        seed: seed of that draw; the examples don't depend on it otherwise.
 
-    Raises ValueError for d, k or depth < 1, too few coordinates for (2^depth − 1)·k in the supports, and supports that
-    overlap, repeat a coordinate, leave the range or have the wrong number or size.
+    Raises ValueError for d, k or depth < 1; for d < (2^depth − 1)·k; and for supports that overlap, repeat a
+    coordinate, leave the range, or have the wrong number or size.
     """
 
     d: int
@@ -49,7 +50,9 @@ class HierarchicalParity(SignVectors):
             supports = generator(self.seed, "support").choice(d, size=(nodes, k), replace=False)
         supports = tuple(tuple(sorted(whole("supports", i, minimum=0) for i in support)) for support in supports)
         if len(supports) != nodes:
-            raise ValueError(f"supports must name the {nodes} nodes of depth {self.depth}, got {len(supports)}")
+            raise ValueError(
+                f"at depth = {self.depth}, supports must hold one for each of the {nodes} nodes, got {len(supports)}"
+            )
         if any(len(support) != k for support in supports):
             raise ValueError(f"every node's support must hold k = {k} coordinates, got {supports}")
         everything = sorted(i for support in supports for i in support)
@@ -65,11 +68,11 @@ class HierarchicalParity(SignVectors):
         return 2**self.depth
 
     def leaves_below(self, node: int) -> tuple[range, range]:
-        """Return the labels below a node's left and right side. Raises ValueError for a node that isn't in the tree."""
+        """Return the labels below a node, left and right. Raises ValueError for a node that isn't in the tree."""
         if whole("node", node, minimum=0) >= self.classes - 1:
             raise ValueError(f"node must lie in 0…{self.classes - 2}, got {node}")
         level = node_depth(node)
-        each = self.classes >> level + 1  # leaves on each side
+        each = self.classes >> level + 1  # number of leaves on each side
         first = (node + 1 - 2**level) * 2 * each
         return range(first, first + each), range(first + each, first + 2 * each)
 
@@ -94,5 +97,5 @@ class HierarchicalParity(SignVectors):
 
 
 def node_depth(node: int) -> int:
-    """Return a node's level in the tree, the root's being 0."""
+    """Return a node's level in the tree; the root's is 0."""
     return (node + 1).bit_length() - 1

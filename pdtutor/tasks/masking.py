@@ -1,4 +1,4 @@
-"""The masking rule of masked language modelling (BERT), for rows of ids of any kind."""
+"""The masking rule of masked language modelling (BERT), for rows of any ids."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from pdtutor.validate import number
 
 
 def require_rate(rate: float) -> None:
-    """Raise ValueError for a rate outside (0, 1)."""
+    """Raise ValueError unless the rate lies in (0, 1)."""
     if not 0 < number("rate", rate) < 1:
         raise ValueError(f"rate must lie in (0, 1), got {rate}")
 
@@ -15,22 +15,24 @@ def require_rate(rate: float) -> None:
 def mask_rows(
     rng: np.random.Generator, rows: np.ndarray, tokens: np.ndarray, *, rate: float, mask: int, alphabet: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs and labels, both (n, length) int64, for rows of ids: labels are IGNORED where not selected.
+    """Return the inputs and the labels of rows of ids, both (n, length) int64; labels are IGNORED where not selected.
 
-    A token is selected with probability `rate`, and then shown as `mask` with probability 0.8, as a token drawn
-    uniformly with 0.1, and as itself with 0.1. In a row where chance selects none, one token is, if it has any.
+    Each token is selected with probability `rate`. A selected token is shown as `mask` with probability 0.8, as a token
+    drawn uniformly with probability 0.1, and as itself with probability 0.1. If chance selects no token of a row, the
+    one that came closest is selected; a row without tokens has none to select.
 
     Args:
+        rng: the source of all draws.
         rows: (n, length) int64.
-        tokens: (n, length) bool, which ids may be selected.
+        tokens: (n, length) bool, True where an id may be selected.
         rate: in (0, 1).
         mask: the id that hides a token.
-        alphabet: (m,) int64, the ids from which tokens are drawn.
+        alphabet: (m,) int64, the ids from which random tokens are drawn.
     """
     chance = rng.random(rows.shape, dtype=np.float32)
     selected = tokens & (chance < rate)
     unlucky = ~selected.any(axis=1)
-    if unlucky.any():  # the token that came closest
+    if unlucky.any():  # select the token that came closest
         closest = np.where(tokens[unlucky], chance[unlucky], 2).argmin(axis=1)
         selected[np.flatnonzero(unlucky), closest] = tokens[unlucky].any(axis=1)
     fate = rng.random(rows.shape, dtype=np.float32)

@@ -14,17 +14,17 @@ from pdtutor.validate import one_of, whole
 class SparseParity(SignVectors):
     """(d, k)-sparse parity: x is uniform on {±1}^d and y = ∏_{i∈S} x_i for a hidden support S with |S| = k.
 
-    Labels are the exclusive-or of the bits that the signs stand for: class 0 where y = +1 and class 1 where y = −1.
+    The label is class 0 where y = +1 and class 1 where y = −1: the exclusive-or of the k bits, 0 for +1 and 1 for −1.
 
     Args:
         d: number of coordinates.
         k: size of the support, 1 ≤ k ≤ d.
         support: the k distinct coordinates in S, each in [0, d); drawn without replacement from `seed` if not given.
-        seed: seed of that draw; it plays no part in the examples.
-        encoding: "signs", x itself, or "tokens", the bits as ids for a Transformer: 0 where x = +1, 1 where x = −1.
+        seed: seed of that draw; the examples don't depend on it otherwise.
+        encoding: "signs" for x itself, or "tokens" for its bits as a Transformer's ids: 0 where x = +1, 1 where x = −1.
 
-    Raises ValueError for k < 1, k > d, a support that repeats, leaves the range or has the wrong size, and another
-    encoding.
+    Raises ValueError for d or k < 1; for k > d; for a support that repeats a coordinate, leaves the range or has the
+    wrong size; and for any other encoding.
     """
 
     d: int
@@ -39,7 +39,7 @@ class SparseParity(SignVectors):
         d, k = whole("d", self.d), whole("k", self.k)
         one_of("encoding", self.encoding, ("signs", "tokens"))
         if k > d:
-            raise ValueError(f"k must be at most d: a parity of {k} coordinates does not fit in d = {d}")
+            raise ValueError(f"k must be at most d = {d}, got {k}")
         support = self.support
         if support is None:
             support = generator(self.seed, "support").choice(d, size=k, replace=False)
@@ -65,7 +65,7 @@ class SparseParity(SignVectors):
         return bits[..., list(self.support)].sum(-1) % 2
 
     def signs(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the ±1 (…, d) float32 that these inputs (…, d) stand for."""
+        """Return the signs ±1, (…, d) float32, that inputs (…, d) encode."""
         return 1 - 2 * inputs.astype(np.float32) if self.encoding == "tokens" else inputs
 
     def config(self) -> dict:

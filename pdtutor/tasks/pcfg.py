@@ -15,16 +15,8 @@ from pdtutor.validate import whole
 class _GrammarTask:
     """What both objectives share: a grammar's sentences as rows of ids.
 
-    Ids are the grammar's token ids, then `bos`, which every row begins with, `mask`, and `padding` after the end of a
-    sentence. Classes are the tokens.
-
-    Args:
-        grammar: a Grammar, its text, or the name of one that ships with pdtutor.
-        root: start at this symbol instead of the grammar's own: shorter sentences.
-        max_length: longest sentence in tokens, without the one for the beginning; longer ones are drawn again. Needed
-            for recursive grammars only.
-
-    Raises ValueError for an unknown grammar or root.
+    The ids are the grammar's tokens, then `bos`, with which every row begins, `mask`, and `padding`, which fills rows
+    up after the end of a sentence. The classes are the tokens.
     """
 
     grammar: str | Grammar = "cfg3b"
@@ -42,19 +34,22 @@ class _GrammarTask:
 
     @property
     def classes(self) -> int:
-        """Number of tokens of the grammar."""
+        """Number of the grammar's tokens."""
         return len(self.rules.tokens)
 
     @property
     def bos(self) -> int:
+        """The id that begins every row."""
         return self.classes
 
     @property
     def mask(self) -> int:
+        """The id that hides a token."""
         return self.classes + 1
 
     @property
     def padding(self) -> int:
+        """The id that fills rows up after the end of a sentence."""
         return self.classes + 2
 
     @property
@@ -64,7 +59,7 @@ class _GrammarTask:
 
     @property
     def longest(self) -> int:
-        """Ids in the longest row, the one for the beginning included."""
+        """Number of ids in the longest row, `bos` included."""
         return 1 + (self.rules.longest if self.max_length is None else self.max_length)
 
     def sentences(self, rng: np.random.Generator, n: int, *, spans: bool = False) -> Sentences:
@@ -72,16 +67,16 @@ class _GrammarTask:
         return sample(self.rules, rng, n, spans=spans, max_length=self.max_length)
 
     def rows(self, sentences: Sentences) -> np.ndarray:
-        """Return the sentences as ids (n, 1 + longest of them) int64: `bos`, tokens, `padding`."""
+        """Return the sentences as rows of ids, (n, 1 + longest of them) int64: `bos`, tokens, `padding`."""
         ids = sentences.padded(sentences.tokens.astype(np.int64), self.padding)
         return np.pad(ids, ((0, 0), (1, 0)), constant_values=self.bos)
 
     def is_token(self, rows: np.ndarray) -> np.ndarray:
-        """Return which ids are tokens: (…) int64 → (…) bool."""
+        """Return which ids are tokens of the grammar: (…) int64 → (…) bool."""
         return rows < self.classes
 
     def lengths(self, inputs: np.ndarray) -> np.ndarray:
-        """Return how many ids of each row (…, length) are not padding: (…,). Batches are made of rows alike in it."""
+        """Return how many ids of each row are not padding: (…, length) → (…,)."""
         return (inputs != self.padding).sum(-1)
 
     def config(self) -> dict:
@@ -92,14 +87,18 @@ class _GrammarTask:
 
 @dataclass(frozen=True)
 class MaskedGrammar(_GrammarTask):
-    """Masked prediction: tokens are selected with probability `rate` and to be told from the rest.
+    """Masked prediction (E3): tokens are selected with probability `rate`, and predicted from all that is visible.
 
-    `pdtutor.tasks.masking.mask_rows` says how. The beginning and the padding are never selected.
+    Selected tokens are shown as `pdtutor.tasks.masking.mask_rows` says. `bos` and padding are never selected.
 
     Args:
-        rate: in (0, 1), 0.3 in the paper.
+        grammar: a Grammar, its text, or the name of one that ships with pdtutor.
+        root: the symbol to start from; the grammar's own root if not given. A symbol below it gives shorter sentences.
+        max_length: number of tokens, `bos` not counted, that a sentence may have; longer ones are drawn again. Only
+            recursive grammars need it.
+        rate: probability of selecting a token, in (0, 1); 0.3 in the paper.
 
-    Raises ValueError for a rate outside (0, 1).
+    Raises ValueError for a rate outside (0, 1), for an unknown grammar or root, and for max_length < 1.
     """
 
     rate: float = 0.3
@@ -111,16 +110,16 @@ class MaskedGrammar(_GrammarTask):
         require_rate(self.rate)
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n examples: inputs (n, length) int64 ids, labels (n, length) int64, IGNORED where not selected."""
+        """Return n examples: inputs and labels, both (n, length) int64 ids; labels are IGNORED where not selected."""
         return self.corrupt(rng, self.rows(self.sentences(rng, n)))
 
     def whole(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n sentences as rows of ids, nothing masked, and the tokens in each: (n, length) int64 and (n,)."""
+        """Return n unmasked rows for probes, (n, length) int64, and the number of tokens in each, (n,)."""
         sentences = self.sentences(rng, n)
         return self.rows(sentences), sentences.lengths
 
     def corrupt(self, rng: np.random.Generator, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs and labels, both (n, length) int64, for rows of ids (n, length)."""
+        """Return the masked inputs and the labels of rows of ids (n, length), both (n, length) int64."""
         alphabet = np.arange(self.classes)
         return mask_rows(rng, rows, self.is_token(rows), rate=self.rate, mask=self.mask, alphabet=alphabet)
 
@@ -130,12 +129,17 @@ class MaskedGrammar(_GrammarTask):
 
 @dataclass(frozen=True)
 class CausalGrammar(_GrammarTask):
-    """Autoregression: at every position, the next token.
+    """Autoregression (E4): at every position, the next token is predicted.
 
     Args:
-        level: score only tokens that close a span of this level (the root's is 0), as in the paper's E4; all if None.
+        grammar: a Grammar, its text, or the name of one that ships with pdtutor.
+        root: the symbol to start from; the grammar's own root if not given. A symbol below it gives shorter sentences.
+        max_length: number of tokens, `bos` not counted, that a sentence may have; longer ones are drawn again. Only
+            recursive grammars need it.
+        level: score only tokens at which a span of this level ends (the root's level is 0), as in the paper's E4; all
+            tokens if not given.
 
-    Raises ValueError for a level that the grammar doesn't have.
+    Raises ValueError for a level that the grammar doesn't have, for an unknown grammar or root, and for max_length < 1.
     """
 
     level: int | None = None
@@ -152,11 +156,11 @@ class CausalGrammar(_GrammarTask):
 
     @property
     def longest(self) -> int:
-        """Ids in the longest row."""
+        """Number of ids in the longest row: the last token of a sentence is never an input."""
         return super().longest - 1
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n examples: ids (n, length) int64 and the tokens that follow them, IGNORED where not scored."""
+        """Return n examples: ids and the tokens that follow them, both (n, length) int64; IGNORED where not scored."""
         sentences = self.sentences(rng, n, spans=self.level is not None)
         rows = self.rows(sentences)
         inputs, following = rows[:, :-1], rows[:, 1:]

@@ -1,4 +1,4 @@
-"""Random sign vectors, drawn as bits: the inputs of both kinds of parity."""
+"""Random sign vectors, drawn as bits: the inputs of both parity tasks."""
 
 from abc import abstractmethod
 from typing import Any
@@ -11,18 +11,18 @@ from pdtutor.tasks.task import Packed
 
 
 class SignVectors(Packed):
-    """Inputs uniform on {±1}^d, each coordinate drawn as one bit: 0 ↔ +1 and 1 ↔ −1."""
+    """A task whose inputs are uniform on {±1}^d; each coordinate is drawn as one bit, 0 for +1 and 1 for −1."""
 
     d: int
 
     def packed(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Return n fresh examples as the bits that their signs stand for: (n, ⌈d/8⌉) uint8, from which `unpack`."""
+        """Return n fresh examples as bits, eight in a byte: (n, ⌈d/8⌉) uint8, for `unpack`."""
         return rng.integers(0, 256, size=(n, -(-self.d // 8)), dtype=np.uint8)
 
     def unpack(self, packed: Any) -> Any:
-        """Return the examples packed in (…, ⌈d/8⌉) bytes, inputs (…, d) and labels (…), as `sample` gives them.
+        """Return the examples packed in bytes (…, ⌈d/8⌉): inputs (…, d) and labels (…), of the types of `sample`.
 
-        Tensors give tensors on their device: a GPU is sent bits and makes the examples itself.
+        A tensor gives tensors on its device, so that a GPU receives bits and makes the examples itself.
         """
         if isinstance(packed, Tensor):
             bits = unpack_bits(packed, self.d)  # (…, d) int64
@@ -31,8 +31,8 @@ class SignVectors(Packed):
         return self._inputs(bits), self._labels(bits)
 
     def _inputs(self, bits: np.ndarray) -> np.ndarray:
-        """Return the signs (…, d) float32 that bits (…, d) uint8 stand for."""
-        return (1 - 2 * bits.view(np.int8)).astype(np.float32)  # small types until the last moment, for speed
+        """Return the inputs (…, d) float32 of bits (…, d) uint8."""
+        return (1 - 2 * bits.view(np.int8)).astype(np.float32)  # converted last: small types are faster
 
     def _inputs_of_tensor(self, bits: Tensor) -> Tensor:
         """Return what `_inputs` returns, for bits (…, d) int64."""
@@ -48,6 +48,6 @@ class SignVectors(Packed):
 
 
 def unpack_bits(packed: Tensor, d: int) -> Tensor:
-    """Return the first d bits of rows of bytes, the highest bit of a byte first: (…, bytes) uint8 → (…, d) int64."""
+    """Return the first d bits of rows of bytes, each byte's highest bit first: (…, bytes) uint8 → (…, d) int64."""
     places = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=packed.device)
     return (packed.unsqueeze(-1) & places).ne(0).flatten(-2)[..., :d].long()

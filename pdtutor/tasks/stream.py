@@ -1,7 +1,7 @@
 """An endless stream of training examples, addressed by update.
 
-Examples come in blocks of about 4096, each from its own generator, so that the examples of update s are the same
-whether training ran there in one go, in other pieces, or after a resume. Nothing about a stream needs saving.
+Examples are drawn in blocks of about 4096, each block from its own generator. So the examples of update s are the same
+whether training got there in one go, in pieces, or after a resume, and a stream has no state to save.
 """
 
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from pdtutor.seeds import generator
 from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, Task, is_packed
 
 BLOCK_EXAMPLES = 4096
-ALL = slice(None)  # rows of a batch
+ALL = slice(None)  # all rows of a batch
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """The examples of consecutive updates: what teachers, targets and engines work on.
+    """The examples of consecutive updates, as teachers, targets and engines receive them.
 
     Attributes:
-        inputs: (distinct, updates, batch, …), of whole batches, one row of the first axis per distinct seed.
+        inputs: whole batches, (distinct, updates, batch, …); the first axis has one entry per distinct seed.
         labels: (distinct, updates, batch), or (distinct, updates, batch, length) with a label per position.
-        index: (copies,) int64; copy c of the model reads row index[c].
-        start: the first of the updates.
-        rows: of every batch, those that this process works on; all, if it trains alone.
+        index: (copies,) int64; copy c of the model reads entry index[c] of the first axis.
+        start: number of the first update.
+        rows: the rows of every batch that this process works on; all of them if it trains alone.
     """
 
     inputs: Tensor
@@ -42,12 +42,12 @@ class Stretch:
 
     @property
     def stop(self) -> int:
-        """The update after the last one."""
+        """Number of the update after the last one."""
         return self.start + len(self)
 
     @property
     def per_position(self) -> bool:
-        """Whether every position of a sequence has a label, rather than every example."""
+        """Whether there is a label per position of a sequence, rather than one per example."""
         return self.labels.dim() == 4
 
     @property
@@ -61,7 +61,7 @@ class Stretch:
         return self.labels[:, :, self.rows]
 
     def first(self, updates: int) -> "Stretch":
-        """Return the first so many updates."""
+        """Return the stretch of the first `updates` updates."""
         return replace(self, inputs=self.inputs[:, :updates], labels=self.labels[:, :updates])
 
 
@@ -69,13 +69,13 @@ class Stream:
     """The examples of `task` in batches, one independent stream per distinct seed.
 
     Args:
-        task: what to draw from. If it is `Padded`, the rows of a batch are alike in length, so that they need little
-            padding, and batches of all lengths follow each other in random order, the same for every seed.
+        task: the task to draw from. If it is `Padded`, the rows of a batch are similar in length, so that they need
+            little padding; batches of different lengths come in random order, the same for every seed.
         batch_size: examples per update.
         seeds: one seed per copy of the model; copies with equal seeds see equal examples.
-        purpose: names the stream ("teacher data", "student data"); other purposes give other examples.
-        device: where the examples are wanted; they are the same on every device.
-        rows: of every batch, those that this process works on.
+        purpose: the stream's name ("teacher data", "student data"); another purpose gives other examples.
+        device: the device to return examples on; they are the same on every device.
+        rows: the rows of every batch that this process works on; see `Stretch`.
 
     Attributes:
         distinct: the distinct seeds, in order of first appearance.
@@ -101,7 +101,7 @@ class Stream:
         self._held: tuple[int, Tensor, Tensor] | None = None
 
     def stretch(self, start: int, stop: int) -> Stretch:
-        """Return updates start … stop−1, or as many of them as lie in one block: one at least."""
+        """Return the examples of updates start…stop − 1, or of the first of them if their block ends before `stop`."""
         number, offset = divmod(start, self.block)
         if self._held is None or self._held[0] != number:
             inputs, labels = (part.unflatten(1, (self.block, self.batch_size)) for part in self._draw(number))
@@ -111,7 +111,7 @@ class Stream:
         return Stretch(inputs[:, here], labels[:, here], self.index, start, self.rows)
 
     def padding_share(self) -> float:
-        """Return how much of the first block's batches is padding, each cut to its longest row."""
+        """Return the share of padding in the first block's batches, each cut to its longest row: 0 to 1."""
         if not isinstance(self.task, Padded):
             return 0.0
         inputs = self.stretch(0, self.block).inputs  # (distinct, updates, batch, length)
@@ -119,7 +119,7 @@ class Stream:
         return 1 - float(lengths.sum() / (lengths.max(axis=(0, 2)).sum() * lengths.shape[0] * lengths.shape[2]))
 
     def _draw(self, number: int) -> tuple[Tensor, Tensor]:
-        """Return a block on the device: inputs and labels, both (distinct, examples, …)."""
+        """Return one block on the stream's device: inputs and labels, both (distinct, examples, …)."""
         generators = [generator(seed, self.purpose, number) for seed in self.distinct]
         examples = self.block * self.batch_size
         if is_packed(self.task):
@@ -131,14 +131,14 @@ class Stream:
         return inputs, labels
 
     def _unpacked(self, task: Packed, packed: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return the examples of packed ones, made where they are wanted."""
+        """Return the examples of a packed array, unpacked on the stream's device."""
         if self.device.type != "cpu":
             return task.unpack(torch.from_numpy(packed).to(self.device))
         inputs, labels = task.unpack(packed)  # numpy is faster here
         return torch.from_numpy(inputs), torch.from_numpy(labels)
 
     def _by_length(self, task: Padded, drawn: list[Examples], number: int) -> list[Examples]:
-        """Return the examples of every seed in batches of like length, all padded to the longest."""
+        """Return the examples of every seed, in batches of similar length, padded to the longest row of all."""
         longest = max(inputs.shape[1] for inputs, _ in drawn)
         turns = generator(0, f"{self.purpose}: order of batches", number).permutation(self.block)
         ordered = []
@@ -151,5 +151,5 @@ class Stream:
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the arrays along a new first axis; a single one is not copied."""
+    """Return the arrays stacked along a new first axis; a single one is not copied."""
     return np.stack(arrays) if len(arrays) > 1 else arrays[0][None]

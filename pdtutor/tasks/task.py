@@ -1,6 +1,7 @@
-"""What a task offers: the contract between what is learned and everything that asks for examples.
+"""The contract of a task: what a class must offer so that models can be trained and evaluated on its examples.
 
-A task draws examples and can write itself into a trajectory's JSON. The others below are for tasks that offer more.
+`Task` is all that a task of your own needs: `sample`, `classes` and `config`. The protocols after it name what some
+tasks offer beyond that, and `Packed` is a base class for tasks whose examples can be drawn as small arrays.
 """
 
 from abc import ABC, abstractmethod
@@ -8,49 +9,57 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
-IGNORED = -100  # the label of a position that is not predicted, as in torch's own cross-entropy
+IGNORED = -100  # the label of a position that is not predicted; torch's cross-entropy ignores the same number
 
-Examples = tuple[np.ndarray, np.ndarray]  # inputs and labels
+Examples = tuple[np.ndarray, np.ndarray]  # (inputs, labels)
 
 
 @runtime_checkable
 class Task(Protocol):
-    """What is learned. Any class with these members is a task; `pdtutor.register` lets its trajectories be reopened."""
+    """What a model learns: a source of labelled examples.
+
+    Any class with these three members is a task; it needs no base class. Register a class of your own with
+    `pdtutor.register`, so that the trajectories of models trained on it can be reopened.
+    """
 
     @property
     def classes(self) -> int:
-        """Number of labels."""
+        """Number of classes: labels are 0…classes − 1."""
         ...
 
     def sample(self, rng: np.random.Generator, n: int, /) -> Examples:
-        """Return n fresh examples: inputs (n, …), float32 or int64, and labels, int64 of 0…classes − 1.
+        """Return n fresh examples, inputs and labels, with all randomness drawn from `rng`.
 
-        Labels are (n,), one per example, or (n, length), one per position of inputs (n, length). Those equal to
-        IGNORED are not predicted, and count in no loss and no accuracy.
+        Inputs are (n, …), float32 or int64. Labels are int64 in 0…classes − 1: one per example, (n,), or one per
+        position of inputs (n, length), (n, length). A position whose label is IGNORED (−100) is not predicted, and
+        counts neither in a loss nor in an accuracy.
         """
         ...
 
     def config(self) -> dict:
-        """Return the JSON-ready description from which the task is rebuilt: its class's name and its arguments."""
+        """Return the JSON-ready dict from which `build_task` rebuilds the task.
+
+        It holds the name of the task's class under "class", and the arguments to call the class with, by name.
+        """
         ...
 
 
 @runtime_checkable
 class HeldOut(Task, Protocol):
-    """A task whose examples could be met again, as a text's could: evaluations have examples of their own."""
+    """A task with a limited source of examples, such as a text, part of which is kept for evaluation."""
 
     def sample_held_out(self, rng: np.random.Generator, n: int, /) -> Examples:
-        """Return n examples, as `sample` does, made of what `sample` never draws from."""
+        """Return n examples, as `sample` does, from the part of the source that `sample` never draws from."""
         ...
 
 
 @runtime_checkable
 class Padded(Task, Protocol):
-    """A task on rows of ids that are filled up after their end. Its batches are made of rows of like length."""
+    """A task on rows of ids of different lengths, filled up with padding; its batches hold rows of similar length."""
 
     @property
     def padding(self) -> int:
-        """The id that fills rows up."""
+        """The id that fills rows up after their end."""
         ...
 
     def lengths(self, inputs: np.ndarray, /) -> np.ndarray:
@@ -60,32 +69,32 @@ class Padded(Task, Protocol):
 
 @runtime_checkable
 class SequenceTask(Task, Protocol):
-    """A task on rows of ids with a label per position: what a Transformer of the right size is made from."""
+    """A task on rows of ids with a label per position, and the sizes of a Transformer for it."""
 
     @property
     def vocabulary(self) -> int:
-        """Number of ids."""
+        """Number of ids: inputs are 0…vocabulary − 1."""
         ...
 
     @property
     def longest(self) -> int:
-        """Ids in the longest row."""
+        """Number of ids in the longest row."""
         ...
 
     @property
     def padding(self) -> int | None:
-        """The id that fills rows up, None if they are all of one length."""
+        """The id that fills rows up after their end; None if all rows have the same length."""
         ...
 
     @property
     def causal(self) -> bool:
-        """Whether a position is predicted from what is before it alone."""
+        """Whether the prediction at a position may depend only on the ids up to and including it."""
         ...
 
 
 @runtime_checkable
 class MaskedTask(SequenceTask, Protocol):
-    """Masked prediction: a task whose rows can be had whole, to be masked as a probe likes."""
+    """A task of masked prediction that also offers its rows unmasked, so that a probe can mask them itself."""
 
     @property
     def mask(self) -> int:
@@ -93,22 +102,23 @@ class MaskedTask(SequenceTask, Protocol):
         ...
 
     def whole(self, rng: np.random.Generator, n: int, /) -> tuple[np.ndarray, np.ndarray]:
-        """Return n rows for probes, nothing masked, and the number of tokens in each: (n, length) int64 and (n,).
+        """Return n unmasked rows for probes, (n, length) int64, and the number of tokens in each, (n,).
 
-        A row's tokens stand at positions 1 … number.
+        A row with m tokens has them at positions 1…m.
         """
         ...
 
     def is_token(self, rows: np.ndarray, /) -> np.ndarray:
-        """Return which ids may be masked: (…) int64 → (…) bool."""
+        """Return True for ids that may be masked: (…) int64 → (…) bool."""
         ...
 
 
 class Packed(ABC):
-    """A task that draws examples as small arrays and makes inputs and labels of them afterwards.
+    """A base class for tasks that draw examples as small arrays first, and turn these into inputs and labels later.
 
-    So several streams are unpacked at once, and a GPU, which is sent the small array, makes its examples itself. A
-    subclass that overrides `sample` gives this up: its own `sample` is then asked for every example.
+    Write `packed` and `unpack`; `sample` comes with them. Several streams are then unpacked at once, and a GPU receives
+    the small array and makes the examples itself. A subclass that overrides `sample` does without this: all its
+    examples come from its own `sample`.
     """
 
     def sample(self, rng: np.random.Generator, n: int) -> Examples:
@@ -117,13 +127,13 @@ class Packed(ABC):
 
     @abstractmethod
     def packed(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Return n fresh examples as a small array (n, …), from which `unpack` makes them."""
+        """Return n fresh examples as a small array (n, …), for `unpack`."""
 
     @abstractmethod
     def unpack(self, packed: Any) -> Any:
-        """Return the examples packed in (…, size): numpy arrays of an array, tensors of a tensor, on its device."""
+        """Return the inputs and labels of packed examples (…, size): arrays, or for a tensor, tensors on its device."""
 
 
 def is_packed(task: Task | Packed) -> TypeGuard[Packed]:
-    """Return whether the task's examples may be drawn packed: it is `Packed` and `sample` is not its own."""
+    """Return whether the task's examples can be drawn packed: it is `Packed` and doesn't override `sample`."""
     return isinstance(task, Packed) and type(task).sample is Packed.sample

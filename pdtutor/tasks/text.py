@@ -17,34 +17,25 @@ from pdtutor.validate import whole
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows cut from a corpus: ids (n, length) int64, all of one length."""
+    """Windows cut from a corpus, all of the same length: ids (n, length) int64."""
 
     ids: np.ndarray
 
     @property
     def lengths(self) -> np.ndarray:
-        """(n,), the ids in each window."""
+        """Number of ids in each window, (n,) int64."""
         return np.full(*self.ids.shape)
 
 
 @dataclass(frozen=True)
 class _TextTask(ABC):
-    """What both objectives share: windows of a corpus, at random places of it.
+    """What both objectives share: windows cut from a corpus at random places.
 
-    Ids are the tokenizer's, and so are classes: a model has a logit for every id, special ones included. Documents
-    follow each other, so that a window may hold the end of one and the start of another. Training examples are cut
-    from the training documents, evaluations and probes from those held out.
+    Ids and classes are the tokenizer's: a model has a logit for every id, special tokens included. Documents follow
+    each other, so a window may hold the end of one and the start of the next. Training examples are cut from the
+    training documents; those for evaluation and probes, from the documents held out for validation.
 
-    The tokens are made when they are first needed, and kept (see `pdtutor.text.prepare`).
-
-    Args:
-        corpus: one or several names of `pdtutor.text.CORPORA`, or folders.
-        tokenizer: "characters", "bpe-N", "wordpiece-N", or one that there is: a file, a model's folder or repository.
-        length: ids per row, the special ones at its ends included.
-        limit: so many documents of each corpus at most.
-
-    Raises ValueError for no corpus and a length too short to hold anything; the rest is checked when the tokens are
-    needed.
+    The corpus is tokenized when its tokens are first needed, and then kept on disk (see `pdtutor.text.prepare`).
     """
 
     corpus: str | Path | Sequence[str | Path] = ("wikipedia-vital", "shakespeare")
@@ -57,24 +48,24 @@ class _TextTask(ABC):
         object.__setattr__(self, "corpus", tuple(str(corpus) for corpus in corpora))
         object.__setattr__(self, "tokenizer", str(self.tokenizer))
         if not self.corpus:
-            raise ValueError("a task on text needs at least one corpus, got none")
+            raise ValueError("a text task needs at least one corpus, got none")
         whole("length", self.length, minimum=3)
         if self.limit is not None:
             whole("limit", self.limit)
 
     @property
     def _corpora(self) -> tuple[str, ...]:
-        """What `corpus` is once it is checked."""
+        """The checked `corpus`: the names as a tuple."""
         return cast("tuple[str, ...]", self.corpus)
 
     @cached_property
     def tokens(self) -> Tokens:
-        """The corpus as token ids."""
+        """The corpus as token ids, prepared at the first access."""
         return prepare(self._corpora, self.tokenizer, limit=self.limit)
 
     @property
     def classes(self) -> int:
-        """Number of ids."""
+        """Number of ids, special tokens included."""
         return self._ids
 
     @cached_property
@@ -83,21 +74,22 @@ class _TextTask(ABC):
 
     @property
     def vocabulary(self) -> int:
+        """Number of ids, special tokens included."""
         return self.classes
 
     @property
     def longest(self) -> int:
-        """Ids in a row."""
+        """Number of ids in every row."""
         return self.length
 
     @property
     def padding(self) -> None:
-        """None: rows are all of one length."""
+        """None: all rows have the same length."""
         return None
 
     @cached_property
     def alphabet(self) -> np.ndarray:
-        """The ids of ordinary tokens: (m,) int64."""
+        """The ids of ordinary tokens, special ones left out: (m,) int64."""
         return np.setdiff1d(list(self.tokens.tokenizer.get_vocab().values()), list(self.tokens.special.values()))
 
     def is_token(self, rows: np.ndarray) -> np.ndarray:
@@ -109,22 +101,24 @@ class _TextTask(ABC):
         return np.isin(np.arange(self.classes), self.alphabet)
 
     def windows(self, rng: np.random.Generator, n: int, *, split: str, length: int) -> np.ndarray:
-        """Return n windows of this split at uniformly drawn places: (n, length) int64.
+        """Return n windows of this split, at places drawn uniformly: (n, length) int64.
 
         Raises ValueError for a split that is shorter than a window.
         """
         ids = self.tokens.split(split)
         if len(ids) < length:
-            raise ValueError(f"the {split} split holds {len(ids)} tokens, fewer than a window of {length}")
+            raise ValueError(
+                f"the {split} split holds {len(ids)} tokens, fewer than a window of {length}: choose a smaller length"
+            )
         first = rng.integers(0, len(ids) - length + 1, n)
         return ids[first[:, None] + np.arange(length)].astype(np.int64)
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n training examples: inputs and labels, both (n, length) int64, IGNORED where nothing is scored."""
+        """Return n training examples: inputs and labels, both (n, length) int64; IGNORED where not scored."""
         return self._examples(rng, n, "train")
 
     def sample_held_out(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n examples from documents that no training example comes from."""
+        """Return n examples, as `sample` does, from documents that no training example comes from."""
         return self._examples(rng, n, "validation")
 
     @abstractmethod
@@ -139,14 +133,20 @@ class _TextTask(ABC):
 
 @dataclass(frozen=True)
 class MaskedText(_TextTask):
-    """Masked prediction: tokens are selected with probability `rate` and to be told from the rest, as `mask_rows` says.
+    """Masked prediction: tokens are selected with probability `rate`, and predicted from all that is visible.
 
-    Rows begin and end with the tokenizer's ids for that, which are never selected.
+    Selected tokens are shown as `pdtutor.tasks.masking.mask_rows` says. Every row begins and ends with the tokenizer's
+    start and end tokens ([CLS] and [SEP] in BERT's). Special tokens are never selected.
 
     Args:
-        rate: in (0, 1), 0.15 as BERT's.
+        corpus: one or several names of `pdtutor.text.CORPORA`, or folders.
+        tokenizer: "characters", "bpe-N", "wordpiece-N", or an existing one: a file, a model's folder or repository.
+        length: number of ids per row, the start and end tokens included; at least 3.
+        limit: the number of documents to take from each corpus at most; all if not given.
+        rate: probability of selecting a token, in (0, 1); 0.15 as in BERT.
 
-    Raises ValueError for a rate outside (0, 1), and, once tokens are needed, for a tokenizer without mask or ends.
+    Raises ValueError for no corpus, length < 3, limit < 1 and a rate outside (0, 1); and, once the tokens are needed,
+    for an unknown corpus or tokenizer, and for a tokenizer without mask, start or end tokens.
     """
 
     rate: float = 0.15
@@ -159,20 +159,21 @@ class MaskedText(_TextTask):
 
     @property
     def mask(self) -> int:
+        """The id that hides a token."""
         return self._special("mask")
 
     def sentences(self, rng: np.random.Generator, n: int) -> Windows:
-        """Return n windows of held-out text, for probes."""
+        """Return n windows of held-out text for probes, each two ids shorter than a row."""
         return Windows(self.windows(rng, n, split="validation", length=self.length - 2))
 
     def rows(self, sentences: Windows) -> np.ndarray:
-        """Return windows as rows of ids (n, length): start, tokens, end."""
+        """Return windows as rows of ids (n, length) int64: start, tokens, end."""
         rows = np.pad(sentences.ids, ((0, 0), (1, 1)), constant_values=self._special("start"))
         rows[:, -1] = self._special("end")
         return rows
 
     def whole(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return n held-out rows for probes, nothing masked, and the tokens in each: (n, length) int64 and (n,)."""
+        """Return n held-out, unmasked rows for probes, (n, length) int64, and the number of tokens in each, (n,)."""
         windows = self.sentences(rng, n)
         return self.rows(windows), windows.lengths
 
@@ -183,7 +184,9 @@ class MaskedText(_TextTask):
 
     def _special(self, role: str) -> int:
         if role not in self.tokens.special:
-            raise ValueError(f"the tokenizer {self.tokenizer!r} has no token for {role}, so it can't be masked text's")
+            raise ValueError(
+                f"the tokenizer {self.tokenizer!r} has no {role} token, which masked prediction needs: choose another"
+            )
         return self.tokens.special[role]
 
     def config(self) -> dict:
@@ -192,7 +195,19 @@ class MaskedText(_TextTask):
 
 @dataclass(frozen=True)
 class CausalText(_TextTask):
-    """Autoregression: at every position, the next id, ends of documents included; only what is unknown isn't scored."""
+    """Autoregression: at every position, the next id is predicted, ends of documents included.
+
+    All positions are scored but those whose next id is the tokenizer's unknown token.
+
+    Args:
+        corpus: one or several names of `pdtutor.text.CORPORA`, or folders.
+        tokenizer: "characters", "bpe-N", "wordpiece-N", or an existing one: a file, a model's folder or repository.
+        length: number of ids per row; at least 3.
+        limit: the number of documents to take from each corpus at most; all if not given.
+
+    Raises ValueError for no corpus, length < 3 and limit < 1; and, once the tokens are needed, for an unknown corpus or
+    tokenizer.
+    """
 
     causal = True
 

@@ -305,11 +305,15 @@ def test_columns_without_any_position_come_back_too():
 @pytest.mark.parametrize(
     ("settings", "at", "message"),
     [
-        ({"read_out": "last", "padding": None}, torch.zeros(1, 2, 1, dtype=torch.int64), "read_out='every' only"),
+        (
+            {"read_out": "last", "padding": None},
+            torch.zeros(1, 2, 1, dtype=torch.int64),
+            "needs a Transformer with read_out='every'",
+        ),
         ({}, torch.zeros(1, 2, 1), "int64 positions of shape"),
         ({}, torch.zeros(2, 1, dtype=torch.int64), "int64 positions of shape"),
         ({}, torch.zeros(1, 2, 0, dtype=torch.int64), "int64 positions of shape"),
-        ({}, torch.zeros(1, 3, 1, dtype=torch.int64), "for 3 sequences, the ids are 2"),
+        ({}, torch.zeros(1, 3, 1, dtype=torch.int64), "at must have positions for all 2 sequences of ids, got 3"),
         ({}, torch.full((1, 2, 1), 9), "must lie in −1…8, got 9…9"),
         ({}, torch.full((1, 2, 1), -2), "must lie in −1…8, got -2…-2"),
     ],

@@ -209,8 +209,8 @@ def test_dropout_is_the_architectures_in_training_only():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"seed": [0, 1]}, r"is one copy, got seeds \[0, 1\]: train one at a time, .*side_by_side=False"),
-        ({"seed": []}, "is one copy"),
+        ({"seed": [0, 1]}, r"is one copy, got seeds \[0, 1\]: train one model at a time, .*side_by_side=False"),
+        ({"seed": []}, "at least one seed"),
         ({"objective": "next"}, "objective must be one of 'masked', 'causal'"),
         ({"classes": 41}, "vocabulary of 40: classes may be at most that"),
         ({"padding": 40}, "vocabulary of 40: .*padding must be below it"),
@@ -440,7 +440,7 @@ def test_several_seeds_are_compared_one_at_a_time():
         return Pretrained(without_dropout(), padding=TASK.padding, classes=TASK.classes, seed=seeds)
 
     settings = {"methods": {"labels": Labels()}, "seeds": (1, 2), "steps": 2, **QUIET}
-    with pytest.raises(ValueError, match=r"got seeds \[1, 2\]: train one at a time"):
+    with pytest.raises(ValueError, match=r"got seeds \[1, 2\]: train one model at a time"):
         compare(make, TASK, **settings)
     compared = compare(make, TASK, **settings, side_by_side=False)
     assert compared.history["seed"].unique().tolist() == [1, 2]

@@ -131,9 +131,18 @@ def test_positions_of_sequences_count_one_by_one_unless_ignored():
 @pytest.mark.parametrize(
     ("agreements", "message"),
     [
-        ({0: 0.1, 10: 0.2, 20: 1.0}, "at least two trained checkpoints and the final one, got steps 10, 20"),
-        ({0: 0.1, 10: 0.02, 20: 0.93, 30: 1.0}, "0.02 at step 10 and 0.93 at step 20: save more of them there"),
-        ({10: 0.9, 20: 0.95, 30: 1.0}, "by about 0.25, but by 0.90 at step 10"),
+        (
+            {0: 0.1, 10: 0.2, 20: 1.0},
+            "a choice needs at least two trained checkpoints and the final one, got steps 10, 20",
+        ),
+        (
+            {0: 0.1, 10: 0.02, 20: 0.93, 30: 1.0},
+            "it is 0.02 at step 10 and 0.93 at step 20: save more checkpoints around there",
+        ),
+        (
+            {10: 0.9, 20: 0.95, 30: 1.0},
+            "no checkpoint has an agreement of about 0.25 with the final one; it is 0.90 at step 10",
+        ),
     ],
 )
 def test_trajectories_without_an_answer(tmp_path, agreements, message):

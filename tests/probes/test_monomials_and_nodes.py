@@ -190,7 +190,7 @@ def test_a_tree_of_one_node_gives_the_monomial_correlations():
         ({"degree": 0}, "degree must be a whole number of at least 1, got 0"),
         ({"degree": (1, 4)}, "degree must be at most k = 3, got 4"),
         ({"degree": ()}, "number of degrees must be a whole number of at least 1, got 0"),
-        ({"examples": 1}, "hardly an example passes node 0: 1 examples are too few"),
+        ({"examples": 1}, "fewer than two of 1 examples pass through node 0: ask for more"),
         ({"off_support": 0}, "off_support"),
     ],
 )

@@ -221,7 +221,10 @@ def test_drawn_supports_are_disjoint_and_rebuilt_from_the_config(k, depth, spare
         ({"d": 13, "k": 2}, "7 nodes of k = 2 coordinates each need d of at least 14, got d = 13"),
         ({"d": 9, "k": 0}, "k must be a whole number of at least 1, got 0"),
         ({"d": 9, "k": 1, "depth": 0}, "depth must be a whole number of at least 1, got 0"),
-        ({"d": 9, "k": 1, "depth": 2, "supports": ((0,), (1,))}, "the 3 nodes of depth 2, got 2"),
+        (
+            {"d": 9, "k": 1, "depth": 2, "supports": ((0,), (1,))},
+            "at depth = 2, supports must hold one for each of the 3 nodes, got 2",
+        ),
         ({"d": 9, "k": 2, "depth": 2, "supports": ((0, 1), (2, 3), (4,))}, "must hold k = 2 coordinates"),
         ({"d": 9, "k": 2, "depth": 2, "supports": ((0, 1), (2, 3), (4, 0))}, "disjoint"),
         ({"d": 9, "k": 2, "depth": 2, "supports": ((0, 1), (2, 3), (4, 4))}, "distinct"),

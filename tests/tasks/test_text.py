@@ -238,9 +238,11 @@ def made_up_words(folder):
 
 
 def test_masking_needs_a_tokenizer_with_a_mask_and_ends_and_autoregression_none(text, words):
-    with pytest.raises(ValueError, match=r"the tokenizer '\S+words.json' has no token for start, so it can't be"):
+    with pytest.raises(
+        ValueError, match=r"the tokenizer '\S+words.json' has no start token, which masked prediction needs"
+    ):
         text(MaskedText, tokenizer=words).sample(generator(0, "x"), 3)
-    with pytest.raises(ValueError, match="has no token for mask"):
+    with pytest.raises(ValueError, match="has no mask token"):
         text(MaskedText, tokenizer=words).mask  # noqa: B018
     task = text(CausalText, tokenizer=words, length=10)
     inputs, labels = task.sample(generator(0, "x"), 200)
@@ -344,7 +346,7 @@ def test_probes_run_on_a_transformer(text):
         table = probe(task, 3, sentences=20)(model)
         assert table["copy"].tolist() == [0, 1]
         assert (table["mean"] > 0).all()
-    with pytest.raises(ValueError, match="n = 23 is longer than each of the 256 sentences, 22"):
+    with pytest.raises(ValueError, match="n = 23 is longer than each of the 256 sentences, of 22 tokens at most"):
         ngram_robustness(task, 23)
 
 

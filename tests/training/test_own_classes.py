@@ -237,7 +237,7 @@ def test_a_class_that_would_come_back_as_another_is_refused_before_it_trains():
         (lambda: Network("nobody", classes=2), r"register\(nobody\)"),
         (lambda: Network(small, classes=2, seed=[]), "at least one seed"),
         (lambda: Network(small, classes=2, width=nn.Linear), "kept as JSON"),
-        (lambda: Network(small, classes=3)(torch.zeros(1, 4, 7)), "returns 2 logits, classes is 3"),
+        (lambda: Network(small, classes=3)(torch.zeros(1, 4, 7)), "classes is 3, but small returns 2 logits"),
     ],
 )
 def test_networks_that_cannot_be(make, message):
