@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= 2  # processes that run the tests; a lesson runs in one of them, on one thread
+WORKERS ?= 2  # processes that run the tests, each on one thread: threads of several would wait for each other
 
 .DEFAULT_GOAL := help
 .PHONY: help course test check lab notebooks bench stamp clean
@@ -17,7 +17,7 @@ course: .venv/.installed-course  ## run every lesson; HTML in build/course, clai
 	$(BIN)/python -m pdtutor.course build
 
 test: check  ## what `check` does, unit tests, stored outputs reproduced
-	$(BIN)/python -m pytest -n $(WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dist loadfile notebooks
 
 check: .venv/.installed-test  ## lint, format, imports between wings, types, notebooks in step with their sources

@@ -33,6 +33,7 @@ from .models.network import Network as Network
 from .models.pretrained import Pretrained as Pretrained
 from .models.transformer import Transformer as Transformer
 from .pcfg.grammar import Grammar as Grammar
+from .pcfg.inference import marginals as marginals
 from .pcfg.spans import derivation as derivation
 from .probes.choose import checkpoint_table as checkpoint_table
 from .probes.choose import choose_checkpoint as choose_checkpoint

@@ -4,9 +4,9 @@ A checkpoint holds weights; the JSON beside it holds what `config()` returned: t
 pdtutor knows its own classes. `register` adds yours, in every process that calls it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Kind = TypeVar("Kind", bound=Callable)
 
@@ -30,6 +30,46 @@ def register(kind: Kind) -> Kind:
         raise ValueError(f"{name!r} is already registered, as {_place(known)}: choose another name for {_place(kind)}")
     _REGISTERED[name] = kind
     return kind
+
+
+def build(config: dict, own: Mapping[str, Callable], *, what: str) -> Any:
+    """Return the task or the model that a `config()` describes by the name of its class and its arguments.
+
+    Args:
+        config: "class", the name, and the arguments.
+        own: pdtutor's own classes by name.
+        what: "task" or "model", for messages.
+
+    Raises ValueError for a class that is neither pdtutor's own nor registered, and whatever its constructor raises.
+    """
+    arguments = dict(config)
+    name = arguments.pop("class", None)
+    kind = own.get(name) or registered(name)
+    if kind is None:
+        raise ValueError(
+            f"unknown {what} {name!r}: pdtutor has {', '.join(sorted(own))}; a class of your own is known once "
+            f"`pdtutor.register({name})` has run in this process"
+        )
+    return kind(**arguments)
+
+
+def require_own_name(made: Any, own: Mapping[str, Callable]) -> None:
+    """Raise ValueError if a task or a model, once saved, would be built again as something else.
+
+    That is so if its `config()` names another class, or if another class has the name of its own.
+    """
+    kind, name = type(made), made.config().get("class")
+    if name != kind.__name__:
+        raise ValueError(
+            f"config() of a {kind.__name__} names the class {name!r}, so its checkpoints would be reopened as that: "
+            f"give {kind.__name__} a config() of its own, with 'class': {kind.__name__!r}"
+        )
+    known = own.get(name) or registered(name)
+    if known not in (None, kind):
+        raise ValueError(
+            f"{name!r} is the name of another class, of {known.__module__}, so checkpoints would be reopened as that: "
+            "call your class otherwise; or, if you have defined and registered it anew, make a new object of it"
+        )
 
 
 def registered(name: str) -> Callable | None:

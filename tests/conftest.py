@@ -15,6 +15,7 @@ from jaxtyping import AbstractArray, install_import_hook
 CHECKED = [
     "pdtutor.distillation.losses",
     "pdtutor.distillation.targets",
+    "pdtutor.models.ids",
     "pdtutor.models.layers",
     "pdtutor.models.logits",
     "pdtutor.models.mlp",

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_its_examples_run_one_after_the_other(capsys):
+def test_its_examples_run_one_after_the_other(capsys, monkeypatch):
+    monkeypatch.setattr("pdtutor.registry._REGISTERED", {})  # other tests register classes of the same names
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.S)
     names = {"__name__": "readme"}
     for block in blocks:

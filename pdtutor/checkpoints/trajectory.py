@@ -1,11 +1,11 @@
-"""A run's checkpoints, in order, on disk: one safetensors file per checkpoint and one JSON that explains them.
+"""A run's checkpoints on disk: one safetensors file per checkpoint, and one JSON file that describes them.
 
-`trajectory.json` holds the model's and the task's configuration, from which both are rebuilt without being told, and
-for every checkpoint its step, file name, size and SHA-256. Nothing is ever unpickled.
+`trajectory.json` holds the configurations of the model and the task, from which both are rebuilt, and the step, file
+name, size and SHA-256 of every checkpoint. Nothing is ever unpickled.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,31 +14,32 @@ from safetensors.torch import load, save
 
 from pdtutor.checkpoints.teachable import nearest
 from pdtutor.files import read_json, write_bytes, write_json
-from pdtutor.models.build import build_model, model_class, select_copies
+from pdtutor.models.build import MODELS, build_model, select_copies
 from pdtutor.models.model import Model
 from pdtutor.processes import TemporaryFolder, on_main
-from pdtutor.tasks.build import build_task, task_class
+from pdtutor.registry import require_own_name
+from pdtutor.tasks.build import TASKS, build_task
 from pdtutor.tasks.task import Task
 
 FORMAT = "pdtutor trajectory 1"
 
 
 class Trajectory:
-    """Checkpoints of one run, opened lazily: a checkpoint's weights are read when `at` asks for them.
+    """The checkpoints of one run. Weights are read one checkpoint at a time, when `at` asks for them.
 
     Attributes:
         path: the folder.
         steps: the saved steps (optimizer updates), ascending.
-        final: the last of them.
+        final: the last of these steps.
         task: the task that the run was trained on.
-        seeds: one per copy of the model.
+        seeds: one seed per copy of the model.
 
     Raises ValueError, naming the folder, if it holds no trajectory or one in a format that this version can't read.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._temporary: TemporaryFolder | None = None  # the folder, if it is to go when this does
+        self._temporary: TemporaryFolder | None = None  # held so that a temporary folder lives as long as this
         if not (self.path / "trajectory.json").exists():
             raise ValueError(f"{self.path} holds no trajectory: it has no trajectory.json")
         self._index = read_json(self.path / "trajectory.json")
@@ -48,14 +49,15 @@ class Trajectory:
 
     @classmethod
     def create(cls, path: str | Path | None, model: Model, task: Task) -> "Trajectory":
-        """Make the folder, a temporary one for None, and an empty trajectory in it.
+        """Create the folder (a temporary one if path is None) and an empty trajectory in it.
 
-        A temporary folder lives as long as the trajectory or any of its copies. Several processes (see
-        `pdtutor.processes`) must all call this, and all get the same trajectory. Raises ValueError if the folder
-        already holds one, and for a model or task whose `config()` names another class than its own.
+        A temporary folder lives as long as the trajectory or any view of one of its copies. If several processes train
+        together (see `pdtutor.processes`), all must call this, and all get the same trajectory. Raises ValueError if
+        the folder already holds a trajectory, and for a model or task that would be reopened as another class: its
+        `config()` names another one, or another one has its name.
         """
-        _require_own_name(model, model_class)
-        _require_own_name(task, task_class)
+        require_own_name(model, MODELS)
+        require_own_name(task, TASKS)
         temporary = None
         if path is None:
             temporary = TemporaryFolder()
@@ -89,7 +91,7 @@ class Trajectory:
         return hashlib.sha256(repr((self._index, self._copies)).encode()).hexdigest()[:16]
 
     def copy(self, number: int) -> "Trajectory":
-        """Return the same trajectory seen through one copy of its model."""
+        """Return the same trajectory with only this copy of its model. Raises ValueError if there is no such copy."""
         if number not in range(len(self.seeds)):
             raise ValueError(f"copy must be in 0…{len(self.seeds) - 1}, got {number!r}")
         view = Trajectory(self.path)
@@ -98,23 +100,27 @@ class Trajectory:
         return view
 
     def of(self, seed: int) -> "Trajectory":
-        """Return the same trajectory seen through the copy that was trained with this seed."""
+        """Return the same trajectory with only the copy that was trained with this seed.
+
+        Raises ValueError unless exactly one copy has it.
+        """
         if self.seeds.count(seed) != 1:
             raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")
         return self.copy(self.seeds.index(seed))
 
     def save(self, step: int, model: Model) -> None:
-        """Add the model as the checkpoint of this step, replacing one of the same step. Atomic at every point.
+        """Save the model as the checkpoint of this step, replacing any earlier one of the same step.
 
-        Several processes must all call this; the main one writes.
+        All other checkpoints stay readable even if the process is killed here. If several processes train together, all
+        must call this; the main one writes.
         """
         self._index = _add(self.path, self._index, step, model)
 
     def at(self, step: int) -> Model:
-        """Return the model as it was after exactly `step` updates, in eval mode on the CPU.
+        """Return the model as it was after exactly `step` updates, in eval mode on the CPU, without gradients.
 
-        Raises ValueError if that step was not saved (naming the nearest), or if its file is missing, truncated,
-        altered or doesn't fit the model.
+        Raises ValueError if that step was not saved (naming the nearest), or if its file is missing, truncated, altered
+        or doesn't fit the model.
         """
         if step not in self.steps:
             self._require_checkpoints()
@@ -137,26 +143,26 @@ class Trajectory:
         return model.eval().requires_grad_(False)
 
     def extract(self, path: str | Path, steps: Sequence[int]) -> "Trajectory":
-        """Return a new trajectory in the folder `path` with these checkpoints only, seen as this one sees them.
+        """Return a new trajectory, in the folder `path`, with these checkpoints only and the copies that this one has.
 
-        So a few megabytes can be kept, or passed on, of a run of hundreds. Raises ValueError for a step that was not
-        saved and for a folder that already holds a trajectory.
+        With it, a few megabytes of a run of hundreds can be kept or passed on. Raises ValueError for no steps, for a
+        step that was not saved, and for a folder that already holds a trajectory.
         """
         models = [self.at(step) for step in steps]
         if not models:
-            raise ValueError(f"no steps were named to be extracted from {self.path}")
+            raise ValueError(f"no steps were named to extract from {self.path}")
         extracted = Trajectory.create(path, models[0], self.task)
         for step, model in zip(steps, models, strict=True):
             extracted.save(step, model)
         return extracted
 
     def nearest(self, step: int) -> int:
-        """Return the saved step closest to `step`, the earlier one on a tie."""
+        """Return the saved step closest to `step`, the earlier one on a tie. Raises ValueError if there is none."""
         self._require_checkpoints()
         return nearest(self.steps, step)
 
     def prefetch(self, step: int) -> None:
-        """Be told that `at(step)` will be asked for soon: files on this machine are read in no time."""
+        """Do nothing: a file on this machine is read fast enough when `at` asks for it."""
 
     def _require_checkpoints(self) -> None:
         if not self.steps:
@@ -167,24 +173,9 @@ class Trajectory:
         return f"Trajectory({str(self.path)!r}: {len(self.steps)} checkpoints, {span})"
 
 
-def _require_own_name(made: Model | Task, class_of: Callable[[str], Callable | None]) -> None:
-    """Raise ValueError if what is saved would come back as something else: its `config()` names another class."""
-    kind, name = type(made), made.config().get("class")
-    if name != kind.__name__:
-        raise ValueError(
-            f"config() of a {kind.__name__} names the class {name!r}: checkpoints would be reopened as that. Give "
-            f"{kind.__name__} a config() of its own, with 'class': {kind.__name__!r}"
-        )
-    if (known := class_of(kind.__name__)) not in (None, kind):
-        raise ValueError(
-            f"{name!r} is the name of another class, of {known.__module__}: checkpoints would be reopened as that. "
-            "Call yours otherwise; or, if you have defined and registered it anew, make a new object of it"
-        )
-
-
 @on_main
 def _start(path: Path, model: Model, task: Task) -> None:
-    """Make the folder and an empty trajectory in it. Raises ValueError if there is one already."""
+    """Create the folder and an empty trajectory in it. Raises ValueError if there is one already."""
     if (path / "trajectory.json").exists():
         raise ValueError(f"{path} already holds a trajectory: choose another folder, or resume that run")
     path.mkdir(parents=True, exist_ok=True)
@@ -194,7 +185,7 @@ def _start(path: Path, model: Model, task: Task) -> None:
 
 @on_main
 def _add(path: Path, index: dict, step: int, model: Model) -> dict:
-    """Write the checkpoint, then the index that has it; return the latter."""
+    """Write the checkpoint, then the index that lists it, and return that index."""
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
     entry = {
         "step": step,
@@ -210,7 +201,7 @@ def _add(path: Path, index: dict, step: int, model: Model) -> dict:
 
 
 def read_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of safetensors bytes, which were read from this path. Raises ValueError naming the file."""
+    """Return the tensors in the content of a safetensors file at this path. Raises ValueError naming the file."""
     try:
         return load(content)
     except SafetensorError as error:
@@ -218,7 +209,7 @@ def read_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:
 
 
 def load_weights(model: Model, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """Load tensors that were read from this path into the model. Raises ValueError naming the file and the misfits."""
+    """Load tensors, read from this path, into the model. Raises ValueError naming the file and what doesn't fit."""
     expected = model.state_dict()
     misfits = [
         f"{name} is {shape_of(tensors.get(name))}, the model's is {shape_of(expected.get(name))}"

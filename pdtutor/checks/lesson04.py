@@ -12,9 +12,9 @@ import numpy as np
 from pdtutor.checks.core import Case, check
 from pdtutor.pcfg.grammar import Grammar
 
-Rules = Mapping[str, Sequence[tuple[float, tuple[str, ...]]]]  # symbol → its rules: probability, right side
+Rules = Mapping[str, Sequence[tuple[float, tuple[str, ...]]]]  # symbol → its rules: probability, right-hand side
 
-# The most probable rule of S is neither its first nor its longest, and two of its right sides hold a symbol twice.
+# The most probable rule of S is neither its first nor its longest, and two of its right-hand sides hold a symbol twice.
 UNEQUAL: Rules = {
     "S": [(0.2, ("A", "c")), (0.5, ("A", "A", "B")), (0.3, ("A", "B", "B", "B"))],
     "B": [(0.75, ("A", "a", "a")), (0.25, ("c",))],
@@ -64,7 +64,7 @@ PROBABILITIES = np.array([0.098, 0.042, 0.042, 0.018, 0.126, 0.084, 0.054, 0.036
 
 
 def expected_lengths(function: Callable) -> None:
-    """Check `function(rules)`: symbol → [(probability, right side), …] → a dict, symbol → mean number of tokens.
+    """Check `function(rules)`: symbol → [(probability, right-hand side), …] → a dict, symbol → mean number of tokens.
 
     A symbol that is no key of `rules` is a token. The answer may hold the tokens or not.
     """
@@ -90,7 +90,7 @@ def expected_lengths(function: Callable) -> None:
         "this follows only each symbol's most probable rule; every rule counts, with its probability.": _lengths(
             UNEQUAL, lambda p, lengths: lengths[np.argmax(p)]
         ),
-        "this is the mean length of the right sides; a symbol in one stands for all the tokens below it.": rule_lengths,
+        "this is the mean length of the right-hand sides; a symbol there stands for the tokens below it.": rule_lengths,
         "inner nodes are counted, too; a symbol has no length of its own, only that of the tokens below it.": (
             with_inner
         ),
@@ -101,16 +101,16 @@ def expected_lengths(function: Callable) -> None:
         "every length is 0, because a token's is: a symbol that is no key of rules is a token, of length 1.": _lengths(
             UNEQUAL, token=0
         ),
-        "every length is 1: add up the lengths of a right side's parts, don't average or multiply.": (
+        "every length is 1: add up the lengths of a right-hand side's parts, don't average or multiply.": (
             _lengths(UNEQUAL, side=np.mean)
         ),
-        "a symbol that occurs twice in a right side counts twice.": _lengths(UNEQUAL, unique=True),
+        "a symbol that occurs twice in a right-hand side counts twice.": _lengths(UNEQUAL, unique=True),
         "this is the length of the start symbol; return a dict with every symbol of rules.": mean["S"],
     }
     early: dict[str, float] = {}  # the answer of one pass, last key first, that takes 1 for any length not yet known
     for symbol, of in reversed(list(SHARED.items())):
         early[symbol] = sum(p * sum(early.get(s, 1) for s in right) for p, right in of)
-    order = "a symbol needs the lengths in its right sides first, and keys come in any order: recursion handles that."
+    order = "a symbol needs the lengths in its right-hand sides first, and keys come in any order: use recursion."
     cfg3b = _rules("cfg3b")
     check(
         "expected_lengths",
@@ -120,8 +120,8 @@ def expected_lengths(function: Callable) -> None:
             Case({"rules": SHARED}, _lengths(SHARED), {order: early}),
             Case({"the rules of cfg3b": cfg3b}, _lengths(cfg3b)),
         ],
-        hint="return a dict: a token's length is 1, a right side's the sum of its parts' lengths, a symbol's the sum "
-        "over its rules of probability times length.",
+        hint="return a dict: a token's length is 1, a right-hand side's the sum of its parts' lengths, a symbol's the "
+        "sum over its rules of probability times length.",
         success="294 tokens for cfg3b, on average; pdtutor.Grammar knows it as length_statistics().",
     )
 
@@ -269,7 +269,7 @@ def posterior(function: Callable) -> None:
         ],
         hint="keep the sentences that equal seen wherever it isn't mask; at each position add up the probabilities of "
         "those with token c, (length, classes), and divide by the sum over all that you kept.",
-        success="no model can do better; pdtutor.pcfg.marginals has the same without a list of all the sentences.",
+        success="no model can do better; pdtutor.marginals has the same without a list of all the sentences.",
         untouched="the arrays belong to the caller: work on a copy, as in weights = probabilities * fits.",
     )
 
@@ -294,10 +294,10 @@ def _lengths(
     Args:
         rules: symbol → its rules.
         over_rules: maps the probabilities and the lengths of a symbol's rules to the symbol's length.
-        side: maps the lengths of a right side's parts to the right side's length.
+        side: maps the lengths of a right-hand side's parts to the right-hand side's length.
         token: the length of a token.
-        symbol: what a symbol adds to the length of its right sides.
-        unique: count a symbol that occurs twice in a right side once.
+        symbol: what a symbol adds to the length of its right-hand sides.
+        unique: count a symbol that occurs twice in a right-hand side once.
     """
 
     @cache

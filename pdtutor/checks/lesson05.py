@@ -231,7 +231,7 @@ def top_k_targets(function: Callable) -> None:
             Case({"probabilities": TEACHER, "k": 1}, targets(ids[:, :1])),
         ],
         hint="sort each row, keep the ids of the k largest probabilities, largest first; divide those by their sum.",
-        success="what pdtutor.stored keeps of a teacher, in half precision.",
+        success="what pdtutor.store_targets keeps of a teacher, in half precision.",
         untouched="the array belongs to the caller: p = p / sum makes a new one, p /= sum changes it.",
     )
 

@@ -35,7 +35,7 @@ def public_address(address: str) -> str:
 
 
 def stamp(root: Path, address: str) -> list[Path]:
-    """Write `address` into pyproject.toml, the README and every lesson; return the files that changed.
+    """Write `address` into pyproject.toml, CITATION.cff, the README and every lesson; return the files that changed.
 
     Stored outputs are kept, and each .py stays in step with its .ipynb.
 
@@ -43,7 +43,7 @@ def stamp(root: Path, address: str) -> list[Path]:
     """
     old, new = lessons.slug(lessons.address(root)), lessons.slug(address)
     after = {}
-    for path in (root / "pyproject.toml", root / "README.md"):
+    for path in (root / "pyproject.toml", root / "CITATION.cff", root / "README.md"):
         text = path.read_text(encoding="utf-8")
         after[path] = re.sub(rf"(github(?:\.com)?[/:]){re.escape(old)}(?![\w-])", rf"\g<1>{new}", text)
     for source in lessons.sources(root) + lessons.solutions(root):

@@ -1,33 +1,20 @@
 """Models by name, rebuilt from their description in a trajectory's JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model, device_of
 from pdtutor.models.network import Network
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.transformer import Transformer
-from pdtutor.registry import registered
+from pdtutor.registry import build
 
 MODELS = {kind.__name__: kind for kind in (MLP, Network, Pretrained, Transformer)}
 
 
-def model_class(name: str) -> Callable[..., Model] | None:
-    """Return the class that a model's `config()` names; None if no known class has that name."""
-    return MODELS.get(name) or registered(name)
-
-
 def build_model(config: dict) -> Model:
     """Return the model that a `config()` describes, freshly initialised. Raises ValueError for an unknown class."""
-    arguments = dict(config)
-    name = arguments.pop("class", None)
-    kind = model_class(name)
-    if kind is None:
-        raise ValueError(
-            f"unknown model {name!r}: pdtutor has {', '.join(sorted(MODELS))}; a class of your own is known once "
-            f"`pdtutor.register({name})` has run in this process"
-        )
-    return kind(**arguments)
+    return build(config, MODELS, what="model")
 
 
 def select_copies(model: Model, copies: Sequence[int]) -> Model:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pdtutor.models.kernels import logits_of_signs
 from pdtutor.models.mlp import MLP
-from pdtutor.models.model import Model, Padded, reads_positions
+from pdtutor.models.model import Model, Padded, evaluating, reads_positions
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
 IDS = 4096  # ids per forward pass on the CPU, for rows with padding
@@ -29,17 +29,14 @@ def logits_of(
     """
     if (logits := _compiled(model, inputs)) is not None:
         return logits
-    was_training = model.training
-    model.eval()
     padding = model.padding if isinstance(model, Padded) else None
-    if padding is None:
-        logits = torch.cat([_forward(model, inputs, at, rows) for rows in _rows(inputs).split(PIECE)], dim=1)
-    else:  # rows of similar length together, so that little work is done on padding
+    with evaluating(model):
+        if padding is None:
+            return torch.cat([_forward(model, inputs, at, rows) for rows in _rows(inputs).split(PIECE)], dim=1)
+        # rows of similar length together, so that little work is done on padding
         order = (inputs != padding).sum(1).argsort()
         pieces = order.split(max(1, IDS // inputs.shape[1]) if inputs.device.type == "cpu" else PIECE)
-        logits = torch.cat([_forward(model, inputs, at, rows) for rows in pieces], dim=1)[:, order.argsort()]
-    model.train(was_training)
-    return logits
+        return torch.cat([_forward(model, inputs, at, rows) for rows in pieces], dim=1)[:, order.argsort()]
 
 
 def _rows(inputs: Tensor) -> Tensor:

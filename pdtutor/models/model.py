@@ -8,6 +8,7 @@ the output of another. You need not write such a module yourself: `pdtutor.Netwo
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 
 import torch
@@ -103,6 +104,17 @@ class _AtPositions(Model, Protocol):
 def reads_positions(model: Model) -> TypeGuard[_AtPositions]:
     """Return whether the model can be called as `model(ids, at=positions)`."""
     return isinstance(model, ReadsPositions) and type(model).forward is ReadsPositions.forward
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """Have the model in eval mode, without dropout, while the block runs; afterwards it is in the mode it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def device_of(model: Model) -> torch.device:

@@ -54,8 +54,8 @@ class Network(nn.Module):
         networks = []
         for own in self.seeds:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(int(generator(own, "init").integers(2**63)))
-                networks.append(make(**arguments))
+                torch.default_generator.manual_seed(int(generator(own, "init").integers(2**63)))  # no accelerator's
+                networks.append(make(**self.arguments))  # as they will be when it is built again
         if not isinstance(networks[0], nn.Module):
             raise ValueError(f"{self.build} must return a torch module, got {networks[0]!r}")
         self.network = _stacked(networks)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from pdtutor.models.architectures import OBJECTIVES, configuration, describe, filled, longest_row, network_class, quiet
+from pdtutor.models.ids import require_ids, require_positions, without_padding
 from pdtutor.models.model import ReadsPositions
 from pdtutor.models.saved import Saved, read_saved
 from pdtutor.models.tied import keep_tied
@@ -136,13 +137,13 @@ class Pretrained(ReadsPositions):
         also for ids outside 0…vocabulary − 1 and positions outside −1…length − 1; on an accelerator, looking at them
         would mean waiting for it.
         """
-        self._require_ids(ids)
+        require_ids("Pretrained", ids, copies=1, vocabulary=self.vocabulary, max_length=self.max_length)
         if at is not None:
-            _require_positions(at, ids)
+            require_positions(at, ids, copies=1)
         ids, length = ids[0], ids.shape[2]
         seen = None
         if self.padding is not None:
-            ids, seen = self._trimmed(ids)
+            ids, seen = without_padding(ids, self.padding)
         wanted = None if at is None else at[0].clamp(0, ids.shape[1] - 1)  # (batch, n)
         with _read_out_at(self.network, wanted) as picked:
             logits = self.network(input_ids=ids, attention_mask=None if seen is None else seen.long()).logits
@@ -152,37 +153,6 @@ class Pretrained(ReadsPositions):
         if at is None and ids.shape[1] < length:
             logits = pad(logits, (0, 0, 0, length - ids.shape[1]))
         return logits.unsqueeze(0)
-
-    def _trimmed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return ids (batch, length) without the columns after the end of every row, and which may be attended to.
-
-        The latter is (batch, length) bool, or None if all may. On an accelerator no columns are removed: to ask it how
-        long the rows are would mean waiting for it.
-        """
-        seen = ids != self.padding
-        if ids.device.type == "cpu":
-            used = seen.any(dim=0).nonzero()  # columns
-            longest = int(used[-1]) + 1 if len(used) else 1
-            ids, seen = ids[:, :longest], seen[:, :longest]
-            if seen.all():
-                return ids, None
-        return ids, seen
-
-    def _require_ids(self, ids: Tensor) -> None:
-        if ids.dtype != torch.int64 or ids.dim() != 3 or ids.shape[0] != 1:
-            raise ValueError(
-                f"a Pretrained takes int64 token ids of shape (1, batch, length), got {ids.dtype} of shape "
-                f"{tuple(ids.shape)}"
-            )
-        if ids.shape[2] < 1 or ids.shape[2] > (self.max_length or ids.shape[2]):
-            raise ValueError(
-                f"rows must hold {'at least 1 id' if self.max_length is None else f'1…{self.max_length} ids'}, "
-                f"got {ids.shape[2]}"
-            )
-        if ids.device.type == "cpu" and ids.numel():
-            low, high = (bound.item() for bound in ids.aminmax())
-            if low < 0 or high >= self.vocabulary:
-                raise ValueError(f"token ids must lie in 0…{self.vocabulary - 1}, got {low}…{high}")
 
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_model` rebuilds this model, freshly initialised."""
@@ -222,14 +192,3 @@ def _read_out_at(network: nn.Module, at: Tensor | None) -> Iterator[list]:
         yield picked
     finally:
         hook.remove()
-
-
-def _require_positions(at: Tensor, ids: Tensor) -> None:
-    if at.dtype != torch.int64 or at.dim() != 3 or at.shape[:2] != ids.shape[:2] or not at.shape[2]:
-        raise ValueError(
-            f"at must be int64 positions of shape (1, {ids.shape[1]}, n), got {at.dtype} of shape {tuple(at.shape)}"
-        )
-    if at.device.type == "cpu" and at.numel():
-        low, high = (bound.item() for bound in at.aminmax())
-        if low < -1 or high >= ids.shape[2]:
-            raise ValueError(f"positions must lie in −1…{ids.shape[2] - 1}, got {low}…{high}")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, pad
 
 from pdtutor.models.attention import attention
+from pdtutor.models.ids import require_ids, require_positions, used_columns, without_padding
 from pdtutor.models.layers import Embedding, LayerNorm, Linear
 from pdtutor.models.model import ReadsPositions
 from pdtutor.seeds import generator
@@ -101,12 +102,15 @@ class Transformer(ReadsPositions):
 
         Arguments are those of `logits`. There are `length` positions, or n with `at`, or 1 with read_out="last".
         """
-        self._require_ids(ids)
+        sizes = {"vocabulary": self.vocabulary, "max_length": self.max_length}
+        require_ids("Transformer", ids, copies=len(self.seeds), **sizes)
         if at is not None:
-            self._require_positions(at, ids)
+            if self.read_out == "last":
+                raise ValueError("`at` needs a Transformer with read_out='every', this one has read_out='last'")
+            require_positions(at, ids, copies=len(self.seeds))
         seen, wanted = None, 1 if self.read_out == "last" else (ids if at is None else at).shape[2]
         if self.padding is not None:
-            ids, seen = self._trimmed(ids)
+            ids, seen = self._trimmed(ids, self.padding)
         ids = ids.expand(len(self.seeds), -1, -1)
         hidden = self.tokens(ids) + self.positions.weight[:, None, : ids.shape[2]]  # (copies, batch, length, width)
         *blocks, last = self.blocks
@@ -116,47 +120,20 @@ class Transformer(ReadsPositions):
         hidden = self.norm(hidden)
         return hidden if hidden.shape[2] == wanted else pad(hidden, (0, 0, 0, wanted - hidden.shape[2]))
 
-    def _trimmed(self, ids: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _trimmed(self, ids: Tensor, padding: int) -> tuple[Tensor, Tensor | None]:
         """Return the ids without the columns that are padding in every row, and which of them attention may see.
 
         The latter is (copies or 1, batch, length) bool, or None if no mask is needed. Causal attention needs none: it
-        never looks at padding, which comes last. On an accelerator no columns are removed: to ask it how long the rows
-        are would mean waiting for it.
+        never looks at padding, which comes last.
+
+        Raises ValueError, on the CPU, for causal attention to rows with padding before their end.
         """
-        seen = ids != self.padding
-        if ids.device.type == "cpu":
-            longest = max(1, int(seen.any(dim=0).any(dim=0).sum()))
-            ids, seen = ids[:, :, :longest], seen[:, :, :longest]
-            if seen.all():
-                return ids, None
-        return ids, None if self.causal else seen
-
-    def _require_ids(self, ids: Tensor) -> None:
-        if ids.dtype != torch.int64 or ids.dim() != 3 or ids.shape[0] not in (1, len(self.seeds)):
-            raise ValueError(
-                f"a Transformer takes int64 token ids of shape (copies, batch, length), got {ids.dtype} of shape "
-                f"{tuple(ids.shape)} for {len(self.seeds)} copies"
-            )
-        if not 1 <= ids.shape[2] <= self.max_length:
-            raise ValueError(f"sequences must hold 1…{self.max_length} tokens, got {ids.shape[2]}")
-        if ids.device.type == "cpu" and ids.numel():
-            low, high = (bound.item() for bound in ids.aminmax())
-            if low < 0 or high >= self.vocabulary:
-                raise ValueError(f"token ids must lie in 0…{self.vocabulary - 1}, got {low}…{high}")
-
-    def _require_positions(self, at: Tensor, ids: Tensor) -> None:
-        if self.read_out == "last":
-            raise ValueError("`at` needs a Transformer with read_out='every', this one has read_out='last'")
-        if at.dtype != torch.int64 or at.dim() != 3 or at.shape[0] not in (1, len(self.seeds)) or not at.shape[2]:
-            raise ValueError(
-                f"at must be int64 positions of shape (copies, batch, n), got {at.dtype} of shape {tuple(at.shape)}"
-            )
-        if at.shape[1] != ids.shape[1]:
-            raise ValueError(f"at must have positions for all {ids.shape[1]} sequences of ids, got {at.shape[1]}")
-        if at.device.type == "cpu" and at.numel():
-            low, high = (bound.item() for bound in at.aminmax())
-            if low < -1 or high >= ids.shape[2]:
-                raise ValueError(f"positions must lie in −1…{ids.shape[2] - 1}, got {low}…{high}")
+        ids, seen = without_padding(ids, padding)
+        if not self.causal or seen is None:
+            return ids, seen
+        if ids.device.type == "cpu" and (seen[..., 1:] & ~seen[..., :-1]).any():
+            raise ValueError(f"padding, the id {padding}, must come after the end of a row, got it before a token")
+        return ids, None
 
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_model` rebuilds this model."""
@@ -180,10 +157,10 @@ class Transformer(ReadsPositions):
 def _filled(at: Tensor, ids: Tensor) -> Tensor:
     """Return positions (copies, batch, n) that all exist: 0 instead of −1.
 
-    On the CPU, columns that are −1 in every row are removed; they come last.
+    On the CPU, the last columns that are −1 in every row are removed.
     """
     if at.device.type == "cpu":
-        at = at[:, :, : max(1, int((at >= 0).any(dim=0).any(dim=0).sum()))]
+        at = at[..., : used_columns(at >= 0)]
     return at.clamp(0, ids.shape[2] - 1).expand(len(ids), -1, -1)
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from pdtutor.models.model import HiddenStates, Model, device_of
+from pdtutor.models.model import HiddenStates, Model, device_of, evaluating
 from pdtutor.pcfg.inference import marginals
 from pdtutor.progress import progress_bar
 from pdtutor.seeds import generator
@@ -209,7 +209,8 @@ def _states(model: Model, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "co
     For a model that shows none, such as a function, return its logits instead.
     """
     ids = ids.unsqueeze(0)
-    return model.states(ids) if isinstance(model, HiddenStates) else model(ids)
+    with evaluating(model):
+        return model.states(ids) if isinstance(model, HiddenStates) else model(ids)
 
 
 def _warm_cosine(step: int, steps: int) -> float:

@@ -144,7 +144,7 @@ def test_another_way_to_the_right_answer_passes(passes, name, other):
 
 
 def lengths(rules, over_rules=np.dot, *, side=sum, token=1, inner=0):
-    """over_rules: probabilities, lengths of the right sides → length; inner: what a symbol adds of its own."""
+    """over_rules: probabilities, lengths of the right-hand sides → length; inner: what a symbol adds of its own."""
 
     @cache
     def length(symbol):
@@ -278,8 +278,8 @@ def of_columns(found):
         ("expected_lengths", lambda r: lengths(r, lambda p, of: sum(of)), "the sum over the rules"),
         ("expected_lengths", lambda r: lengths(r, lambda p, of: of[0]), "only each symbol's first rule"),
         ("expected_lengths", lambda r: lengths(r, lambda p, of: of[np.argmax(p)]), "only each symbol's most probable"),
-        ("expected_lengths", lambda r: {s: sum(p * len(x) for p, x in of) for s, of in r.items()}, "the right sides"),
-        ("expected_lengths", lambda r: one_pass(r, r), "the right sides; a symbol in one"),
+        ("expected_lengths", lambda r: {s: sum(p * len(x) for p, x in of) for s, of in r.items()}, "right-hand sides"),
+        ("expected_lengths", lambda r: one_pass(r, r), "the right-hand sides; a symbol there"),
         ("expected_lengths", lambda r: lengths(r, inner=1), "has no length of its own"),
         (
             "expected_lengths",
@@ -296,7 +296,7 @@ def of_columns(found):
             "counts twice",
         ),
         ("expected_lengths", lambda r: expected_lengths(r)["S"], "every symbol of rules"),
-        ("expected_lengths", lambda r: one_pass(r, reversed(r)), "recursion handles that"),
+        ("expected_lengths", lambda r: one_pass(r, reversed(r)), "use recursion"),
         ("expected_lengths", lambda r: list(expected_lengths(r).values()), "which is not a dict"),
         ("expected_lengths", lambda r: {"S": expected_lengths(r)["S"]}, "without 'B'"),
         ("expected_lengths", lambda r: {s: [n] for s, n in expected_lengths(r).items()}, "at 'S' got shape (1,)"),

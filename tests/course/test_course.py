@@ -69,6 +69,7 @@ def clone(tmp_path):
         f"[Colab](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/01_tiny.ipynb)\n",
         encoding="utf-8",
     )
+    (tmp_path / "CITATION.cff").write_text(f'repository-code: "{ADDRESS}"\n', encoding="utf-8")
     return tmp_path
 
 
@@ -345,7 +346,8 @@ def test_stamp_reaches_every_place_and_a_second_changes_nothing(stored, clone):
     source, target = stored
     outputs = [cell.get("outputs") for cell in nbformat.read(target, as_version=4).cells]
     changed = stamp.stamp(clone, "https://github.com/some-course/fork")
-    assert {path.name for path in changed} == {"pyproject.toml", "README.md", "01_tiny.py", "01_tiny.ipynb"}
+    places = {"pyproject.toml", "CITATION.cff", "README.md", "01_tiny.py", "01_tiny.ipynb"}
+    assert {path.name for path in changed} == places
     for path in changed:
         text = path.read_text(encoding="utf-8")
         assert "OWNER/pdtutor" not in text

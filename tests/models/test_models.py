@@ -203,9 +203,12 @@ def test_bad_transformers_are_refused(arguments, message):
     [
         (torch.zeros(2, 3, 4), "takes int64 token ids .*, got torch.float32 of shape"),
         (torch.zeros(3, 4, dtype=torch.int64), r"got torch.int64 of shape \(3, 4\)"),
-        (torch.zeros(3, 5, 4, dtype=torch.int64), "for 2 copies"),
-        (torch.zeros(2, 3, 9, dtype=torch.int64), "1…8 tokens, got 9"),
-        (torch.zeros(2, 3, 0, dtype=torch.int64), "1…8 tokens, got 0"),
+        (
+            torch.zeros(3, 5, 4, dtype=torch.int64),
+            r"shape \(1 or 2, batch, length\), got torch.int64 of shape \(3, 5, 4\)",
+        ),
+        (torch.zeros(2, 3, 9, dtype=torch.int64), "rows must hold 1…8 ids, got 9"),
+        (torch.zeros(2, 3, 0, dtype=torch.int64), "rows must hold 1…8 ids, got 0"),
         (torch.full((2, 3, 4), 5), "token ids must lie in 0…4, got 5…5"),  # another copy's row, were it let through
         (torch.full((1, 3, 4), -1), "token ids must lie in 0…4, got -1…-1"),
     ],
@@ -313,7 +316,7 @@ def test_columns_without_any_position_come_back_too():
         ({}, torch.zeros(1, 2, 1), "int64 positions of shape"),
         ({}, torch.zeros(2, 1, dtype=torch.int64), "int64 positions of shape"),
         ({}, torch.zeros(1, 2, 0, dtype=torch.int64), "int64 positions of shape"),
-        ({}, torch.zeros(1, 3, 1, dtype=torch.int64), "at must have positions for all 2 sequences of ids, got 3"),
+        ({}, torch.zeros(1, 3, 1, dtype=torch.int64), "at must have positions for all 2 rows of ids, got 3"),
         ({}, torch.full((1, 2, 1), 9), "must lie in −1…8, got 9…9"),
         ({}, torch.full((1, 2, 1), -2), "must lie in −1…8, got -2…-2"),
     ],
@@ -321,6 +324,24 @@ def test_columns_without_any_position_come_back_too():
 def test_bad_positions_are_refused(settings, at, message):
     with pytest.raises(ValueError, match=message):
         Transformer(**(PADDED | settings))(ids_of_lengths(9, 7), at=at)
+
+
+def test_no_position_before_a_real_one_loses_it():
+    model, ids = Transformer(**PADDED), ids_of_lengths(9, 7)
+    shifted = torch.tensor([[[-1, 3], [-1, 5]]])
+    torch.testing.assert_close(model(ids, at=shifted)[:, :, 1:], model(ids, at=shifted[..., 1:]))
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_padding_before_a_token_is_kept_or_refused(causal):
+    """A mask hides it from attention that looks both ways; causal attention has none, so it says so."""
+    model = Transformer(**(PADDED | {"causal": causal}))
+    ids = torch.cat([torch.full((1, 2, 2), PADDED["padding"]), ids_of_lengths(7, 7)[:, :, :7]], dim=2)
+    if causal:
+        with pytest.raises(ValueError, match="must come after the end of a row"):
+            model(ids)
+    else:
+        assert (model(ids)[:, :, 2:].abs().sum(-1) > 0).all()  # nothing was cut off
 
 
 def test_a_model_that_knows_no_positions_is_asked_for_all_and_picked_from():

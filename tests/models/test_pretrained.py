@@ -240,7 +240,7 @@ def test_ids_that_the_model_cannot_take_are_refused():
             model(ids)
     assert Pretrained(MODELS["roberta"][0], padding=1).max_length == 78  # its first two positions are not for tokens
     for at, message in (
-        (torch.zeros(1, 3, 2, dtype=torch.int64), r"at must be int64 positions of shape \(1, 4, n\)"),
+        (torch.zeros(1, 3, 2, dtype=torch.int64), "at must have positions for all 4 rows of ids, got 3"),
         (torch.full((1, 4, 2), 12), "positions must lie in −1…11, got 12…12"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -194,3 +194,18 @@ def test_where_a_sentence_has_two_trees_the_optimum_takes_the_more_probable():
     wrong_middle = 0.25 * 0.4  # the middle token of X = a a, Y = a, taken for Y's
     tokens = 2 * 0.75 * 0.4 + 3 * p_three + 4 * 0.25 * 0.6
     assert table["all"][0] == pytest.approx(1 - wrong_middle / tokens, abs=0.01)
+
+
+def test_hidden_states_are_read_without_dropout():
+    """Whatever mode the model is in, and it stays in that mode."""
+
+    class Dropping(Transformer):
+        def states(self, ids, at=None):
+            return nn.functional.dropout(super().states(ids, at), 0.9, self.training)
+
+    model = Dropping(TASK.vocabulary, max_length=TASK.longest, classes=TASK.classes, heads=2, read_out="every")
+    model.padding = TASK.padding
+    probe = nonterminal_probe(TASK, 1, kind="linear", sentences=32, held_out=16, epochs=1)
+    tables = [probe(model.train(mode)) for mode in (True, False)]
+    assert tables[0].equals(tables[1])
+    assert not model.training

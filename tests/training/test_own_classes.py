@@ -101,9 +101,8 @@ def small(width=12):
 TASK = Majority(7, 3)
 
 
-def trained(model, out, **settings):
-    optimizer = AdamW(lr=0.02)
-    return train(model, TASK, steps=120, optimizer=optimizer, save_every=40, out=out, **(QUIET | settings))
+def trained(model, out, optimizer=None):
+    return train(model, TASK, steps=120, optimizer=optimizer or AdamW(lr=0.02), save_every=40, out=out, **QUIET)
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +173,10 @@ def test_its_checkpoints_teach_and_are_probed_and_chosen(teachers, kind):
 
 def test_a_network_is_the_network_it_wraps():
     """Side by side or alone; batch norm counts its own batches, and equal seeds start equal."""
-    run = trained(Network(small, classes=2, seed=[5, 6]), None)
-    alone = trained(Network(small, classes=2, seed=6), None)
+    run = trained(Network(small, classes=2, seed=[5, 6]), None, SGD(lr=0.1))
+    alone = trained(Network(small, classes=2, seed=6), None, SGD(lr=0.1))
     inputs = held_out(TASK, 100)[0]
-    torch.testing.assert_close(logits_of(run.model, inputs)[1], logits_of(alone.model, inputs)[0], atol=1e-2, rtol=0)
+    torch.testing.assert_close(logits_of(run.model, inputs)[1], logits_of(alone.model, inputs)[0], atol=1e-4, rtol=1e-3)
     torch.manual_seed(0)
     plain = small()
     wrapped = Network(small, classes=2, seed=0)
