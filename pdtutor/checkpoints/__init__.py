@@ -1,1 +1,5 @@
-"""What a teacher leaves behind: a run's checkpoints, and those of others, as trajectories."""
+"""Checkpoints as trajectories: those of pdtutor's own runs, and those of teachers from elsewhere.
+
+`teachable.py` says what every trajectory offers. `trajectory.py` keeps a run's checkpoints on disk. `foreign.py` makes
+teachers of functions, and `hub.py` of models saved by the transformers library, in folders or on the Hugging Face hub.
+"""

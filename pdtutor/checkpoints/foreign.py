@@ -1,6 +1,6 @@
-"""Teachers that no run of this package left: what a trajectory of theirs offers, and functions as teachers.
+"""Teachers that are not runs of pdtutor: the base class of their trajectories, and functions as teachers.
 
-`pdtutor.checkpoints.hub` has those whose checkpoints are saved models of the transformers library.
+`pdtutor.checkpoints.hub` has the teachers whose checkpoints are saved models of the transformers library.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,14 +17,21 @@ Function = Callable[[Tensor], Tensor]
 
 
 class ForeignTrajectory:
-    """Checkpoints of one teacher, by step, as `Distill`, schedules and probes ask for them; see `Teachable`.
+    """The checkpoints of one teacher from elsewhere, each found by its step; see `Teachable`.
+
+    Args:
+        path: a name for messages.
+        steps: the steps that have a checkpoint, in any order.
+        described: what the digest is computed from.
 
     Attributes:
-        path: a name to print.
-        steps: the checkpoints' steps, ascending.
-        final: the last of them.
-        seeds: [0], because it is one model.
-        digest: a fingerprint of what teaches, which a resumed run must agree with.
+        path: a name for messages.
+        steps: the steps that have a checkpoint, ascending.
+        final: the last of these steps.
+        seeds: [0], because the teacher is a single model.
+        digest: a short fingerprint of the teacher. A resumed run refuses a teacher with another one.
+
+    Raises ValueError for no checkpoints, and for several of one step.
     """
 
     def __init__(self, path: str, steps: tuple[int, ...], described: tuple) -> None:
@@ -50,16 +57,16 @@ class ForeignTrajectory:
         return nearest(self.steps, step)
 
     def prefetch(self, step: int) -> None:
-        """Be told that `at(step)` will be asked for soon; here that changes nothing."""
+        """Do nothing. A subclass may prepare for a coming `at(step)`."""
 
     def copy(self, number: int) -> "ForeignTrajectory":
-        """Return this trajectory, for copy 0, the only one. Raises ValueError for others."""
+        """Return this trajectory, for copy 0, the only one. Raises ValueError for any other copy."""
         if number != 0:
             raise ValueError(f"copy must be 0, the only one of {self.path}, got {number!r}")
         return self
 
     def of(self, seed: int) -> "ForeignTrajectory":
-        """Return this trajectory, for seed 0, the name of its only copy. Raises ValueError for others."""
+        """Return this trajectory, for seed 0, that of its only copy. Raises ValueError for any other seed."""
         if seed != 0:
             raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")
         return self
@@ -75,27 +82,28 @@ class ForeignTrajectory:
 
 
 class FunctionTeacher(ForeignTrajectory):
-    """Any callable that returns logits, as a trajectory of one checkpoint; or several callables, by step.
+    """Any function that returns logits, as a teacher with one checkpoint; or several functions, one per step.
 
         Distill(FunctionTeacher(lambda ids: ..., classes=26, name="n-gram counts"), one_shot())
 
     Args:
         function: maps a batch of inputs, such as token ids (batch, length) int64, to logits (batch, length, classes),
-            or (batch, classes) for one prediction an input; a tensor, or what `torch.as_tensor` takes. Equal inputs
-            must give equal logits, however they are batched. Called without gradients, on the student's device; a
-            torch module is moved there and put in eval mode itself, not a copy of it. Or a dict {step: function}.
+            or (batch, classes) for one prediction per input: a tensor, or whatever `torch.as_tensor` takes. Equal
+            inputs must give equal logits, whatever batch they are in. It is called without gradients, on the student's
+            device. A torch module is moved there and put in eval mode in place, without a copy. For several
+            checkpoints, give a dict {step: function}.
         classes: number of logits.
-        name: what it is called in messages, and what a resumed run tells it from others by: change it with the
-            function.
+        name: what messages call it. A resumed run recognises the teacher by its name, steps and classes, so give a
+            changed function another name.
 
-    Raises ValueError for no functions, an empty name and classes < 1.
+    Raises ValueError for an empty dict, an empty name and classes < 1.
     """
 
     def __init__(self, function: Function | Mapping[int, Function], *, classes: int, name: str) -> None:
         self.functions = dict(function) if isinstance(function, Mapping) else {0: function}
         self.classes = whole("classes", classes)
         if not isinstance(name, str) or not name:
-            raise ValueError(f"a FunctionTeacher needs a name, got {name!r}")
+            raise ValueError(f"a FunctionTeacher needs a name, a string that is not empty; got {name!r}")
         super().__init__(name, tuple(self.functions), (name, sorted(self.functions), self.classes))
 
     def at(self, step: int) -> "FunctionModel":
@@ -104,21 +112,21 @@ class FunctionTeacher(ForeignTrajectory):
 
 
 class FunctionModel(nn.Module):
-    """A function of a batch behind the interface of a model of one copy; see `FunctionTeacher`."""
+    """A function of a batch as a model of one copy; see `FunctionTeacher`."""
 
     def __init__(self, function: Function, *, classes: int, name: str) -> None:
         super().__init__()
         self.function, self.classes, self.name, self.seeds = function, classes, name, [0]
 
     def config(self) -> dict:
-        """Raise ValueError: a function can't be written into a trajectory, so no run can train it."""
+        """Raise ValueError: a function can't be written to disk, so no run can train it."""
         raise ValueError(f"{self.name} is a function: it can teach and be probed, but not be trained or saved")
 
     @torch.no_grad()
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs (1, batch, …) to logits (1, batch, …, classes) or (1, batch, classes), float32.
 
-        Raises ValueError if the function returns another shape.
+        Raises ValueError if the function returns logits of another shape.
         """
         inputs = inputs[0]
         logits = torch.as_tensor(self.function(inputs), dtype=torch.float32, device=inputs.device)

@@ -1,9 +1,10 @@
-"""Teachers whose checkpoints were published or saved by others, in the format of the transformers library.
+"""Teachers whose checkpoints are models saved by the transformers library, on the Hugging Face hub or in folders.
 
     teacher = multiberts(seed=0)                      # 28 checkpoints of BERT-base on the Hugging Face hub
     Distill(teacher, explicit([(0, 100_000), (2_000, FINAL)]))
 
-A checkpoint is read, and downloaded if it must be, when `at` asks for it, or ahead of time by `prefetch`.
+A checkpoint is read, and downloaded if necessary, when `at` asks for it, or earlier and in the background by
+`prefetch`.
 """
 
 import re
@@ -25,12 +26,12 @@ from pdtutor.validate import one_of, whole
 
 PYTHIA_STEPS = (0, *(2**i for i in range(10)), *range(1_000, 144_000, 1_000))  # 154
 MULTIBERTS_STEPS = (*range(20_000, 220_000, 20_000), *range(300_000, 2_100_000, 100_000))  # 28
-MULTIBERTS_SEEDS = 5  # of the 25 MultiBERTs, these were published with what came before their end
+MULTIBERTS_SEEDS = 5  # this many of the 25 MultiBERTs were published with intermediate checkpoints
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where the teacher of one step is: a local folder, or a repository on the hub and its branch, tag or commit."""
+    """Where the checkpoint of one step is: in a folder, or in a repository on the hub, at a branch, tag or commit."""
 
     step: int
     repo: str
@@ -38,19 +39,19 @@ class Checkpoint:
 
 
 class PretrainedTrajectory(ForeignTrajectory):
-    """Checkpoints of one masked or causal language model, each in a folder or a repository of its own.
+    """The checkpoints of one masked or causal language model, each in its own folder, repository or revision.
 
     Args:
-        checkpoints: which step is where.
+        checkpoints: where the checkpoint of each step is.
         objective, padding, classes: as for `Pretrained.load`.
-        name: what it is called in messages; the first checkpoint's place if not given.
-        cache_dir: the hub's cache; huggingface_hub's own if not given (HF_HUB_CACHE).
-        local_files_only: never ask the hub.
+        name: what messages call it; made from the place of the first checkpoint if not given.
+        cache_dir: folder of the hub's cache; that of huggingface_hub (HF_HUB_CACHE) if not given.
+        local_files_only: use only what is on this machine, and never ask the hub.
 
-    The digest is of this list, not of the weights, which may be far away: other weights under an old name or on a
-    branch that moved go unnoticed.
+    The digest is that of this list, not of the weights, which may not be on this machine. If other weights appear under
+    the same name or on the same branch, it doesn't change.
 
-    Raises ValueError for no checkpoints, several of one step, and another objective.
+    Raises ValueError for no checkpoints, several of one step, and an unknown objective.
     """
 
     def __init__(
@@ -71,14 +72,14 @@ class PretrainedTrajectory(ForeignTrajectory):
         places = [(c.step, _place(c.repo), c.revision) for c in self.checkpoints]
         path = name or (f"checkpoints like {places[0][1]}" if places else "a list")
         super().__init__(path, tuple(c.step for c in self.checkpoints), (places, objective, padding, classes))
-        self._ahead: tuple[int, Future] | None = None  # what is read before it is asked for
-        self._turn = Lock()  # of the threads that read ahead
+        self._ahead: tuple[int, Future] | None = None  # the step that is read in advance, and the result
+        self._turn = Lock()  # one thread at a time reads in advance
 
     def at(self, step: int) -> Pretrained:
         """Return the model of exactly this step, in eval mode and float32 on the CPU; a new one at every call.
 
         Raises ValueError for a step that isn't listed (naming the nearest); for a folder, repository, revision or file
-        that isn't there (naming the steps that are, on this machine); and for damaged or missing weights.
+        that can't be found (naming the steps that this machine has); and for damaged or missing weights.
         """
         self._require(step)
         saved = self._read_ahead(step) or self._read(step)
@@ -86,10 +87,11 @@ class PretrainedTrajectory(ForeignTrajectory):
         return model.requires_grad_(False)
 
     def prefetch(self, step: int) -> None:
-        """Start to read this step's checkpoint in the background, so that `at(step)` needn't wait; returns at once.
+        """Start to read this step's checkpoint in the background, so that `at(step)` needn't wait; return at once.
 
-        One checkpoint is held that way, until `at` takes it or another is asked for. What goes wrong is told by
-        `at`, after it tried itself. The thread holds up neither the end of the process nor, killed, a later one.
+        One checkpoint is held in this way, until `at` takes it or another step is prefetched. If the read fails, `at`
+        tries again and reports the error. The thread delays neither the end of this process nor, if it is killed, a
+        later process.
         """
         if self._ahead is not None:
             if self._ahead[0] == step:
@@ -99,16 +101,16 @@ class PretrainedTrajectory(ForeignTrajectory):
         Thread(target=self._fulfil, args=self._ahead, name=f"prefetch of {self.path}", daemon=True).start()
 
     def _fulfil(self, step: int, future: Future) -> None:
-        """Read the checkpoint into the future, unless it was cancelled before the reads under way were over."""
+        """Read the checkpoint into the future, unless that was cancelled while an earlier read was still running."""
         with self._turn:
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(self._read(step))
-                except BaseException as error:  # at() waits for one or the other
+                except BaseException as error:  # at() waits for a result or an error
                     future.set_exception(error)
 
     def _read_ahead(self, step: int) -> Saved | None:
-        """Take what `prefetch` read, after waiting for it; None if it was for another step, or failed."""
+        """Return what `prefetch` read, waiting for it if necessary; None if it read another step or failed."""
         if self._ahead is None or self._ahead[0] != step:
             return None
         (_, future), self._ahead = self._ahead, None
@@ -131,20 +133,22 @@ class PretrainedTrajectory(ForeignTrajectory):
 
 
 def multiberts(seed: int = 0, folder: str | Path | None = None, **settings: Any) -> PretrainedTrajectory:
-    """Return the 28 checkpoints of a BERT-base, steps 20k to 2000k, that were published with seeds 0 to 4.
+    """Return the 28 checkpoints (steps 20k to 2000k) of a BERT-base, published for each of the seeds 0 to 4.
 
     They share the vocabulary of bert-base-uncased: 30522 ids, padding 0. (Sellam et al., 2022, "The MultiBERTs")
 
     Args:
-        seed: which of the runs.
-        folder: where they already are on this machine: subfolders named as the repositories, or `step_20k`. The hub is
-            asked if not given.
-        **settings: what `PretrainedTrajectory` takes.
+        seed: which of the five models.
+        folder: where the checkpoints already are on this machine, in subfolders named like the repositories, or
+            `step_20k`. If not given, they come from the hub.
+        **settings: further arguments of `PretrainedTrajectory`.
 
-    Raises ValueError for another seed, and what `local_family` raises.
+    Raises ValueError for another seed, and, with a folder, whatever `local_family` raises.
     """
     if whole("seed", seed, minimum=0) >= MULTIBERTS_SEEDS:
-        raise ValueError(f"MultiBERTs of seeds 0…{MULTIBERTS_SEEDS - 1} have intermediate checkpoints, got seed {seed}")
+        raise ValueError(
+            f"only the MultiBERTs of seeds 0…{MULTIBERTS_SEEDS - 1} have intermediate checkpoints, got seed {seed}"
+        )
     settings = {"padding": 0, "name": f"MultiBERTs seed {seed}", **settings}
     stem = f"multiberts-seed_{seed}-"
     if folder is not None:
@@ -154,16 +158,18 @@ def multiberts(seed: int = 0, folder: str | Path | None = None, **settings: Any)
 
 
 def pythia(size: str = "160m", folder: str | Path | None = None, **settings: Any) -> PretrainedTrajectory:
-    """Return the 154 checkpoints of a causal language model: steps 0, 1, 2, 4 … 512, 1000, 2000 … 143000.
+    """Return the 154 checkpoints of a Pythia model: steps 0, 1, 2, 4 … 512, 1000, 2000 … 143000.
 
-    Its 50304 logits are more than its tokenizer has tokens. (Biderman et al., 2023, "Pythia")
+    They are causal language models with more logits (50304, 50432 or 50688, by size) than their tokenizer has tokens.
+    (Biderman et al., 2023, "Pythia"; issue 68 of EleutherAI/pythia)
 
     Args:
         size: "14m", "70m", "160m", "410m", "1b", …, or one of these with "-deduped".
-        folder: where they already are on this machine: subfolders `step1000`. The hub is asked if not given.
-        **settings: what `PretrainedTrajectory` takes; `classes`, to leave the surplus logits out.
+        folder: where the checkpoints already are on this machine, in subfolders named like `step1000`. If not given,
+            they come from the hub.
+        **settings: further arguments of `PretrainedTrajectory`, such as `classes` to leave out the surplus logits.
 
-    Raises what `local_family` raises.
+    Raises, with a folder, whatever `local_family` raises.
     """
     settings = {"name": f"Pythia {size}", **settings}
     if folder is not None:
@@ -174,15 +180,16 @@ def pythia(size: str = "160m", folder: str | Path | None = None, **settings: Any
 
 
 def local_family(folder: str | Path, objective: str, *, stem: str = "", **settings: Any) -> PretrainedTrajectory:
-    """Return the checkpoints in the subfolders of a folder that are named by step: step_20k, step1000, step_000020.
+    """Return the checkpoints in the subfolders of a folder, which name the step: step_20k, step1000, step_000020.
 
     Args:
-        folder: whose subfolders `save_pretrained` wrote: config.json and weights.
+        folder: its subfolders hold what `save_pretrained` writes, config.json and weights.
         objective: "masked" or "causal".
-        stem: what may come before `step`; other subfolders are left alone.
-        **settings: what `PretrainedTrajectory` takes.
+        stem: what may come before `step` in a name; subfolders with other names are ignored.
+        **settings: further arguments of `PretrainedTrajectory`.
 
-    Raises ValueError if there is no such subfolder, or two of one step.
+    Raises ValueError if there is no such folder or subfolder, if two subfolders name one step, and for an unknown
+    objective.
     """
     if not Path(folder).is_dir():
         raise ValueError(f"there is no folder {folder}")
@@ -196,14 +203,18 @@ def local_family(folder: str | Path, objective: str, *, stem: str = "", **settin
 
 @on_main
 def save_family(trajectory: Trajectory, folder: str | Path) -> None:
-    """Save the checkpoints of a `Pretrained` in subfolders step_0, step_500, …, for `local_family` and transformers.
+    """Save the checkpoints of a run of `Pretrained` in subfolders step_0, step_500, …, as transformers does.
 
-    Each is whole or absent; one that was there makes way. Raises ValueError for a trajectory of other models.
+    `local_family` and transformers can open them. Each subfolder is complete or absent, and replaces an earlier one.
+    Raises ValueError for a trajectory of other models.
     """
     for step in trajectory.steps:
         model = trajectory.at(step)
         if not isinstance(model, Pretrained):
-            raise ValueError(f"{trajectory.path} holds a {type(model).__name__}, not a model of transformers")
+            raise ValueError(
+                f"{trajectory.path} holds models of class {type(model).__name__}; only a Pretrained can be "
+                "saved for transformers"
+            )
         place, unfinished = Path(folder) / f"step_{step}", Path(folder) / f".step_{step}.tmp"
         shutil.rmtree(unfinished, ignore_errors=True)
         with quiet():
@@ -213,11 +224,11 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
 
 
 def _step_of(name: str, stem: str) -> int | None:
-    """Return the step that a folder's name tells, k for thousand; None if it tells none."""
+    """Return the step in a folder's name, where k means thousand; None if the name has none."""
     match = re.fullmatch(r"step[_-]?(\d+)(k?)", name.removeprefix(stem))
     return int(match[1]) * (1000 if match[2] else 1) if match else None
 
 
 def _place(repo: str) -> str:
-    """Return a folder's whole path, wherever the process works from; a repository's name as it is."""
+    """Return a folder's absolute path, and the name of a repository as it is."""
     return str(Path(repo).resolve()) if Path(repo).is_dir() else repo

@@ -1,4 +1,4 @@
-"""What can teach: the contract between checkpoints, whoever made them, and supervision, schedules and probes."""
+"""The contract `Teachable`: what a teacher's checkpoints offer to supervision, schedules and probes."""
 
 from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
@@ -8,14 +8,18 @@ from pdtutor.models.model import Model
 
 @runtime_checkable
 class Teachable(Protocol):
-    """The checkpoints of one model, by step: a run's own (`Trajectory`), or others' (`ForeignTrajectory`).
+    """The checkpoints of one model, each found by its step.
+
+    Any class with these members is one; pdtutor's own are `Trajectory`, for its runs, and `ForeignTrajectory`, for
+    teachers from elsewhere. A model may have several copies: networks of one shape that trained side by side, each with
+    its own seed.
 
     Attributes:
-        path: where they are, or a name to print.
-        steps: their steps, ascending.
-        final: the last of them.
-        seeds: one per copy of the model.
-        digest: a short fingerprint of what teaches, which a resumed run must agree with.
+        path: the folder of the checkpoints, or a name for messages.
+        steps: the steps that have a checkpoint, ascending.
+        final: the last of these steps.
+        seeds: one seed per copy of the model.
+        digest: a short fingerprint of the checkpoints. A resumed run refuses a teacher with another one.
     """
 
     @property
@@ -42,15 +46,24 @@ class Teachable(Protocol):
         ...
 
     def copy(self, number: int) -> Self:
-        """Return the same checkpoints seen through one copy of the model. Raises ValueError for a copy there isn't."""
+        """Return the same checkpoints with only this copy of the model, counted from 0.
+
+        Raises ValueError if there is no such copy.
+        """
         ...
 
     def of(self, seed: int) -> Self:
-        """Return the same checkpoints seen through the one copy of this seed. Raises ValueError without one."""
+        """Return the same checkpoints with only the copy of this seed.
+
+        Raises ValueError unless exactly one copy has it.
+        """
         ...
 
     def prefetch(self, step: int) -> None:
-        """Be told that `at(step)` will be asked for soon; returns at once."""
+        """Prepare for a coming `at(step)`, for example by reading its checkpoint in the background; return at once.
+
+        To do nothing is allowed.
+        """
         ...
 
 

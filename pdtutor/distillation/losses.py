@@ -1,8 +1,9 @@
 """The distillation loss (paper section 2): total = α·CE + (1−α)·D(teacher, student).
 
-The temperature divides the teacher's logits only, and no τ² factor is applied, as in the paper. Its distillation term
-is the cross-entropy −Σ p_T log p_S; `forward_kl` subtracts the teacher's entropy, which no gradient sees, so that a
-perfect student reads 0. All losses are means over labelled positions, one per copy.
+The temperature τ divides the teacher's logits only, and there is no factor τ², as in the paper. The paper's
+distillation term is the cross-entropy −Σ p_T log p_S. `forward_kl` also subtracts the teacher's entropy, which adds
+nothing to the gradient, so that the loss of a perfect student is 0. All losses are means over labelled positions, one
+per copy.
 """
 
 import math
@@ -21,17 +22,18 @@ DIVERGENCES = ("forward_kl", "reverse_kl", "jensen_shannon")
 def teacher_log_probabilities(
     logits: Float[Tensor, "*positions classes"], temperature: float | Tensor, *, top_k: int | None = None
 ) -> Float[Tensor, "*positions classes"]:
-    """Return log softmax(logits / τ) over the last axis, same shape as logits.
+    """Return log softmax(logits / τ) over the last axis, in the shape of the logits.
 
-    τ = 0 is the limit τ → 0: all mass on the largest logit, shared equally by ties. Tiny temperatures such as 1e-20
-    are exact and finite in float32, because the largest logit is subtracted before the division.
+    τ = 0 stands for the limit τ → 0: all probability is on the largest logit, shared equally if several are largest.
+    Tiny temperatures such as 1e-20 are exact and finite in float32, because the largest logit is subtracted before the
+    division.
 
     Args:
         logits: (…, classes).
-        temperature: τ ≥ 0, or a tensor of them that broadcasts against logits.
-        top_k: keep only the k most probable classes and renormalise.
+        temperature: τ ≥ 0, or a tensor of such values that broadcasts against logits; a tensor is not checked.
+        top_k: keep only the k most probable classes and renormalise; all classes if None.
 
-    Raises ValueError for a negative or NaN temperature and for top_k outside 1 … classes.
+    Raises ValueError for a temperature that is negative or not finite, and for top_k outside 1 … classes.
     """
     if not isinstance(temperature, Tensor):
         temperature = torch.tensor(number("temperature", temperature, minimum=0), dtype=logits.dtype)
@@ -60,11 +62,11 @@ def divergence(
     Args:
         student_logits: (…, classes).
         teacher_log_p: (…, classes), from `teacher_log_probabilities`.
-        kind: "forward_kl" is KL(p_T ‖ p_S), "reverse_kl" is KL(p_S ‖ p_T), "jensen_shannon" their symmetric,
-            bounded relative ½KL(p_T ‖ m) + ½KL(p_S ‖ m) with m the average of the two.
+        kind: "forward_kl" is KL(p_T ‖ p_S) and "reverse_kl" is KL(p_S ‖ p_T). "jensen_shannon" is ½KL(p_T ‖ m) +
+            ½KL(p_S ‖ m) with m the mean of the two: symmetric and bounded.
 
-    Raises ValueError for an unknown kind, and for reverse_kl where the teacher gives a class probability 0: there it
-    is infinite for every student.
+    Raises ValueError for an unknown kind, and for reverse_kl if the teacher gives any class probability 0: then it is
+    infinite for every student.
     """
     one_of("divergence", kind, DIVERGENCES)
     log_p_s, p_t = student_logits.log_softmax(-1), teacher_log_p.exp()
@@ -87,7 +89,7 @@ def divergence(
 def cross_entropy(
     logits: Float[Tensor, "*positions classes"], labels: Int[Tensor, "*positions"]
 ) -> Float[Tensor, "*positions"]:
-    """Return −log p(label) at every position, 0 where the label is IGNORED: (…, classes), (…) → (…)."""
+    """Return −log p(label) at every position, and 0 where the label is IGNORED: (…, classes), (…) → (…)."""
     flat = torch.nn.functional.cross_entropy(
         logits.flatten(0, -2), labels.flatten(), reduction="none", ignore_index=IGNORED
     )
@@ -97,10 +99,10 @@ def cross_entropy(
 def labelled_positions(
     labels: Int[Tensor, "*rows length"],
 ) -> tuple[Int[Tensor, "*rows n"], Int[Tensor, "*rows n"]]:
-    """Return where each row is labelled, and the labels there: (…, length) → (…, n) int64 and (…, n).
+    """Return where each row has labels, and these labels: (…, length) → (…, n) int64 and (…, n).
 
-    n is the largest number of labels in a row, 1 at least; rows with fewer are filled up with position −1 and label
-    IGNORED. The loss needs no logits anywhere else.
+    n is the largest number of labels in any row, but at least 1. Rows with fewer labels are filled up with position −1
+    and label IGNORED. The loss needs the logits at these positions only.
     """
     labelled = labels != IGNORED
     counts = labelled.sum(-1, keepdim=True)
@@ -113,7 +115,10 @@ def labelled_positions(
 def mean_labelled(
     values: Float[Tensor, "copies *positions"], labels: Int[Tensor, "copies *positions"]
 ) -> Float[Tensor, " copies"]:
-    """Return the mean of values over positions whose label is not IGNORED: (copies, …) twice → (copies,)."""
+    """Return the mean of values over positions whose label is not IGNORED: (copies, …) twice → (copies,).
+
+    It is nan for a copy without labels.
+    """
     counted = (labels != IGNORED).to(values.dtype)
     return (values * counted).flatten(1).sum(1) / counted.flatten(1).sum(1)
 
@@ -130,14 +135,14 @@ def distillation_loss(
 ) -> Float[Tensor, " copies"]:
     """Return α·CE + (1−α)·D per copy: (copies, batch, …, classes) twice and (copies, batch, …) → (copies,).
 
-    Raises ValueError for α outside [0, 1], a negative temperature, an unknown divergence, a bad top_k, and shapes
-    that don't match.
+    Raises ValueError for α outside [0, 1], a temperature that is negative or not finite, an unknown divergence, top_k
+    outside 1 … classes, and shapes that don't match.
     """
     number("alpha", alpha, minimum=0, maximum=1)
     if student_logits.shape != teacher_logits.shape or student_logits.shape[:-1] != labels.shape:
         raise ValueError(
             f"student logits {tuple(student_logits.shape)}, teacher logits {tuple(teacher_logits.shape)} and labels "
-            f"{tuple(labels.shape)} must agree in all but the last axis, which labels lack"
+            f"{tuple(labels.shape)} must agree: logits have one more axis, the classes"
         )
     teacher_log_p = teacher_log_probabilities(teacher_logits, temperature, top_k=top_k)
     distilled = divergence(student_logits, teacher_log_p, kind=kind)
@@ -153,11 +158,12 @@ def soft_targets(
 ) -> Float[Tensor, "*positions classes"]:
     """Return q = α·onehot(label) + (1−α)·p_T at every position, 0 where the label is IGNORED: (…) → (…, classes).
 
-    Without a teacher, q = α·onehot(label). CE and forward KL are both linear in their target, so −Σ q log p_S has the
-    gradient of the whole loss; this is what lets copies with different supervisions share one pass.
+    Without a teacher, q = α·onehot(label). Cross-entropy and forward KL are both linear in their target, so −Σ q log
+    p_S has the gradient of the whole loss. Copies with different supervision can therefore share one forward and
+    backward pass.
     """
     scored = labels != IGNORED
     mixed = 0.0 if teacher_p is None else (1 - alpha) * teacher_p
-    if teacher_p is None or torch.as_tensor(alpha).any():  # most runs give the labels no weight at all
+    if teacher_p is None or torch.as_tensor(alpha).any():  # in most runs labels have no weight
         mixed = mixed + alpha * torch.nn.functional.one_hot(labels.where(scored, 0), classes)
     return mixed * scored.unsqueeze(-1)

@@ -1,4 +1,4 @@
-"""Where a student's targets come from: labels, the checkpoints of a teacher, or a teacher's predictions on disk."""
+"""The contract `Supervision`, and its three kinds: labels, a teacher's checkpoints, a teacher's stored predictions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,20 +16,24 @@ from pdtutor.tasks.stream import Stretch
 from pdtutor.tasks.task import Task
 from pdtutor.validate import number, one_of, whole
 
-# What a teacher says of a stretch: given one of its distinct rows and the positions asked for (updates, rows, n), None
-# for all, the logits (updates, rows, …, classes) or (updates, rows, n, classes).
+# A teacher's answers to a stretch of updates, on those rows of its batches that this process works on. Called with the
+# stretch, an index into its first axis (which has one entry per distinct seed of the examples), and positions (updates,
+# rows, n) or None for all; returns logits, (updates, rows, n, classes) or (updates, rows, …, classes).
 Answers = Callable[[Stretch, int, Tensor | None], Tensor]
 
 
 @runtime_checkable
 class Supervision(Protocol):
-    """What one copy of a model is asked to match: α·CE(labels) + (1−α)·D(teacher, student).
+    """What one copy of a model is asked to match; its loss is α·CE(labels) + (1−α)·D(teacher, student).
+
+    Any class with these members is a supervision; pdtutor's own are `Labels`, `Distill` and `Stored`. A student step
+    counts the updates of the model that trains. A teacher step names the teacher's checkpoint.
 
     Attributes:
-        alpha: weight of the labels, in [0, 1].
-        temperature: τ ≥ 0 by which the teacher's logits are divided.
-        top_k: how many of the teacher's classes count, all if None.
-        divergence: D, one of `losses.DIVERGENCES`.
+        alpha: α, the weight of the labels, in [0, 1]; an `Anneal` if it changes from step to step.
+        temperature: τ ≥ 0, by which the teacher's logits are divided; likewise.
+        top_k: keep only this many of the teacher's most probable classes; all if None.
+        divergence: D, which is "forward_kl", "reverse_kl" or "jensen_shannon"; see `losses.divergence`.
     """
 
     @property
@@ -46,42 +50,58 @@ class Supervision(Protocol):
 
     @property
     def adaptive(self) -> bool:
-        """Whether the student's progress, not its step, decides which teacher is in force."""
+        """Whether the student's progress, rather than its step, decides when another checkpoint takes over."""
         ...
 
     @property
     def source(self) -> str | None:
-        """What tells this teacher from others, in memory or on disk; None if there is none."""
+        """What identifies the teacher, None if there is none.
+
+        Copies whose sources are equal share one teacher in memory, and its answers.
+        """
         ...
 
     def stages(self, steps: int) -> Stages:
-        """Return [(first student step, teacher step), …] for `steps` student updates; [] without a teacher."""
+        """Return [(first student step, teacher step), …] for `steps` student updates; [] without a teacher.
+
+        If `adaptive`, only the first stage. Raises ValueError if a checkpoint that is needed is missing.
+        """
         ...
 
     def following(self, entered: int, accuracies: Sequence[float]) -> int | None:
-        """Return the teacher step that takes over now, None if nothing changes; see `Schedule.following`."""
+        """Return the teacher step that takes over now, None if nothing changes.
+
+        It is called at each evaluation if `adaptive`.
+
+        Args:
+            entered: how many stages the student has entered.
+            accuracies: its held-out accuracies since the current stage began, in order.
+        """
         ...
 
     def answers(self, step: int, device: torch.device) -> Answers:
-        """Return the teacher of this teacher step, ready on the device."""
+        """Return the function that asks the teacher's checkpoint of this step, loaded on the device; see `Answers`."""
         ...
 
     def prefetch(self, step: int) -> None:
-        """Be told that `answers(step, …)` will be asked for soon; returns at once."""
+        """Prepare for a coming `answers(step, …)`, for example by reading its checkpoint; return at once.
+
+        To do nothing is allowed.
+        """
         ...
 
     def require(self, *, task: Task, batch_size: int, seed: int, role: str, steps: int) -> None:
-        """Raise ValueError if a student with these settings of `train` can't be supervised by this."""
+        """Raise ValueError if it can't supervise a student that is trained with these arguments of `train`."""
         ...
 
     def config(self) -> dict:
-        """Return a JSON-ready description, which a resumed run must agree with."""
+        """Return a JSON-ready description. A run is resumed only with an equal one."""
         ...
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Cross-entropy on the task's labels."""
+    """Supervision by labels: cross-entropy on the task's labels."""
 
     alpha = 1.0
     temperature = TEMPERATURE
@@ -91,15 +111,15 @@ class Labels:
     source = None
 
     def stages(self, steps: int) -> Stages:
-        """Return no stages: nobody teaches."""
+        """Return no stages: there is no teacher."""
         return []
 
     def following(self, entered: int, accuracies: Sequence[float]) -> int | None:
-        """Return None: nobody takes over."""
+        """Return None: there is no teacher to take over."""
         return None
 
     def answers(self, step: int, device: torch.device) -> Answers:
-        """Raise ValueError: there is nobody to ask."""
+        """Raise ValueError: there is no teacher to ask."""
         raise ValueError("labels have no teacher")
 
     def prefetch(self, step: int) -> None:
@@ -115,17 +135,18 @@ class Labels:
 
 @dataclass(frozen=True)
 class Distill:
-    """α·CE + (1−α)·D(teacher, student), where the schedule picks the teacher among a trajectory's checkpoints.
+    """Supervision by a teacher's checkpoints, α·CE + (1−α)·D(teacher, student); the schedule says which teaches when.
 
     Args:
         trajectory: the teacher's checkpoints; a model of one copy (use `trajectory.copy(i)` to pick one of several).
         schedule: which checkpoint teaches at which student step.
-        temperature: τ ≥ 0 on the teacher's logits, or an `Anneal`; the paper's if not given, practically the argmax.
-        alpha: weight of the labels, in [0, 1], or an `Anneal`; 0 in every run of the paper.
+        temperature: τ ≥ 0, which divides the teacher's logits, or an `Anneal`; by default the paper's, practically the
+            argmax.
+        alpha: α, the weight of the labels, in [0, 1], or an `Anneal`; 0 in every run of the paper.
         divergence: "forward_kl" (the paper's), "reverse_kl" or "jensen_shannon".
-        top_k: keep only the teacher's k most probable classes.
+        top_k: keep only the teacher's k most probable classes; all if None.
 
-    Raises ValueError for any value outside these, and for a trajectory with several copies.
+    Raises ValueError for any other value, and for a trajectory with several copies.
     """
 
     trajectory: Teachable
@@ -149,7 +170,7 @@ class Distill:
 
     @property
     def adaptive(self) -> bool:
-        """Whether the schedule goes by the student's progress."""
+        """Whether the schedule depends on the student's progress."""
         return self.schedule.adaptive
 
     @property
@@ -158,15 +179,18 @@ class Distill:
         return self.trajectory.digest
 
     def stages(self, steps: int) -> Stages:
-        """Return [(first student step, teacher step), …] for `steps` student updates. Raises ValueError."""
+        """Return [(first student step, teacher step), …] for `steps` student updates.
+
+        Raises ValueError if the trajectory lacks a checkpoint that the schedule needs.
+        """
         return self.schedule.stages(self.trajectory.steps, steps)
 
     def following(self, entered: int, accuracies: Sequence[float]) -> int | None:
-        """Return the teacher step that an adaptive schedule enters now, None if nothing changes."""
+        """Return the teacher step that takes over now in an adaptive schedule, None if nothing changes."""
         return self.schedule.following(self.trajectory.steps, entered, accuracies)
 
     def answers(self, step: int, device: torch.device) -> Answers:
-        """Return the checkpoint of this step, loaded on the device, which answers with its logits."""
+        """Return a function that asks the checkpoint of this step, loaded on the device, for its logits."""
         model = self.trajectory.at(step).to(device)
 
         def answer(stretch: Stretch, row: int, at: Tensor | None) -> Tensor:
@@ -177,14 +201,14 @@ class Distill:
         return answer
 
     def prefetch(self, step: int) -> None:
-        """Let the trajectory read this checkpoint beside the training, if it can."""
+        """Ask the trajectory to read this checkpoint in the background."""
         self.trajectory.prefetch(step)
 
     def require(self, *, task: Task, batch_size: int, seed: int, role: str, steps: int) -> None:
         """Do nothing: a teacher in memory can be asked about any example."""
 
     def config(self) -> dict:
-        """Return a JSON-ready description; the teacher is named by the digest of its trajectory."""
+        """Return a JSON-ready description, with the digest of the trajectory for the teacher."""
         return {
             "class": "Distill",
             "teacher": self.trajectory.digest,
@@ -198,18 +222,19 @@ class Distill:
 
 @dataclass(frozen=True)
 class Stored:
-    """α·CE + (1−α)·D(teacher, student), where the teacher's predictions come from disk.
+    """Supervision by a teacher's stored predictions, α·CE + (1−α)·D(teacher, student); training needs no teacher.
 
-    Schedule, temperature and top_k were settled when they were stored; so was the stream of examples, which must be
-    the student's: same task, seed and batch size. It is `Distill(…, top_k=k)`, up to the rounding of what is stored.
+    Schedule, temperature and top_k were fixed when the predictions were stored. So were the examples: the student must
+    have the same task, seed and batch size. The loss is that of `Distill(…, top_k=k)`, up to the rounding of what is
+    stored.
 
     Args:
         targets: what `store_targets` returned, or `StoredTargets(path)`.
-        alpha: weight of the labels, in [0, 1], or an `Anneal`.
+        alpha: α, the weight of the labels, in [0, 1], or an `Anneal`.
         divergence: as for `Distill`.
 
-    Raises ValueError for any value outside these, and for reverse_kl where some of the classes are not kept: there it
-    is infinite for every student.
+    Raises ValueError for any other value, and for reverse_kl if some classes were not stored: then it is infinite for
+    every student.
     """
 
     targets: StoredTargets
@@ -226,8 +251,8 @@ class Stored:
         _require_mixture(self.alpha, self.divergence)
         if self.divergence == "reverse_kl" and self.targets.k < self.targets.classes:
             raise ValueError(
-                f"reverse_kl is infinite for a teacher of {self.targets.k} of {self.targets.classes} classes: store "
-                "all, or use another divergence"
+                f"reverse_kl is infinite unless all classes are stored, and {self.targets.k} of {self.targets.classes} "
+                "are: store all, or use another divergence"
             )
 
     @property
@@ -240,25 +265,25 @@ class Stored:
         return self.targets.stages(steps)
 
     def following(self, entered: int, accuracies: Sequence[float]) -> int | None:
-        """Return None: schedules that go by the student's progress can't be stored."""
+        """Return None: a schedule that depends on the student's progress can't be stored."""
         return None
 
     def answers(self, step: int, device: torch.device) -> Answers:
-        """Return the reader of the stored log-probabilities, whichever checkpoint they are of."""
+        """Return a function that reads the stored log-probabilities; it serves every teacher step."""
         return self._answer
 
     def _answer(self, stretch: Stretch, row: int, at: Tensor | None) -> Tensor:
         return self.targets.log_probabilities(stretch.labels[row], stretch.start, rows=stretch.rows, at=at)
 
     def prefetch(self, step: int) -> None:
-        """Do nothing: files on this machine are read in no time."""
+        """Do nothing: a file on this machine is read fast enough."""
 
     def require(self, *, task: Task, batch_size: int, seed: int, role: str, steps: int) -> None:
         """Raise ValueError unless the targets were stored for a student with these settings; see `StoredTargets`."""
         self.targets.require(task=task, batch_size=batch_size, seed=seed, role=role, steps=steps)
 
     def config(self) -> dict:
-        """Return a JSON-ready description; the targets are named by their digest."""
+        """Return a JSON-ready description, with the digest of the stored targets."""
         return {
             "class": "Stored",
             "targets": self.targets.digest,
@@ -268,7 +293,7 @@ class Stored:
 
 
 def _require_mixture(alpha: float | Anneal, divergence: str) -> None:
-    """Raise ValueError for an α outside [0, 1] and an unknown divergence."""
+    """Raise ValueError for α outside [0, 1] and for an unknown divergence."""
     for value in ends(alpha):
         number("alpha", value, minimum=0, maximum=1)
     one_of("divergence", divergence, DIVERGENCES)

@@ -1,7 +1,7 @@
-"""What a student is asked to match: the targets of a stretch of updates, computed at once.
+"""The targets of a stretch of updates: what every copy of a student is asked to match, computed all at once.
 
-Examples don't depend on the student, so the teacher runs once over the whole stretch instead of once per update, and
-copies that share examples and teacher share that one forward pass.
+Examples don't depend on the student. So the teacher runs once over the whole stretch instead of once per update, and
+copies with the same examples and the same teacher share one forward pass.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,24 @@ from pdtutor.models.model import Model, reads_positions
 from pdtutor.tasks.stream import ALL, Stretch
 from pdtutor.tasks.task import IGNORED
 
-STRETCH_BYTES = 2**28  # of targets at once, at most
+STRETCH_BYTES = 2**28  # the most memory for targets at a time
 
 
 @dataclass
 class Targets:
-    """The targets of a stretch of updates, ready to be summed: `loss_of` is all that training needs.
+    """The targets of a stretch of updates; `loss_of` turns them into a loss.
 
-    `batch` is the rows that they were made for, all or a share. Weights are those of the whole batch's mean, so that
-    losses and gradients of all shares sum to the whole batch's.
+    `batch` below stands for those rows of a batch that this process works on. Every position is weighted as in the mean
+    over the whole batch, so the losses and gradients of all processes sum to those of the whole batch.
 
     Attributes:
-        soft: (copies, updates, batch, …, classes), q of `soft_targets` times each position's weight in the mean.
-        constant: (copies, updates), what −Σ q log p_S lacks of the loss itself (minus the teacher's entropy).
-        at: (copies, updates, batch, positions), where in its sequence each target lies, −1 where there is none; None if
-            there is a target for every logit.
+        soft: (copies, updates, batch, …, classes), q of `soft_targets` times the position's weight.
+        constant: (copies, updates), the part of the loss that −Σ q log p_S lacks: minus the teacher's entropy,
+            weighted.
         others: for each copy whose divergence is not linear in the target, (copy, kind, log p_T (updates, batch, …,
-            classes), weight (updates, batch, …)).
+            classes), weight of the divergence (updates, batch, …)).
+        at: (copies, updates, batch, positions), where in its sequence each target is, −1 where there is none; None if
+            every logit has a target.
     """
 
     soft: Float[Tensor, "copies updates batch *positions classes"]
@@ -47,15 +48,15 @@ class Targets:
         if self.at is None:
             return model(inputs)
         if not reads_positions(model):
-            raise ValueError(f"a {type(model).__name__} can't be read at chosen positions, which these targets are for")
+            raise ValueError(f"a {type(model).__name__} can't be read at chosen positions: make targets for all")
         return model(inputs, self.at[:, update, rows])
 
     def loss_of(
         self, logits: Float[Tensor, "copies rows *positions classes"], update: int, rows: slice = ALL
     ) -> Float[Tensor, " copies"]:
-        """Return what these rows of an update add to each copy's loss.
+        """Return what these rows of an update add to the loss of each copy.
 
-        Summed over an update's rows, and with its constant, that is the loss.
+        The sum over all rows, plus `constant`, is the loss.
         """
         losses = -(self.soft[:, update, rows] * logits.log_softmax(-1)).flatten(1).sum(1)
         for copy, kind, log_p, weight in self.others:
@@ -66,14 +67,14 @@ class Targets:
 
 @torch.no_grad()
 def make_targets(stretch: Stretch, teachers: Teachers, *, classes: int, some_positions: bool = False) -> Targets:
-    """Return the targets of the rows of a stretch that this process works on.
+    """Return the targets of those rows of a stretch that this process works on.
 
     Args:
-        stretch: updates that share the teachers in force.
-        teachers: the student's.
+        stretch: updates during which no teacher changes.
+        teachers: the student's teachers.
         classes: number of classes.
-        some_positions: make targets for labelled positions only: enough for a model that can be read at chosen
-            positions (see `models.model.ReadsPositions`).
+        some_positions: make targets at labelled positions only: enough for a model that can be read at chosen positions
+            (see `models.model.ReadsPositions`).
 
     Raises ValueError if a teacher predicts another number of classes.
     """
@@ -112,9 +113,9 @@ def make_targets(stretch: Stretch, teachers: Teachers, *, classes: int, some_pos
 
 
 def _over(settings: Sequence[float | Anneal], stretch: Stretch, labels: Tensor) -> Tensor:
-    """Return settings of some copies at each update, shaped to multiply (group, updates, batch, …, classes).
+    """Return the settings of some copies at each update, shaped to multiply (group, updates, batch, …, classes).
 
-    Where none of them changes from update to update, one value stands for all updates.
+    If none of them is an `Anneal`, one value stands for all updates.
     """
     changing = any(isinstance(value, Anneal) for value in settings)
     steps = range(stretch.start, stretch.stop if changing else stretch.start + 1)
@@ -123,12 +124,12 @@ def _over(settings: Sequence[float | Anneal], stretch: Stretch, labels: Tensor) 
 
 
 def updates_that_fit(stretch: Stretch, *, rows: int, classes: int, some_positions: bool) -> int:
-    """Return for how many updates of the stretch targets take STRETCH_BYTES at most, 1 at least.
+    """Return for how many updates of the stretch the targets take at most STRETCH_BYTES; at least 1.
 
-    Every process must find the same, so this asks about the whole batch and the largest share.
+    All processes must get the same number, so it follows from the whole batch and the largest share of it.
 
     Args:
-        rows: of each batch, the most that a process makes targets for.
+        rows: the most rows of a batch that any process makes targets for.
         classes, some_positions: see `make_targets`.
     """
     labels, copies = stretch.labels, len(stretch.index)

@@ -1,4 +1,4 @@
-"""The teachers in force, in memory: each checkpoint once, whichever copies it teaches, and the next one on its way."""
+"""The checkpoints that teach now, in memory: each is loaded once for all copies, and the next is read in advance."""
 
 from collections.abc import Sequence
 
@@ -11,16 +11,18 @@ from pdtutor.tasks.stream import Stretch
 
 
 class Teachers:
-    """Holds exactly the checkpoints in force, and asks each once for all copies that share it and their examples.
+    """The teachers of all copies of a student: holds the checkpoints that are in force, and asks them.
+
+    A teacher is asked once for all copies that share it and the examples.
 
     Args:
         supervision: one per copy of the student.
         steps: the student's updates.
 
     Attributes:
-        timetable: which of them is in force when.
+        timetable: which checkpoint is in force when.
 
-    Raises ValueError at once if a schedule asks for a checkpoint that its trajectory doesn't have.
+    Raises ValueError at once if a schedule needs a checkpoint that its trajectory lacks.
     """
 
     def __init__(self, supervision: Sequence[Supervision], steps: int) -> None:
@@ -29,15 +31,15 @@ class Teachers:
         self._held: dict[tuple[str | None, int], Answers] = {}  # by source and teacher step
 
     def logits(self, stretch: Stretch, at: Tensor | None, classes: int) -> dict[int, Tensor]:
-        """Return, by copy, the logits of the teacher in force; no entry for copies that have none.
+        """Return the logits of the teachers in force, by copy; a copy without a teacher has no entry.
 
         Args:
-            stretch: updates that share the teachers in force.
-            at: (distinct, updates, rows, n), positions that are wanted; None for all.
-            classes: how many the student has.
+            stretch: updates during which no teacher changes.
+            at: (distinct, updates, rows, n), the positions that are wanted; all if None.
+            classes: the student's number of classes.
 
-        Each is (updates, rows, …, classes), or (updates, rows, n, classes) for `at`. Raises ValueError if a teacher
-        predicts another number of classes.
+        Each entry is (updates, rows, …, classes), or (updates, rows, n, classes) for `at`. Raises ValueError if a
+        teacher predicts another number of classes.
         """
         in_force = self.timetable.in_force(stretch.start)
         self._hold(in_force, stretch.inputs.device)
@@ -57,7 +59,7 @@ class Teachers:
         return logits
 
     def _hold(self, in_force: Sequence[int | None], device: torch.device) -> None:
-        """Hold exactly the checkpoints now in force in memory."""
+        """Load the checkpoints that are in force now, and release all others."""
         wanted = {
             (source, step): supervision
             for source, step, supervision in zip(self._sources, in_force, self.supervision, strict=True)
@@ -69,7 +71,7 @@ class Teachers:
         }
 
     def _read_ahead(self, step: int) -> None:
-        """Have every source read the checkpoint that it teaches with next, beside the training."""
+        """Ask every source to read, in the background, the checkpoint that it teaches with next."""
         told = set()
         for _, teacher, copy in self.timetable.coming(step):
             source = self._sources[copy]

@@ -1,4 +1,4 @@
-"""Which teacher is in force at which student step, for every copy of a student."""
+"""Which teacher step is in force at which student step, for every copy of a student."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,14 @@ from pdtutor.distillation.supervision import Supervision
 class Timetable:
     """The stages of every copy's supervision.
 
-    Raises ValueError at once if a schedule asks for a checkpoint that its trajectory doesn't have.
+    Args:
+        supervision: one per copy of the student.
+        steps: the student's updates.
 
     Attributes:
-        stages: per copy, [(first student step, teacher step), …]; of adaptive schedules those entered so far.
+        stages: per copy, [(first student step, teacher step), …]; of an adaptive schedule, the stages entered so far.
+
+    Raises ValueError at once if a schedule needs a checkpoint that its trajectory lacks.
     """
 
     def __init__(self, supervision: Sequence[Supervision], steps: int) -> None:
@@ -20,11 +24,11 @@ class Timetable:
         self.stages: list[Stages] = [s.stages(steps) for s in supervision]
 
     def in_force(self, step: int) -> list[int | None]:
-        """Return, per copy, the teacher step that supervises this student step; None for labels."""
+        """Return, per copy, the teacher step in force at this student step; None for a copy without a teacher."""
         return [next((teacher for start, teacher in reversed(stages) if start <= step), None) for stages in self.stages]
 
     def next_switch(self, step: int, stop: int) -> int:
-        """Return the first student step in (step, stop) at which any copy changes its teacher, else stop."""
+        """Return the first student step in (step, stop) at which any copy changes its teacher; stop if none does."""
         return min([start for stages in self.stages for start, _ in stages if step < start < stop], default=stop)
 
     def coming(self, step: int) -> list[tuple[int, int, int]]:
@@ -33,7 +37,7 @@ class Timetable:
         return sorted(stage for stage in stages if stage[0] > step)
 
     def observe(self, step: int, history: Sequence[dict]) -> None:
-        """Let adaptive schedules look at the rows of history up to this step, and switch from this step on."""
+        """Let adaptive schedules see the history up to this step; if one moves on, it does so from this step on."""
         for copy, (supervision, stages) in enumerate(zip(self._supervision, self.stages, strict=True)):
             if not supervision.adaptive:
                 continue

@@ -1,4 +1,4 @@
-"""All recipes by name."""
+"""All recipes, by name and scale."""
 
 from pdtutor.recipes import (
     choose,

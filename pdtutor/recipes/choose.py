@@ -23,29 +23,30 @@ from pdtutor.recipes.students import evenly_spaced
 from pdtutor.training.evaluate import held_out
 
 RULES = ("agreement", "loss", "steepest", "movement", "correlation")
-INPUT_SEED = 1  # the rules see other held-out inputs than the evaluations
+INPUT_SEED = 1  # the rules get other held-out inputs than the evaluations
 
 
 @dataclass(frozen=True)
 class Setting(ParityStudents):
-    """A teacher, and a student for every candidate C₁ of it."""
+    """A teacher, and students for every C₁ that is tried."""
 
-    steps: int = 12_000
-    checkpoints: int = 24  # how many first checkpoints to try, evenly spaced over the teacher's run
-    students: int = 2  # students per checkpoint, for luck is part of it
+    steps: int = 12_000  # the student's updates
+    checkpoints: int = 24  # how many first checkpoints to try, at least; evenly spaced over the teacher's run
+    students: int = 2  # students per checkpoint: several, because luck plays a part
 
     @property
     def name(self) -> str:
-        """What a table calls this setting."""
+        """The name of this setting in tables."""
         kind = type(self.teacher.optimizer(lr=self.lr)).__name__.removesuffix("W")
         return f"({self.teacher.d},{self.teacher.k}), batch {self.teacher.batch_size}, {kind}, T = {self.first}"
 
     def run(self, *, seeds: int, out: Path, **options) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Train the teachers and students and return both.
+        """Train the teachers and the students, and return a table of each.
 
-        The teachers' table has a row per seed and checkpoint: accuracy, loss, agreement, movement, and correlation, by
-        which correlations with single coordinates stand out inside the support (no other column knows of it). The
-        students' has a row per teacher seed, C₁ and student; C₁ = the final checkpoint is one-shot distillation.
+        The teachers' table has a row per seed and checkpoint: accuracy, loss, agreement, movement, and correlation. The
+        last is by how much correlations with single coordinates are larger inside the support than outside; no other
+        column uses the support. The students' table has a row per teacher seed, C₁ and student; where C₁ is the final
+        checkpoint, it is one-shot distillation.
         """
         run = self.teacher.train_seeds(seeds, out=out, **options)
         inputs, _ = held_out(self.teacher.task(), self.teacher.eval_examples, seed=INPUT_SEED)
@@ -65,11 +66,11 @@ class Setting(ParityStudents):
         return history.assign(setting=self.name), students.assign(setting=self.name, budget=self.steps)
 
     def candidates(self, teacher: Trajectory, chosen: set[int]) -> list[int]:
-        """Return the first checkpoints to try: evenly spaced ones, what the rules chose, and the final one."""
+        """Return the first checkpoints to try: evenly spaced ones, those that the rules choose, and the final one."""
         return sorted({*evenly_spaced(teacher, self.checkpoints), *chosen, teacher.final})
 
     def sweep(self, teacher: Trajectory, steps: list[int], **options) -> pd.DataFrame:
-        """Return one row per first checkpoint and student, all of one teacher and side by side."""
+        """Return one row per first checkpoint and student; all have one teacher and train side by side."""
         compared = self.compare(
             {str(step): self.two_shot(teacher, step) for step in steps},
             seeds=list(range(self.students)),
@@ -82,19 +83,19 @@ class Setting(ParityStudents):
 
 @dataclass(frozen=True)
 class AdamSetting(Setting):
-    """The same under Adam."""
+    """A teacher and students that are trained with Adam."""
 
     teacher: AdamTeacher = field(default_factory=AdamTeacher)
 
 
 @dataclass(frozen=True)
 class ParityChooseCheckpoint:
-    """E1, C₁ chosen without the support: how good is it, where the rule was made and elsewhere?"""
+    """E1, C₁ chosen without the support: how good are the rules, where they were made and elsewhere?"""
 
-    settings: tuple[Setting, ...] = (Setting(),)  # the first is where the rule's constant was chosen
+    settings: tuple[Setting, ...] = (Setting(),)  # the rule's constant was chosen on the first
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train teachers and students of every setting and compare the rules with the best checkpoint."""
+        """Train teachers and students of every setting, and compare the rules with the best checkpoint."""
         options = {"resume": resume, "progress": progress}
         parts = [
             setting.run(seeds=seeds, out=out / f"setting{i}", **options) for i, setting in enumerate(self.settings)
@@ -106,12 +107,12 @@ class ParityChooseCheckpoint:
 
 
 def choices(history: pd.DataFrame) -> dict[str, int]:
-    """Return the step that each rule chooses for one teacher, from a table of `Setting.run`; no entry where it can't.
+    """Return the step that each rule chooses for one teacher, from a table of `Setting.run`; no entry if it finds none.
 
-    Only "correlation" knows the support, and only "loss" knows labels.
+    Only "correlation" uses the support, and only "loss" uses labels.
     """
     trained = history[history["step"] > 0].set_index("step")
-    # held-out loss on its way from a coin's to the final one, as the agreement goes from 0 to 1
+    # how far the held-out loss has come from chance (0) to its final value (1): the counterpart of the agreement
     fallen = (log(2) - trained["loss"]) / (log(2) - trained["loss"].iloc[-1])
     chosen: dict[str, Any] = {
         "agreement": _choice(history),
@@ -124,7 +125,7 @@ def choices(history: pd.DataFrame) -> dict[str, int]:
 
 
 def _choice(table: pd.DataFrame) -> int | None:
-    """Return what `choose_step` chooses, None if no checkpoint will do."""
+    """Return what `choose_step` chooses, or None if it finds no checkpoint."""
     try:
         return choose_step(table)
     except ValueError:
@@ -132,15 +133,15 @@ def _choice(table: pd.DataFrame) -> int | None:
 
 
 def regrets(history: pd.DataFrame, students: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per setting, teacher seed and rule: what it chose and how its students did.
+    """Return one row per setting, teacher seed and rule: what it chose, and how its students did.
 
-    Columns: setting, seed, rule, checkpoint, agreement and accuracy of that checkpoint, learned (share of its
-    students), steps, regret, budget. `steps` is the mean over students, one that never learned counting as the budget;
-    `regret` is its ratio to that of the best checkpoint, and overstates: the best of many noisy means is too good to be
-    true.
+    Columns: setting, seed, rule, checkpoint, agreement and accuracy of that checkpoint, learned (share of its students
+    that learned), steps, regret, budget. `steps` is the mean over students, where one that never learned counts as the
+    budget. `regret` is its ratio to the steps of the best checkpoint. That is an overestimate, because the best of many
+    noisy means is partly best by luck.
 
-    Beside the rules stand the best checkpoint, the one of median steps, and the final one, which is one-shot
-    distillation. A rule that finds no checkpoint leaves its students to one-shot.
+    The rules are listed beside the best checkpoint, the one of median steps, and the final one, which is one-shot
+    distillation. If a rule finds no checkpoint, its students are those of one-shot.
     """
     capped = students.assign(
         steps=students["steps"].astype(float).fillna(students["budget"]).clip(upper=students["budget"])
@@ -178,7 +179,7 @@ def regrets(history: pd.DataFrame, students: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(by_seed: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per setting and rule: students that learned (share), steps, regret (median and worst), seeds."""
+    """Return one row per setting and rule: share that learned, steps, regret (median and worst), number of seeds."""
     grouped = by_seed.groupby(["setting", "rule"], sort=False)
     return grouped.agg(
         learned=("learned", "mean"),

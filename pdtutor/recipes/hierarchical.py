@@ -1,4 +1,4 @@
-"""MLPs on hierarchical parity: which subtrees a teacher learns first, and what of that reaches a student."""
+"""MLPs on hierarchical parity: which subtrees a teacher learns first, and which of them reach a student."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,38 +24,38 @@ from pdtutor.training.compare import Comparison
 class HierarchicalTeacher(ParityTeacher):
     """Hierarchical parity, the teacher: a wide MLP learns the tree from the root down, one subtree after the other.
 
-    The sign of a node's parity enters the probability of every leaf below it with the same weight, 2^−depth, so each
-    level down has half the labels, and half the gradient's squared norm, to be seen by.
+    A node's parity has the same weight, 2^−depth, in the probability of every leaf below it. One level further down,
+    half as many leaves lie below a node, and its signal in the gradient has half the squared norm.
     """
 
-    d: int = 36
-    k: int = 4
-    depth: int = 3  # 2^depth labels
-    lr: float = 0.3
-    save_every: int = 250
-    probe_examples: int = 8192
+    d: int = 36  # number of coordinates
+    k: int = 4  # size of every node's support
+    depth: int = 3  # levels of the tree, which has 2^depth labels
+    lr: float = 0.3  # learning rate, constant
+    save_every: int = 250  # updates between checkpoints
+    probe_examples: int = 8192  # examples for the correlations
 
     def task(self) -> HierarchicalParity:
         """Return the task."""
         return HierarchicalParity(self.d, self.k, self.depth)
 
     def model(self, *, width: int, seeds: list[int]) -> Model:
-        """Return freshly initialised models of this width, one copy per seed, with a logit per leaf."""
+        """Return freshly initialised models of this width, one copy per seed, with one logit per leaf."""
         return MLP(self.d, width=width, classes=self.task().classes, seed=seeds)
 
     def curriculum(
         self, trajectory: Trajectory, *, degree: int | Sequence[int] = 1, progress: bool = True
     ) -> pd.DataFrame:
-        """Return the correlations of every node's decision with monomials of these degrees at every checkpoint."""
+        """Return the correlations of every node's decision with monomials of these degrees, at every checkpoint."""
         probe = node_correlations(self.task(), degree=degree, examples=self.probe_examples)
         return over(trajectory, probe, progress=progress)
 
     def nodes(self, trajectory: Trajectory, *, progress: bool = True) -> pd.DataFrame:
-        """Return the curriculum of single coordinates and of the nodes' own parities."""
+        """Return the curriculum for single coordinates and for the nodes' own parities, degrees 1 and k."""
         return self.curriculum(trajectory, degree=(1, self.k), progress=progress)
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train one teacher per seed and follow the decision of every node."""
+        """Train one teacher per seed, and follow the decision of every node."""
         run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
         curriculum = self.nodes(run.trajectory, progress=progress)
         found = node_steps(curriculum).merge(spikes(curriculum[curriculum["degree"] == 1]), on=["seed", "node"])
@@ -69,16 +69,16 @@ class HierarchicalTeacher(ParityTeacher):
 class HierarchicalProgressive(Progressive):
     """Hierarchical parity, the students: a single C₁ shows a few subtrees, progressive distillation all of them.
 
-    C₁ is where single coordinates of the supports stand out most, over all nodes together.
+    C₁ is the checkpoint at which the single coordinates of the supports stand out most, over all nodes together.
     """
 
     teacher: HierarchicalTeacher = field(default_factory=HierarchicalTeacher)
-    lr: float = 0.3
-    steps: int = 30_000
-    probe_every: int = 500  # updates between looks at a student's nodes
+    lr: float = 0.3  # learning rate
+    steps: int = 30_000  # the student's updates, at most
+    probe_every: int = 500  # updates between a student's checkpoints, at which its nodes are probed
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers, find C₁, compare the four supervisions, and see when each student learns each node."""
+        """Train the teachers, find C₁, compare the four supervisions, and find when each student learns each node."""
         options = {"resume": resume, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.nodes(teachers.trajectory, progress=progress)
@@ -96,7 +96,7 @@ class HierarchicalProgressive(Progressive):
         return Outcome(tables, plots.node_steps_figure(history, tables["nodes"], budget=self.steps))
 
     def student_nodes(self, compared: Comparison, *, progress: bool) -> pd.DataFrame:
-        """Return when each student learned each node: `node_steps` with a column method."""
+        """Return when each student learned each node: the table of `node_steps` with a column `method`."""
         probe = node_correlations(self.teacher.task(), degree=self.teacher.k, examples=self.teacher.probe_examples)
         return pd.concat(
             node_steps(over(compared.trajectory(method, seed), probe, progress=progress)).assign(method=method)
@@ -119,7 +119,7 @@ def spikes(curriculum: pd.DataFrame) -> pd.DataFrame:
 _SMOKE = HierarchicalTeacher(
     d=12, k=2, depth=2, width=64, lr=0.1, steps=600, save_every=50, eval_examples=512, probe_examples=1024
 )
-# 8 labels and k = 5 are the paper's; sizes, rates and lengths are our guess, taken over from its sparse parity.
+# 8 labels and k = 5 are the paper's. Sizes, learning rates and lengths are our guess: those of its sparse parity.
 _PAPER = HierarchicalTeacher(**PAPER_TEACHER | {"k": 5})
 
 RECIPES = {

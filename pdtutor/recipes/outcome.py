@@ -1,4 +1,4 @@
-"""What every recipe offers and what it leaves."""
+"""What every recipe offers, and what it returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,12 @@ from matplotlib.figure import Figure
 
 @dataclass
 class Outcome:
-    """What a recipe finds: tables by name ("history", "results", …), of which `results` is the one to read first."""
+    """What a recipe finds.
+
+    Attributes:
+        tables: the tables by name ("history", "results", …); `results` is the one to read first.
+        figure: the figure.
+    """
 
     tables: Mapping[str, pd.DataFrame]
     figure: Figure
@@ -27,6 +32,11 @@ class Outcome:
 
 
 class Recipe(Protocol):
-    """What the command line asks of a recipe."""
+    """What the command line needs of a recipe."""
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome: ...
+    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+        """Run the experiment with seeds 0 … seeds − 1 in the folder `out`, and return what it finds.
+
+        With `resume`, go on where an earlier run in that folder stopped.
+        """
+        ...

@@ -1,4 +1,4 @@
-"""MLPs on sparse parity: the paper's experiment E1, and section 3 in numbers."""
+"""MLPs on sparse parity: the paper's experiment E1, and its section 3 in numbers."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -24,10 +24,10 @@ from pdtutor.training.optim import SGD, AdamW
 class ParityTeacher(ProbedTeacher):
     """E1, the teacher: a wide MLP learns sparse parity, and its degree-1 correlations spike at the transition."""
 
-    d: int = 30  # coordinates
+    d: int = 30  # number of coordinates
     k: int = 6  # size of the support
     width: int = 1000  # hidden units
-    lr: float = 0.2  # SGD, constant
+    lr: float = 0.2  # learning rate, constant
     batch_size: int = 32  # examples per update
     steps: int = 12_000  # updates
     save_every: int = 100  # updates between checkpoints
@@ -39,15 +39,15 @@ class ParityTeacher(ProbedTeacher):
         return SparseParity(self.d, self.k)
 
     def model(self, *, width: int, seeds: list[int]) -> Model:
-        """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind."""
+        """Return freshly initialised models of this width, one copy per seed; students are made in this way, too."""
         return MLP(self.d, width=width, seed=seeds)
 
     def optimizer(self, **settings) -> SGD | AdamW:
-        """Return the optimizer, the teacher's and the students' alike but for its settings."""
+        """Return the optimizer of teacher and students; they differ only in the settings given here."""
         return SGD(**settings)
 
     def curriculum(self, trajectory: Trajectory, *, degree: int = 1, progress: bool = True) -> pd.DataFrame:
-        """Return the correlations with monomials of one degree at every checkpoint."""
+        """Return the correlations with all monomials of one degree at every checkpoint."""
         probe = monomial_correlations(self.task(), degree=degree, examples=self.probe_examples)
         return over(trajectory, probe, progress=progress)
 
@@ -77,10 +77,10 @@ class ParityTeacher(ProbedTeacher):
 
 @dataclass(frozen=True)
 class AdamTeacher(ParityTeacher):
-    """A teacher that Adam trains, and so its students."""
+    """A teacher of sparse parity that is trained with Adam, as are its students."""
 
     def optimizer(self, **settings) -> AdamW:
-        """Return Adam, which is AdamW at its default of no weight decay."""
+        """Return Adam: AdamW, which has no weight decay by default."""
         return AdamW(**settings)
 
 
@@ -113,11 +113,11 @@ class ParityProgressive(Progressive):
 class ParityWhichCheckpoint(ParityStudents):
     """E1, (2,T) by its first checkpoint: which of the teacher's checkpoints help?"""
 
-    steps: int = 12_000
-    checkpoints: int = 24  # how many first checkpoints to try, evenly spaced over the teacher's run
+    steps: int = 12_000  # the student's updates
+    checkpoints: int = 24  # how many first checkpoints to try, at least; evenly spaced over the teacher's run
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers and, for every candidate C₁ of each, a student by (2,T)."""
+        """Train the teachers and, for every C₁ to try of each, a student by (2,T) distillation."""
         options = {"resume": resume, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, progress=progress)
@@ -133,7 +133,7 @@ class ParityWhichCheckpoint(ParityStudents):
         return Outcome(tables, figure)
 
     def by_checkpoint(self, teacher: Trajectory, **options) -> pd.DataFrame:
-        """Return the history of the students of one teacher, side by side, with a leading column `checkpoint`."""
+        """Return the history of one teacher's students, side by side, with a leading column `checkpoint`."""
         methods = {str(step): self.two_shot(teacher, step) for step in evenly_spaced(teacher, self.checkpoints)}
         compared = self.compare(methods, seeds=teacher.seeds, until=None, **options)
         return compared.history.rename(columns={"method": "checkpoint"}).astype({"checkpoint": int})
@@ -141,9 +141,9 @@ class ParityWhichCheckpoint(ParityStudents):
 
 @dataclass(frozen=True)
 class ParityTemperature(ParityStudents):
-    """E1 by temperature: one-shot and progressive distillation from soft to hard teachers."""
+    """E1 at several temperatures: one-shot and progressive distillation from hard to soft teachers."""
 
-    temperatures: tuple[float, ...] = (0.0, 1e-4, 0.1, 1.0, 4.0)
+    temperatures: tuple[float, ...] = (0.0, 1e-4, 0.1, 1.0, 4.0)  # the values of τ
 
     def methods(self, teachers: Trajectory) -> dict:
         """Return one-shot and progressive supervision at every temperature."""
@@ -158,7 +158,7 @@ class ParityTemperature(ParityStudents):
         }
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers and, for every temperature, students by one-shot and progressive distillation."""
+        """Train the teachers and, at every temperature, students by one-shot and progressive distillation."""
         options = {"resume": resume, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         methods = self.methods(teachers.trajectory)
@@ -172,11 +172,11 @@ class ParitySampleComplexity:
     """Section 3 of the paper in numbers: samples until the support stands out, with labels and with a teacher."""
 
     k: int = 4  # size of the support, even
-    dims: tuple[int, ...] = (15, 21, 31, 43, 63)  # odd numbers of coordinates
-    max_samples: int = 2**28  # give up after so many
+    dims: tuple[int, ...] = (15, 21, 31, 43, 63)  # numbers of coordinates, all odd
+    max_samples: int = 2**28  # the search ends without a result after so many
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Count the samples and fit the slopes. Minutes at most, so there is nothing to resume."""
+        """Count the samples and fit the slopes. It takes minutes at most, so there is nothing to resume."""
         history = theory.sample_complexity(
             list(self.dims), k=self.k, seeds=range(seeds), max_samples=self.max_samples, progress=progress
         )
@@ -190,7 +190,7 @@ class ParitySampleComplexity:
 
 _SMOKE = {"d": 10, "k": 3, "width": 64, "steps": 600, "save_every": 50, "eval_examples": 512, "probe_examples": 1024}
 _SMOKE_TEACHER = ParityTeacher(**_SMOKE)
-# E1 as the paper has it, for teachers and for students; other recipes at paper scale take it over.
+# The paper's numbers for E1, teachers and students; other recipes use them at paper scale, too.
 PAPER_TEACHER = {
     "d": 100, "width": 50_000, "lr": 5e-3, "batch_size": 1, "steps": 20_000_000, "save_every": 100_000
 }  # fmt: skip
@@ -201,7 +201,7 @@ PAPER_STUDENTS = {
 
 
 def _students(kind: type, **laptop) -> dict[str, Recipe]:
-    """Return one experiment with students at the three scales."""
+    """Return an experiment with students at the three scales."""
     return {
         "smoke": kind(
             _SMOKE_TEACHER, steps=600, width=32, eval_every=50, interval=100, first=100, **_if_has(kind, checkpoints=3)
@@ -212,7 +212,7 @@ def _students(kind: type, **laptop) -> dict[str, Recipe]:
 
 
 def _if_has(kind: type, **settings) -> dict:
-    """Return the settings that this recipe has."""
+    """Return those of the settings that this recipe has."""
     names = {f.name for f in fields(kind)}
     return {name: value for name, value in settings.items() if name in names}
 

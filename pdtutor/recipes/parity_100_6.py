@@ -17,8 +17,8 @@ from pdtutor.resources import paper
 from pdtutor.training.compare import results, spread
 from pdtutor.training.loop import train
 
-# The paper's numbers but for the width, 1000 instead of 50 000, which two CPU cores can train in minutes, and the
-# teacher's learning rate: at the paper's 5e-3 so narrow a network needs 25 million updates and more.
+# The paper's numbers, with two exceptions: a width of 1000 instead of 50 000, which two CPU cores can train in minutes,
+# and a larger learning rate, because at the paper's 5e-3 so narrow a network needs 25 million updates or more.
 TEACHER = ParityTeacher(d=100, k=6, width=1000, lr=1e-2, batch_size=1, steps=30_000_000, save_every=100_000)
 SMOKE_TEACHER = ParityTeacher(
     d=10, k=2, width=64, lr=0.02, batch_size=1, steps=6000, save_every=200, eval_examples=512, probe_examples=1024
@@ -30,19 +30,19 @@ class ParityHundred(ParityStudents):
     """E1 at the paper's size, (100,6) at batch 1: labels, one-shot, progressive, and (2,T) from three checkpoints."""
 
     teacher: ParityTeacher = field(default_factory=lambda: TEACHER)
-    lr: float = 1e-2
-    steps: int = 30_000_000  # of one-shot and progressive students, at most
-    eval_every: int = 100_000
-    interval: int = 100_000
-    first: int = 1_000_000
-    label_steps: int = 200_000_000  # of students of labels, at most: far beyond the paper's 20 million
-    two_shot_steps: int = 4_000_000  # of (2,T) students, at most
-    early: int = 500_000  # updates before the spike of the C₁ that is too early, as 9.7M before 10.2M in the paper
-    late: int = 600_000  # updates after it of the one that is too late, as 10.8M in the paper
-    around: int = 2_000_000  # updates before and after the spike whose correlations are drawn and kept
+    lr: float = 1e-2  # learning rate
+    steps: int = 30_000_000  # updates of one-shot and progressive students, at most
+    eval_every: int = 100_000  # updates between evaluations
+    interval: int = 100_000  # R of progressive distillation, in updates
+    first: int = 1_000_000  # T of (2,T): updates with C₁, the first checkpoint
+    label_steps: int = 200_000_000  # updates of students trained on labels, at most: far beyond the paper's 20 million
+    two_shot_steps: int = 4_000_000  # updates of (2,T) students, at most
+    early: int = 500_000  # updates between the early C₁ and the spike; in the paper, from 9.7M to 10.2M
+    late: int = 600_000  # updates between the spike and the late C₁; in the paper, from 10.2M to 10.8M
+    around: int = 2_000_000  # updates before and after the spike for which correlations are plotted and kept
 
     def teachers_of_students(self, history: pd.DataFrame) -> dict[int, int]:
-        """Return the teacher's seed by the student's seed: its own, or one that has learned where that has not.
+        """Return the teacher's seed by the student's seed: the same, or another teacher's if that one has not learned.
 
         Raises ValueError if no teacher has learned.
         """
@@ -54,7 +54,7 @@ class ParityHundred(ParityStudents):
         return {seed: seed if seed in learned else learned[i % len(learned)] for i, seed in enumerate(seeds)}
 
     def two_shot_methods(self, teachers: dict[int, Trajectory], peaks: dict[int, int]) -> dict:
-        """Return (2,T) with C₁ too early, at the spike and too late; teachers and spikes by the student's seed."""
+        """Return (2,T) with C₁ too early, at the spike and too late; teachers and peaks are by the student's seed."""
 
         def method(shift: int):
             return lambda seed: self.two_shot(teachers[seed], teachers[seed].nearest(peaks[seed] + shift))
@@ -63,13 +63,13 @@ class ParityHundred(ParityStudents):
 
     @on_main
     def keep(self, teacher: Trajectory, peak: int, folder: Path) -> None:
-        """Extract the checkpoints that (2,T) teaches with, and one from `around` steps before the spike."""
+        """Extract the checkpoints that teach in (2,T), and one from `around` steps before the spike, into a folder."""
         if not folder.exists():
             shifts = (-self.around, -self.early, 0, self.late)
             teacher.extract(folder, sorted({*(teacher.nearest(peak + shift) for shift in shifts), teacher.final}))
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers, find their spikes, and compare the supervisions, each on a budget of its own."""
+        """Train the teachers, find their spikes, and compare the supervisions, each with its own number of updates."""
         options = {"resume": resume, "progress": progress}
         trained = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(trained.trajectory, progress=progress)
@@ -95,7 +95,7 @@ class ParityHundred(ParityStudents):
         history = pd.concat(histories, ignore_index=True)
         found = results(history, threshold=self.threshold)
         found["teacher"] = found["seed"].map(taught_by).where(~found["method"].isin(["teacher", "cross-entropy"]))
-        curriculum = curriculum[curriculum["seed"].isin(taught_by.values())]  # a plateau without end has no spike
+        curriculum = curriculum[curriculum["seed"].isin(taught_by.values())]  # on a plateau there is no spike
         shift = curriculum["step"] - curriculum["seed"].map(spikes)
         spike = curriculum.assign(from_spike=shift)[shift.abs() <= self.around]
         tables = {
@@ -110,7 +110,7 @@ class ParityHundred(ParityStudents):
 
 @dataclass(frozen=True)
 class ParityTeacherWidth:
-    """E1, the teacher by its width: how many steps it takes to learn sparse parity at batch 1, (50,6) on a laptop."""
+    """E1, the teacher's width: how many updates it takes to learn sparse parity at batch 1, (50,6) on a laptop."""
 
     teacher: ParityTeacher = field(default_factory=lambda: replace(TEACHER, d=50, steps=20_000_000, save_every=25_000))
     widths: tuple[int, ...] = (100, 300, 1000, 3000, 5000)  # hidden units

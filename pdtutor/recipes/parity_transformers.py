@@ -12,14 +12,14 @@ from pdtutor.tasks.parity import SparseParity
 class TransformerTeacher(AdamTeacher):
     """E2, the teacher: a Transformer learns sparse parity, and its degree-1 correlations spike at the transition."""
 
-    d: int = 20  # coordinates, which is the length of the sequence
+    d: int = 20  # number of coordinates, the length of the sequence
     k: int = 3  # size of the support
     width: int = 64  # heads × head_dim
-    head_dim: int = 8  # width of a head, the students' too
-    layers: int = 2  # blocks, the students' too
-    causal: bool = False  # whether a position sees only what is before it
-    init_std: float = 0.2  # of the initial weights; with GPT-2's 0.02 (and lr 1e-3) three seeds stayed at chance
-    lr: float = 2e-4  # Adam, constant
+    head_dim: int = 8  # width of a head, also of the students' heads
+    layers: int = 2  # number of blocks, also of the students
+    causal: bool = False  # whether a position sees only itself and those before it
+    init_std: float = 0.2  # std of initial weights; with GPT-2's 0.02 (and lr 1e-3) three seeds stayed at chance
+    lr: float = 2e-4  # learning rate of Adam, constant
     batch_size: int = 64  # examples per update
     steps: int = 1000  # updates
     save_every: int = 50  # updates between checkpoints
@@ -31,9 +31,9 @@ class TransformerTeacher(AdamTeacher):
         return SparseParity(self.d, self.k, encoding="tokens")
 
     def model(self, *, width: int, seeds: list[int]) -> Transformer:
-        """Return freshly initialised models of this width, one copy per seed, read out at the last position.
+        """Return freshly initialised models of this width, one copy per seed, which predict at the last position.
 
-        Raises ValueError for a width that is no multiple of head_dim.
+        Raises ValueError for a width that is not a multiple of head_dim.
         """
         heads, rest = divmod(width, self.head_dim)
         if rest:
@@ -56,12 +56,12 @@ class TransformerProgressive(ParityProgressive):
 
     teacher: TransformerTeacher = field(default_factory=TransformerTeacher)
     width: int = 16  # the student's heads × head_dim
-    lr: float = 1e-3  # Adam
+    lr: float = 1e-3  # learning rate of Adam
     steps: int = 3600  # the student's updates, at most
     eval_every: int = 50  # updates between evaluations
     interval: int = 50  # R of progressive distillation, in updates
-    speed: float = 0.25  # v; at 1 no student of three learned
-    first: int = 300  # T of (2,T), in updates
+    speed: float = 0.25  # v of progressive distillation; at v = 1 none of three students learned
+    first: int = 300  # T of (2,T): updates with C₁, the first checkpoint
 
 
 _SMOKE_TEACHER = TransformerTeacher(

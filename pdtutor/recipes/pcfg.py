@@ -1,4 +1,4 @@
-"""Transformers on a grammar's sentences, the teachers of the paper's experiments E3 (masked) and E4 (causal)."""
+"""Transformers on sentences of a grammar: the teachers of the paper's experiments E3 (masked) and E4 (causal)."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pdtutor.training.evaluate import evaluate, held_out
 
 
 class _GrammarTeacher(SequenceTeacher):
-    """What grammars add to a teacher: the best that any model can be is known."""
+    """What grammars add to a teacher: the best possible predictions are known."""
 
     @abstractmethod
     def task(self) -> MaskedGrammar | CausalGrammar:
@@ -25,10 +25,10 @@ class _GrammarTeacher(SequenceTeacher):
 
 @dataclass(frozen=True)
 class GrammarTeacher(_GrammarTeacher, MaskedTeacher):
-    """E3, the teacher: a Transformer learns masked prediction, and leans on 3-grams at its transition."""
+    """E3, the teacher: a Transformer learns masked prediction, and relies on 3-grams at its transition."""
 
-    grammar: str = "cfg3b"  # by name
-    root: str | None = "16"  # start symbol; None for the grammar's own
+    grammar: str = "cfg3b"  # name of the grammar
+    root: str | None = "16"  # start symbol; the grammar's own if None
 
     def task(self) -> MaskedGrammar:
         """Return the task."""
@@ -37,12 +37,12 @@ class GrammarTeacher(_GrammarTeacher, MaskedTeacher):
 
 @dataclass(frozen=True)
 class CausalTeacher(_GrammarTeacher, SequenceTeacher):
-    """E4, the teacher: a Transformer learns to predict the tokens that close a span, from what is before them."""
+    """E4, the teacher: a Transformer learns to predict the tokens that close a span, from those before them."""
 
-    grammar: str = "cfg3f"  # by name
-    root: str | None = "16"  # start symbol; None for the grammar's own
-    level: int = 1  # score the tokens that close a span of this level; the root's is 0
-    lr: float = 1.5e-3  # AdamW, 6 % warm-up, then cosine; at 5e-3 it stayed near its first plateau
+    grammar: str = "cfg3f"  # name of the grammar
+    root: str | None = "16"  # start symbol; the grammar's own if None
+    level: int = 1  # predict the tokens that close a span of this level; the root has level 0
+    lr: float = 1.5e-3  # peak learning rate of AdamW: 6 % warm-up, then cosine; 5e-3 kept it near its first plateau
     steps: int = 1500  # updates
 
     def task(self) -> CausalGrammar:
@@ -56,7 +56,7 @@ SMOKE_TEACHER = GrammarTeacher(
 
 
 def paper_teacher(steps: int) -> GrammarTeacher:
-    """Return E3's teacher as the paper has it; each of its budgets has one of its own."""
+    """Return the teacher of E3 with the paper's numbers; each of its budgets has its own teacher."""
     return GrammarTeacher(
         root=None, width=256, layers=4, batch_size=512, steps=steps, save_every=200, eval_examples=1024,
         precision="bfloat16",

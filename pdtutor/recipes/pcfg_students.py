@@ -1,4 +1,4 @@
-"""Students on a grammar's sentences, the paper's experiments E3 (masked) and E4 (causal)."""
+"""Students on sentences of a grammar: the paper's experiments E3 (masked) and E4 (causal)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,20 +18,20 @@ from pdtutor.training.run import Run
 class GrammarProgressive(MaskedProgressive):
     """E3, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise.
 
-    C₁ is the first checkpoint whose median M_robust of 3-grams has come half-way to its largest value. The learning
-    rate is the best for labels and for one-shot of 0.003…0.04.
+    C₁ is the first checkpoint whose median M_robust of 3-grams is at least half of its largest value. The learning rate
+    is the best of 0.003…0.04, for labels and for one-shot distillation.
     """
 
     teacher: GrammarTeacher = field(default_factory=GrammarTeacher)
-    probed: int = 2048  # sentences from which the probe for non-terminals learns
+    probed: int = 2048  # sentences on which the non-terminal probe is trained
 
     def students(
         self, teachers: Run, curriculum: pd.DataFrame, *, out: Path, progress: bool = True, **options
     ) -> dict[str, pd.DataFrame]:
-        """Return the students' history, and how well the spans of each level can be read from their final states.
+        """Return the students' history, and how well the spans of each level can be read from their last hidden states.
 
-        The table `spans` has the columns of `nonterminal_probe`, but method and seed instead of copy. The teachers'
-        rows are among them, method "teacher".
+        The table `spans` has the columns of `nonterminal_probe`, with method and seed in place of copy. It also has the
+        teachers' rows, whose method is "teacher".
         """
         compared = self.taught(teachers, curriculum, out=out, progress=progress, **options)
         spans = [
@@ -41,9 +41,9 @@ class GrammarProgressive(MaskedProgressive):
         return {"history": compared.history, "spans": pd.concat(spans, ignore_index=True)}
 
     def spans(self, model: Model, names: Sequence[tuple[str, int]], *, progress: bool = True) -> pd.DataFrame:
-        """Return both non-terminal probes of a model whose copies have these methods and seeds, at every level.
+        """Return both non-terminal probes, at every level, of a model whose copies have these methods and seeds.
 
-        But for the root and the symbols just above the tokens: those are trivial.
+        The root and the symbols just above the tokens are left out, because they are trivial.
         """
         task = self.teacher.task()
         tables = [
@@ -59,14 +59,14 @@ class GrammarProgressive(MaskedProgressive):
 
 @dataclass(frozen=True)
 class GrammarBudgets(Budgets):
-    """E3, the students at several budgets, each a run of its own, as in the paper."""
+    """E3, the students at several budgets (numbers of updates), each a run of its own, as in the paper."""
 
-    runs: tuple[GrammarProgressive, ...] = ()  # those whose teachers are alike share them
+    runs: tuple[GrammarProgressive, ...] = ()  # one per budget; those with equal teachers share them
 
 
 @dataclass(frozen=True)
 class GrammarWhichCheckpoint(WhichCheckpoint):
-    """E3, (2,T) by its first checkpoint: the inverted U."""
+    """E3, (2,T) by its first checkpoint: neither an early nor a late one is best (an inverted U)."""
 
     teacher: GrammarTeacher = field(default_factory=GrammarTeacher)
 
@@ -76,9 +76,9 @@ class CausalProgressive(Autoregressive):
     """E4, the students: cross-entropy, one-shot and progressive distillation, token by token."""
 
     teacher: CausalTeacher = field(default_factory=CausalTeacher)
-    lr: float = 5e-3  # AdamW, 6 % warm-up, then cosine
-    speed: float = 4.0  # v: the last half of the updates has the final teacher
-    temperature: float = 1.0  # τ; early teachers are unsure, and their argmax alone says little
+    lr: float = 5e-3  # peak learning rate of AdamW
+    speed: float = 4.0  # v of progressive distillation; the final checkpoint teaches the last five eighths
+    temperature: float = 1.0  # τ; early teachers are uncertain, and their argmax alone says little
 
 
 _SMOKE = {"width": 8, "steps": 40, "eval_every": 10, "interval": 10, "speed": 1.0, "first": 10}
@@ -87,11 +87,12 @@ _PAPER = {"width": 64, "lr": 5e-3, "eval_every": 200, "interval": 1000, "speed":
 
 
 def _paper_students(steps: int) -> GrammarProgressive:
+    """Return the students of E3 with the paper's numbers, at this budget."""
     return GrammarProgressive(paper_teacher(steps), **_PAPER, steps=steps, probed=10_240)
 
 
 def _at_budget(steps: int, teacher_steps: int = 2000) -> GrammarProgressive:
-    """Return the laptop's students with another budget, in which they meet as many checkpoints."""
+    """Return the laptop's students at another budget, with the same number of teacher checkpoints."""
     return GrammarProgressive(steps=steps, speed=teacher_steps / steps, interval=steps // 8)
 
 

@@ -21,14 +21,14 @@ from pdtutor.training.optim import AdamW
 
 @dataclass(frozen=True)
 class Architecture:
-    """The size of a BERT, or of a GPT-NeoX where the objective is causal."""
+    """The size of a BERT, or of a GPT-NeoX for the causal objective."""
 
-    layers: int = 4
-    width: int = 256  # of the hidden states; a multiple of heads
-    heads: int = 4
+    layers: int = 4  # number of blocks
+    width: int = 256  # width of the hidden states, a multiple of heads
+    heads: int = 4  # number of attention heads
 
     def config(self, task: MaskedText | CausalText) -> dict:
-        """Return the transformers configuration for a task's vocabulary and rows, without dropout."""
+        """Return the transformers configuration for the vocabulary and the rows of a task, without dropout."""
         special = task.tokens.special
         return {
             "model_type": "gpt_neox" if isinstance(task, CausalText) else "bert",
@@ -50,40 +50,41 @@ class Architecture:
 class PretrainedProgressive:
     """E5 with teachers from elsewhere: published checkpoints (MultiBERTs, Pythia, a folder) teach a small student.
 
-    Student seed s learns from MultiBERTs seed s; of other families there is one.
+    The student with seed s learns from the MultiBERT with seed s, or from the teacher that is trained first with seed
+    s. Pythia and a folder are one teacher for all students.
     """
 
-    family: str = ""  # multiberts, pythia-160m, or a folder of checkpoints; empty: a small BERT is trained first
-    objective: str = "masked"  # or causal, which Pythia needs
-    corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names of data/corpora.toml, or folders of texts
-    tokenizer: str = "wordpiece-2048"  # of the teacher
+    family: str = ""  # multiberts, pythia-160m, or a folder of checkpoints; if empty, a teacher is trained first
+    objective: str = "masked"  # masked, or causal, which Pythia needs
+    corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names from data/corpora.toml, or folders of texts
+    tokenizer: str = "wordpiece-2048"  # the teacher's, and so the students'
     length: int = 32  # ids per row
-    limit: int | None = None  # documents of each corpus at most
-    teacher: Architecture = field(default_factory=Architecture)  # where one is trained first
-    teacher_steps: int = 2000  # its updates
-    save_every: int = 100  # and those between its checkpoints
-    student: Architecture = field(default_factory=lambda: Architecture(layers=2, width=64))
-    lr: float = 2e-3  # AdamW, 6 % warm-up, then cosine
+    limit: int | None = None  # documents of each corpus, at most; all if None
+    teacher: Architecture = field(default_factory=Architecture)  # size of a teacher that is trained first
+    teacher_steps: int = 2000  # updates of a teacher that is trained first
+    save_every: int = 100  # updates between the checkpoints of such a teacher
+    student: Architecture = field(default_factory=lambda: Architecture(layers=2, width=64))  # size of the student
+    lr: float = 2e-3  # peak learning rate of AdamW: 6 % warm-up, then cosine
     batch_size: int = 64  # rows per update
     steps: int = 1000  # the student's updates
     eval_every: int = 100  # updates between evaluations
     eval_examples: int = 512  # held-out rows
-    intervals: int = 8  # in how many the student goes through the teacher's checkpoints
-    first_checkpoint: int | None = None  # C₁ of (2,T), a step of the teacher; left out if None
-    first: int = 200  # T of (2,T), in updates
-    temperature: float = 1.0  # τ, on the teacher's logits
-    threshold: float = 0.2  # accuracy whose steps are counted
-    precision: str | None = None  # of multiplied matrices; "bfloat16" for a GPU
+    intervals: int = 8  # number of intervals of progressive distillation
+    first_checkpoint: int | None = None  # C₁ of (2,T), a step of the teacher; no (2,T) if None
+    first: int = 200  # T of (2,T): updates with C₁, the first checkpoint
+    temperature: float = 1.0  # τ, by which the teacher's logits are divided
+    threshold: float = 0.2  # accuracy to reach: tables say how many updates that takes
+    precision: str | None = None  # how matrices are multiplied: "float32", or "bfloat16" for a GPU
 
     def task(self) -> MaskedText | CausalText:
-        """Return the task. Raises ValueError for another objective."""
+        """Return the task. Raises ValueError for an unknown objective."""
         kinds = {"masked": MaskedText, "causal": CausalText}
         if self.objective not in kinds:
             raise ValueError(f"objective must be 'masked' or 'causal', got {self.objective!r}")
         return kinds[self.objective](self.corpus, self.tokenizer, self.length, self.limit)
 
     def teachers(self, seed: int, *, out: Path, **options) -> ForeignTrajectory:
-        """Return the teacher of the student with this seed; options go to `train` where one has to be trained."""
+        """Return the teacher of the student with this seed. If it is trained first, options go to `train`."""
         task = self.task()
         settings = {"classes": task.classes, "padding": task.tokens.special.get("padding")}
         if self.family == "multiberts":
@@ -110,14 +111,14 @@ class PretrainedProgressive:
         return Pretrained(size.config(task), objective=self.objective, padding=padding, classes=task.classes, seed=seed)
 
     def optimizer(self) -> AdamW:
-        """Return the optimizer of every model here."""
+        """Return the optimizer of teacher and student."""
         return AdamW(lr=self.lr, betas=(0.9, 0.95), decay="cosine", warmup=0.06)
 
     def methods(self, teacher: ForeignTrajectory) -> dict:
-        """Return the supervisions by the paper's names; (2,T) if C₁ is given.
+        """Return the supervisions by the paper's names, with (2,T) if C₁ is given.
 
-        Progressive distillation goes through the teacher's checkpoints at the speed that brings it to the last one at
-        the student's end.
+        Progressive distillation goes through the teacher's checkpoints at such a speed that the last one comes at the
+        student's end.
         """
         speed = teacher.final / self.steps
         schedules = {"one-shot": one_shot(), "progressive": progressive(self.steps // self.intervals, speed=speed)}
@@ -150,7 +151,7 @@ class PretrainedProgressive:
         return Outcome(tables, plots.accuracy_figure(history))
 
     def settings(self, steps: int, every: int) -> dict:
-        """Return what `train` is told of every model: so many updates, evaluated every so many."""
+        """Return the arguments of `train` for every model here: so many updates, evaluated every so many."""
         return {
             "steps": steps,
             "batch_size": self.batch_size,

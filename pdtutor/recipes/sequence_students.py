@@ -1,4 +1,4 @@
-"""Students of teachers on sequences: at one budget, at several, by first checkpoint, and token by token."""
+"""Students on sequences: at one budget, at several, by first checkpoint, and autoregressive."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,29 +15,29 @@ from pdtutor.training.run import Run
 
 @dataclass(frozen=True)
 class SequenceStudents(Progressive):
-    """What the students of both objectives share."""
+    """What the students of both objectives, masked and autoregressive, share."""
 
     teacher: SequenceTeacher
     width: int = 32  # the student's heads × head_dim
-    lr: float = 2e-2  # AdamW, 6 % warm-up, then cosine
-    decay: str = "cosine"
-    warmup: float = 0.06
+    lr: float = 2e-2  # peak learning rate of AdamW
+    decay: str = "cosine"  # learning rate after the warm-up: "constant", or "cosine" (falls to 0)
+    warmup: float = 0.06  # fraction of all updates over which the learning rate rises
     steps: int = 800  # the student's updates
     eval_every: int = 50  # updates between evaluations
     interval: int = 100  # R of progressive distillation, in updates
-    speed: float = 2.5  # v: the student meets the teacher's last checkpoint at its own end
-    first: int = 200  # T of (2,T), in updates
-    threshold: float = 0.6  # accuracy whose steps are counted
+    speed: float = 2.5  # v of progressive distillation; the teacher's last checkpoint comes in the last interval
+    first: int = 200  # T of (2,T): updates with C₁, the first checkpoint
+    threshold: float = 0.6  # accuracy to reach: tables say how many updates that takes
 
     def optimum(self) -> dict[str, float]:
-        """Return the best accuracy that any model can have as a column `optimum`, or no column where nobody knows."""
+        """Return the best possible accuracy as a column `optimum`, or no column if it is not known."""
         optimum = self.teacher.optimum()
         return {} if optimum is None else {"optimum": optimum[1]}
 
 
 @dataclass(frozen=True)
 class MaskedProgressive(SequenceStudents):
-    """Cross-entropy, one-shot, progressive and (2,T) distillation, with C₁ as M_robust starts to rise."""
+    """Students by cross-entropy, one-shot, progressive and (2,T) distillation, with C₁ as M_robust starts to rise."""
 
     teacher: MaskedTeacher
 
@@ -46,7 +46,7 @@ class MaskedProgressive(SequenceStudents):
         return rising_checkpoints(curriculum)
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers, find each one's C₁, and compare the four supervisions."""
+        """Train the teachers, find C₁ of each, and compare the four supervisions."""
         options = {"resume": resume, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
@@ -58,24 +58,24 @@ class MaskedProgressive(SequenceStudents):
     def students(
         self, teachers: Run, curriculum: pd.DataFrame, *, out: Path, progress: bool = True, **options
     ) -> dict[str, pd.DataFrame]:
-        """Return the students' history, and whatever else is asked of them, by name."""
+        """Return the students' history and whatever else a recipe measures of them, as tables by name."""
         compared = self.taught(teachers, curriculum, out=out, progress=progress, **options)
         return {"history": compared.history}
 
     def taught(self, teachers: Run, curriculum: pd.DataFrame, **options) -> Comparison:
-        """Return the comparison of the four supervisions, a student per teacher; options go to `train`."""
+        """Return the comparison of the four supervisions, with a student per teacher. Options go to `train`."""
         methods = self.methods(teachers.trajectory, self.first_checkpoints(curriculum))
         return self.compare(methods, seeds=teachers.trajectory.seeds, **options)
 
 
 @dataclass(frozen=True)
 class Budgets:
-    """Students at several budgets, each a run of its own, as in the paper."""
+    """Students at several budgets (numbers of updates), each a run of its own, as in the paper."""
 
-    runs: tuple[MaskedProgressive, ...] = ()  # those whose teachers are alike share them
+    runs: tuple[MaskedProgressive, ...] = ()  # one per budget; those with equal teachers share them
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers and, for every budget, students of the four supervisions."""
+        """Train the teachers and, at every budget, students under the four supervisions."""
         options = {"resume": resume, "progress": progress}
         kinds = list(dict.fromkeys(students.teacher for students in self.runs))
         teachers, parts = {}, []
@@ -97,9 +97,9 @@ class Budgets:
 
 
 def by_budget(found: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per budget and method: the final accuracy's median, lowest and highest over seeds, and seeds.
+    """Return one row per budget and method: median, lowest and highest final accuracy over seeds, and number of seeds.
 
-    And the optimum, where the table has it.
+    There is a column `optimum` if the table has one.
     """
     accuracy = "final_accuracy"
     columns = {"accuracy": (accuracy, "median"), "lowest": (accuracy, "min"), "highest": (accuracy, "max")}
@@ -109,12 +109,12 @@ def by_budget(found: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class WhichCheckpoint(MaskedProgressive):
-    """(2,T) distillation by its first checkpoint: the inverted U."""
+    """(2,T) distillation by its first checkpoint: neither an early nor a late one is best (an inverted U)."""
 
-    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000)  # C₁, teacher's steps
+    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000)  # steps of C₁
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers and, for every C₁ of each, a student. C₁ = the final checkpoint is one-shot."""
+        """Train the teachers and, for every C₁ of each, a student. With the final checkpoint as C₁ it is one-shot."""
         options = {"resume": resume, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
@@ -133,10 +133,13 @@ class WhichCheckpoint(MaskedProgressive):
 
 @dataclass(frozen=True)
 class Autoregressive(SequenceStudents):
-    """Cross-entropy, one-shot and progressive distillation, token by token; there is no n-gram probe, and no (2,T)."""
+    """Students by cross-entropy, one-shot and progressive distillation, token by token.
+
+    No n-gram probe says where C₁ is, so there is no (2,T).
+    """
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train the teachers and compare the three supervisions."""
+        """Train the teachers, and compare the three supervisions."""
         options = {"resume": resume, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         methods = self.methods(teachers.trajectory)

@@ -1,6 +1,6 @@
-"""What the recipes on sequences share, on grammars and on text: Transformers that read out every position.
+"""What recipes on sequences share, on grammars and on text: teachers, Transformers that predict at every position.
 
-The teachers. Their students are in `sequence_students`.
+Their students are in `sequence_students`.
 """
 
 from abc import abstractmethod
@@ -24,18 +24,18 @@ from pdtutor.training.optim import AdamW
 
 @dataclass(frozen=True)
 class SequenceTeacher(Teacher):
-    """A Transformer on rows of ids. A recipe that inherits from it offers `task()`."""
+    """A Transformer on rows of ids. A recipe inherits from it and writes `task()`."""
 
     width: int = 128  # heads × head_dim
-    head_dim: int = 8  # width of a head, the students' too
-    layers: int = 2  # blocks, the students' too
-    lr: float = 5e-3  # AdamW, 6 % warm-up, then cosine
+    head_dim: int = 8  # width of a head, also of the students' heads
+    layers: int = 2  # number of blocks, also of the students
+    lr: float = 5e-3  # peak learning rate of AdamW: 6 % warm-up, then cosine
     batch_size: int = 64  # rows per update
     steps: int = 2000  # updates
     save_every: int = 50  # updates between checkpoints
     eval_examples: int = 512  # held-out rows
-    init_std: float = 0.02  # of the initial weights, the students' too
-    precision: str | None = None  # of multiplied matrices, the students' too; "bfloat16" for a GPU
+    init_std: float = 0.02  # standard deviation of initial weights, also the students'
+    precision: str | None = None  # how matrices are multiplied, also the students': "float32", or "bfloat16" for a GPU
 
     schedule: ClassVar[dict[str, Any]] = {"decay": "cosine", "warmup": 0.06}
 
@@ -44,9 +44,9 @@ class SequenceTeacher(Teacher):
         """Return the task."""
 
     def model(self, *, width: int, seeds: list[int]) -> Transformer:
-        """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind.
+        """Return freshly initialised models of this width, one copy per seed; students are made in this way, too.
 
-        Raises ValueError for a width that is no multiple of head_dim.
+        Raises ValueError for a width that is not a multiple of head_dim.
         """
         heads, rest = divmod(width, self.head_dim)
         if rest:
@@ -67,17 +67,17 @@ class SequenceTeacher(Teacher):
         )
 
     def optimizer(self, **settings) -> AdamW:
-        """Return the paper's optimizer, the teacher's and the students' alike but for its settings."""
+        """Return the paper's optimizer of teacher and students; they differ only in the settings given here."""
         return AdamW(betas=(0.9, 0.95), **settings)
 
     def optimum(self) -> tuple[float, float] | None:
-        """Return cross-entropy and accuracy of the best that any model can be; None where nobody knows."""
+        """Return cross-entropy and accuracy of the best possible model; None if they are not known."""
         return None
 
 
 @dataclass(frozen=True)
 class MaskedTeacher(SequenceTeacher):
-    """A teacher of masked prediction, which can be asked how far it leans on n-grams."""
+    """A teacher of masked prediction, with probes for how much it relies on n-grams."""
 
     probe_sentences: int = 128  # sentences for the n-gram probes
 
@@ -88,7 +88,7 @@ class MaskedTeacher(SequenceTeacher):
     def curriculum(
         self, trajectory: Trajectory, *, sizes: tuple[int, ...] = (3, 5, 7), progress: bool = True
     ) -> pd.DataFrame:
-        """Return M_robust and M_close at every checkpoint, for n-grams of these sizes."""
+        """Return M_robust and M_close, for n-grams of these sizes, at every checkpoint."""
         asked = [
             (name, make(self.task(), n, sentences=self.probe_sentences))
             for n in sizes
@@ -101,7 +101,7 @@ class MaskedTeacher(SequenceTeacher):
         return over(trajectory, probe, progress=progress)
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Train one teacher per seed and follow how far its predictions lean on n-grams."""
+        """Train one teacher per seed, and follow how much its predictions rely on n-grams."""
         run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
         curriculum = self.curriculum(run.trajectory, progress=progress)
         final = run.history[run.history["step"] == run.trajectory.final].set_index("seed")
@@ -137,11 +137,14 @@ def peak_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
 
 
 def rising_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
-    """Return, by seed, the first step whose median M_robust of the shortest n-grams is half of its largest value."""
+    """Return, by seed, the first step at which M_robust is at least half of its largest value.
+
+    It is the median M_robust of the shortest n-grams.
+    """
     medians = shortest_robust(curriculum).pivot(index="step", columns="seed", values="median")
     return _by_seed((medians >= medians.max() / 2).idxmax())
 
 
 def _by_seed(steps: pd.Series) -> dict[int, int]:
-    """Return a series of steps, indexed by seed, as a dictionary of plain numbers."""
+    """Return a series of steps, indexed by seed, as a dictionary of plain ints."""
     return dict(zip(steps.index.astype(int).tolist(), steps.astype(int).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""What the recipes of students share, whatever their teacher: supervisions by the paper's names, and one budget."""
+"""What recipes of students share, whatever their teacher: supervisions by the paper's names, and one comparison."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,30 +14,31 @@ from pdtutor.distillation.supervision import Distill, Labels, Supervision
 from pdtutor.recipes.teacher import Teacher
 from pdtutor.training.compare import Comparison, compare, results, spread
 
-Methods = Mapping[str, Supervision | Callable[[int], Supervision]]  # by name; perhaps a function of the student's seed
+Methods = Mapping[str, Supervision | Callable[[int], Supervision]]  # by name; may be functions of the student's seed
 
 
 @dataclass(frozen=True)
 class Students:
-    """The teacher, the students and their optimizer.
+    """Students of one kind of teacher, their optimizer and their supervision.
 
-    Student seed s learns from teacher seed s, so that the spread over seeds is that of the whole experiment.
+    The student with seed s learns from the teacher with seed s, so the spread over seeds is that of the whole
+    experiment.
     """
 
     teacher: Teacher
     width: int = 100  # the student's hidden units
-    lr: float = 0.1  # SGD
-    decay: str = "constant"  # or "cosine"
-    warmup: float = 0.0  # fraction of all updates
+    lr: float = 0.1  # learning rate
+    decay: str = "constant"  # learning rate after the warm-up: "constant", or "cosine" (falls to 0)
+    warmup: float = 0.0  # fraction of all updates over which the learning rate rises
     steps: int = 60_000  # the student's updates, at most
     eval_every: int = 250  # updates between evaluations
     interval: int = 500  # R of progressive distillation, in updates
-    first: int = 1000  # T of (2,T), in updates
-    temperature: float = TEMPERATURE  # τ, on the teacher's logits
+    first: int = 1000  # T of (2,T): updates with C₁, the first checkpoint
+    temperature: float = TEMPERATURE  # τ, by which the teacher's logits are divided
     threshold: float = 0.95  # accuracy that counts as having learned
 
     def distill(self, trajectory: Teachable, schedule: Schedule, **options: Any) -> Distill:
-        """Return the supervision by this teacher under a schedule, at the recipe's temperature unless given."""
+        """Return supervision by this teacher under a schedule, at the recipe's temperature unless another is given."""
         return Distill(trajectory, schedule, **{"temperature": self.temperature, **options})
 
     def two_shot(self, trajectory: Teachable, first_checkpoint: int) -> Distill:
@@ -45,7 +46,7 @@ class Students:
         return self.distill(trajectory, n_shot([first_checkpoint, FINAL], each=self.first))
 
     def compare(self, methods: Methods, *, seeds: list[int], **options) -> Comparison:
-        """Return the comparison of students under these supervisions; options go to `train`."""
+        """Return the comparison of students under these supervisions. Options go to `train`."""
         return compare(
             lambda seeds: self.teacher.model(width=self.width, seeds=seeds),
             self.teacher.task(),
@@ -56,7 +57,7 @@ class Students:
             eval_every=self.eval_every,
             eval_examples=self.teacher.eval_examples,
             precision=self.teacher.precision,
-            # a cosine schedule is a promise about all updates, so it runs to its end
+            # a cosine schedule is made for all `steps` updates, so only a constant rate lets students stop early
             **({"steps": self.steps, "until": 0.99 if self.decay == "constant" else None} | options),
         )
 
@@ -68,12 +69,12 @@ class Students:
 
 @dataclass(frozen=True)
 class Progressive(Students):
-    """Cross-entropy, one-shot, progressive and (2,T) distillation, side by side."""
+    """Students by cross-entropy, one-shot, progressive and (2,T) distillation, side by side."""
 
-    speed: float = 1.0  # v of progressive distillation: teacher's updates per update of the student's
+    speed: float = 1.0  # v of progressive distillation: teacher updates per student update
 
     def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
-        """Return the supervisions by the paper's names; (2,T) if C₁ is given, by seed."""
+        """Return the supervisions by the paper's names; with (2,T) if C₁ is given, by seed."""
         methods: dict = {
             "cross-entropy": Labels(),
             "one-shot": lambda seed: self.distill(teachers.of(seed), one_shot()),
@@ -85,12 +86,15 @@ class Progressive(Students):
 
 
 def with_teachers(history: pd.DataFrame, teachers: pd.DataFrame) -> pd.DataFrame:
-    """Return the students' history and the teachers', as the method "teacher", in one table."""
+    """Return the students' history and the teachers' in one table, where the teachers' method is "teacher"."""
     return pd.concat([history, teachers.assign(method="teacher")], ignore_index=True)
 
 
 def evenly_spaced(teacher: Trajectory, count: int) -> list[int]:
-    """Return the steps of about so many evenly spaced checkpoints between the untrained and the final one."""
+    """Return the steps of evenly spaced checkpoints, without the untrained and the final one.
+
+    There are at least `count` (all, if fewer were saved), but fewer than twice as many.
+    """
     saved = [step for step in teacher.steps if 0 < step < teacher.final]
     stride = max(1, len(saved) // count)
     return saved[stride - 1 :: stride]

@@ -17,18 +17,19 @@ from pdtutor.training.run import Run
 class Teacher(ABC):
     """Trains one teacher per seed, side by side.
 
-    A recipe that inherits from it has the numbers below as fields, and offers the three methods without a body.
+    A recipe inherits from it as a frozen dataclass: it gives the numbers below as fields and writes the three abstract
+    methods.
     """
 
-    width: int  # of the teacher
+    width: int  # width of the teacher
     lr: float  # learning rate
     batch_size: int  # examples per update
     steps: int  # updates
     save_every: int  # updates between checkpoints
     eval_examples: int  # held-out examples
-    precision: str | None = None  # of multiplied matrices, the students' too
+    precision: str | None = None  # how matrices are multiplied, also the students': float32 or bfloat16
 
-    schedule: ClassVar[dict[str, Any]] = {}  # of the learning rate, as the optimizer takes it; constant
+    schedule: ClassVar[dict[str, Any]] = {}  # the optimizer's arguments for its learning rate; none: constant
 
     @abstractmethod
     def task(self) -> Task:
@@ -36,14 +37,14 @@ class Teacher(ABC):
 
     @abstractmethod
     def model(self, *, width: int, seeds: list[int]) -> Model:
-        """Return freshly initialised models of this width, one copy per seed; students are of the teacher's kind."""
+        """Return freshly initialised models of this width, one copy per seed; students are made in this way, too."""
 
     @abstractmethod
     def optimizer(self, **settings) -> SGD | AdamW:
-        """Return the optimizer, the teacher's and the students' alike but for its settings."""
+        """Return the optimizer of teacher and students; they differ only in the settings given here."""
 
     def train(self, *, seeds: list[int], **options: Any) -> Run:
-        """Return the run of one teacher per seed, side by side; options go to `train`."""
+        """Return the run of one teacher per seed, side by side. Options go to `train`."""
         return train(
             self.model(width=self.width, seeds=seeds),
             self.task(),
@@ -58,13 +59,13 @@ class Teacher(ABC):
         )
 
     def train_seeds(self, count: int, *, out: Path, **options) -> Run:
-        """Return the run of the teachers of seeds 0…count − 1, kept in the folder `teachers` of a recipe's folder."""
+        """Return the run of the teachers with seeds 0 … count − 1, kept in the subfolder `teachers` of `out`."""
         return self.train(seeds=list(range(count)), out=out / "teachers", **options)
 
 
 class ProbedTeacher(Teacher):
-    """A teacher with a curriculum: a probe's answers at every checkpoint."""
+    """A teacher with a curriculum: what a probe finds at every checkpoint."""
 
     @abstractmethod
     def curriculum(self, trajectory: Trajectory, *, progress: bool = True) -> pd.DataFrame:
-        """Return the table of the teacher's probe at every checkpoint."""
+        """Return the table of what the teacher's probe finds at every checkpoint."""

@@ -1,4 +1,4 @@
-"""Transformers on real text, masked and token by token: the paper's experiment E5, teachers and students."""
+"""Transformers on real text, masked and autoregressive: the paper's experiment E5, teachers and students."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,16 +19,16 @@ class TextTeacher(MaskedTeacher):
     """E5, the teacher: a Transformer learns to fill in masked characters or word pieces of Wikipedia and plays."""
 
     width: int = 64  # heads × head_dim
-    head_dim: int = 16  # width of a head, the students' too
-    init_std: float = 0.04  # of the initial weights, the students' too; at 0.02 all wait longer for their transition
-    lr: float = 4e-3  # AdamW, 6 % warm-up, then cosine
+    head_dim: int = 16  # width of a head, also of the students' heads
+    init_std: float = 0.04  # standard deviation of initial weights, also the students'; at 0.02 transitions come later
+    lr: float = 4e-3  # peak learning rate of AdamW: 6 % warm-up, then cosine
     steps: int = 1200  # updates
     save_every: int = 25  # updates between checkpoints
-    corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names of data/corpora.toml, or folders of texts
-    tokenizer: str = "characters"  # or bpe-N, wordpiece-N, a tokenizer.json, a model's folder or repository
+    corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names from data/corpora.toml, or folders of texts
+    tokenizer: str = "characters"  # characters, bpe-N, wordpiece-N, a tokenizer.json, or a model's folder or repository
     length: int = 32  # ids per row
-    rate: float = 0.3  # share of tokens that is masked
-    limit: int | None = None  # documents of each corpus at most
+    rate: float = 0.3  # share of the tokens that is masked
+    limit: int | None = None  # documents of each corpus, at most; all if None
 
     def task(self) -> MaskedText:
         """Return the task."""
@@ -39,18 +39,19 @@ class TextTeacher(MaskedTeacher):
 class TextProgressive(MaskedProgressive):
     """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise.
 
-    And progressive distillation from C₁ on: what comes before has nothing to teach but how frequent tokens are.
+    A fifth method, "progressive from C₁", leaves out the checkpoints before C₁: all that they can teach is how frequent
+    tokens are.
     """
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
-    lr: float = 8e-3  # AdamW, 6 % warm-up, then cosine
+    lr: float = 8e-3  # peak learning rate of AdamW
     steps: int = 1000  # the student's updates
     interval: int = 125  # R of progressive distillation, in updates
-    speed: float = 1.2  # v: the student meets the teacher's last checkpoint at its own end
-    threshold: float = 0.3  # accuracy whose steps are counted
+    speed: float = 1.2  # v of progressive distillation; the teacher's last checkpoint comes in the last interval
+    threshold: float = 0.3  # accuracy to reach: tables say how many updates that takes
 
     def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
-        """Return the supervisions by the paper's names, and progressive distillation from C₁; C₁ is given by seed."""
+        """Return the supervisions by the paper's names; if C₁ is given, by seed, also those that start with it."""
         methods = super().methods(teachers, first_checkpoints)
 
         if first_checkpoints is None:
@@ -65,35 +66,35 @@ class TextProgressive(MaskedProgressive):
 
 @dataclass(frozen=True)
 class TextBudgets(Budgets):
-    """E5, the students at several budgets, each a run of its own, as in the paper."""
+    """E5, the students at several budgets (numbers of updates), each a run of its own, as in the paper."""
 
-    runs: tuple[TextProgressive, ...] = ()  # those whose teachers are alike share them
+    runs: tuple[TextProgressive, ...] = ()  # one per budget; those with equal teachers share them
 
 
 @dataclass(frozen=True)
 class TextWhichCheckpoint(WhichCheckpoint):
-    """E5, (2,T) by its first checkpoint."""
+    """E5, (2,T) by its first checkpoint: which of the teacher's checkpoints help?"""
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
-    lr: float = 8e-3  # AdamW, 6 % warm-up, then cosine
-    threshold: float = 0.3  # accuracy whose steps are counted
+    lr: float = 8e-3  # peak learning rate of AdamW
+    threshold: float = 0.3  # accuracy to reach: tables say how many updates that takes
     steps: int = 1000  # the student's updates
-    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200)  # C₁, teacher's steps
+    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200)  # steps of C₁
 
 
 @dataclass(frozen=True)
 class CausalTextTeacher(SequenceTeacher):
-    """E5 token by token, the teacher: a Transformer learns to continue Wikipedia and plays."""
+    """E5, autoregressive, the teacher: a Transformer learns to continue Wikipedia and plays."""
 
     width: int = 64  # heads × head_dim
-    head_dim: int = 16  # width of a head, the students' too
-    init_std: float = 0.04  # of the initial weights, the students' too
-    lr: float = 4e-3  # AdamW, 6 % warm-up, then cosine
+    head_dim: int = 16  # width of a head, also of the students' heads
+    init_std: float = 0.04  # standard deviation of initial weights, also the students'
+    lr: float = 4e-3  # peak learning rate of AdamW: 6 % warm-up, then cosine
     steps: int = 1000  # updates
-    corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names of data/corpora.toml, or folders of texts
-    tokenizer: str = "characters"  # or bpe-N, wordpiece-N, a tokenizer.json, a model's folder or repository
+    corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names from data/corpora.toml, or folders of texts
+    tokenizer: str = "characters"  # characters, bpe-N, wordpiece-N, a tokenizer.json, or a model's folder or repository
     length: int = 32  # ids per row
-    limit: int | None = None  # documents of each corpus at most
+    limit: int | None = None  # documents of each corpus, at most; all if None
 
     def task(self) -> CausalText:
         """Return the task."""
@@ -102,13 +103,13 @@ class CausalTextTeacher(SequenceTeacher):
 
 @dataclass(frozen=True)
 class TextAutoregressive(Autoregressive):
-    """E5 token by token, the students: cross-entropy, one-shot and progressive distillation."""
+    """E5, autoregressive, the students: cross-entropy, one-shot and progressive distillation."""
 
     teacher: CausalTextTeacher = field(default_factory=CausalTextTeacher)
-    lr: float = 8e-3  # AdamW, 6 % warm-up, then cosine
-    speed: float = 1.25  # v: the student meets the teacher's last checkpoint at its own end
-    temperature: float = 1.0  # τ; early teachers are unsure, and their argmax alone says little
-    threshold: float = 0.35  # accuracy whose steps are counted
+    lr: float = 8e-3  # peak learning rate of AdamW
+    speed: float = 1.25  # v of progressive distillation; the teacher's last checkpoint comes in the last interval
+    temperature: float = 1.0  # τ; early teachers are uncertain, and their argmax alone says little
+    threshold: float = 0.35  # accuracy to reach: tables say how many updates that takes
 
 
 _TINY: dict[str, Any] = {
@@ -121,16 +122,16 @@ _SMOKE_STUDENTS = TextProgressive(_SMOKE_TEACHER, **_SMOKE)
 
 
 def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
-    """Return students with this budget, in which they meet as many checkpoints as with any other."""
+    """Return students at this budget, with the same number of teacher checkpoints as at any other."""
     return TextProgressive(teacher, steps=steps, speed=teacher.steps / steps, interval=steps // 8, **settings)
 
 
-# Word pieces have their transition later than characters, and models of them cost more.
+# On word pieces the transition comes later than on characters, and models cost more.
 WORD_PIECES = TextTeacher(tokenizer="wordpiece-2048", width=128, lr=3e-3, steps=1600, save_every=50, init_std=0.08)
 
 
 def paper_teacher(steps: int) -> TextTeacher:
-    """Return a teacher near the paper's, a BERT-base on Wikipedia and books; each budget has one of its own."""
+    """Return a teacher near the paper's, a BERT-base on Wikipedia and books; each budget has its own teacher."""
     return TextTeacher(
         corpus=("wikitext-103", "gutenberg"), limit=20_000, tokenizer="wordpiece-30522", length=512, rate=0.15,
         width=768, head_dim=64, layers=12, lr=1e-4, batch_size=256, steps=steps, save_every=2000, init_std=0.02,

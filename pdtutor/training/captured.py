@@ -1,8 +1,8 @@
 """A third way to run a stretch of updates, for GPUs: recorded once as CUDA graphs, then replayed.
 
-At the sizes of this course an update is dozens of small operations, and telling a GPU to start each of them takes
-longer than the operation. A graph starts those of many updates at once. It replays addresses, not values: what an
-update reads must lie in buffers that stay where they are, and each replay works on what was copied there before.
+At the sizes of this course an update is dozens of small operations, and telling a GPU to start one of them takes longer
+than the operation itself. A graph starts those of many updates at once. It replays addresses, not values: whatever an
+update reads must be in buffers that stay where they are, and new values are copied into them before every replay.
 """
 
 from collections.abc import Iterator
@@ -16,32 +16,32 @@ from pdtutor.tasks.stream import Stretch
 from pdtutor.training.engines import autograd_updates
 from pdtutor.training.optim import AdamWState, SGDState
 
-MOST = 32  # updates in the longest graph, a power of two
+MOST = 32  # updates in the longest graph; a power of two
 
 
 class GraphEngine:
-    """What autograd does, bit for bit, in launches of up to MOST updates; see `Engine`.
+    """Runs the updates of `autograd_updates`, bit for bit, in launches of up to MOST updates; see `Engine`.
 
-    A stretch is cut into pieces of 32, 16, …, 1 updates. The first piece of each size runs as it is, which also loads
-    every kernel that it needs, and is then recorded; later ones are replays. Recording runs nothing. Other shapes than
-    before start anew. Off CUDA nothing is recorded, but buffers and pieces are the same.
+    A stretch is cut into pieces of 32, 16, …, 1 updates. The first piece of each size runs normally, which also loads
+    every kernel that it needs, and is then recorded, which runs nothing. Later pieces of that size are replays. If the
+    shapes change, recording starts again. Without CUDA nothing is recorded, but the buffers and pieces are the same.
 
     Args:
         model: its parameters must stay the same tensors, changed in place only.
-        state: the optimizer's state for these parameters, under the same condition.
+        state: the optimizer's state for these parameters, whose tensors must stay the same, too.
         precision: see `autograd_updates`.
 
-    Raises RuntimeError if the updates can't be recorded.
+    Raises RuntimeError, when it is called, if the updates can't be recorded.
     """
 
     def __init__(self, model: Model, state: SGDState | AdamWState, *, precision: str = "float32") -> None:
         self.model, self.state, self.precision = model, state, precision
-        self._buffers: list[Tensor] = []  # inputs, soft, rates, corrections, perhaps at; updates first
+        self._buffers: list[Tensor] = []  # inputs, soft, rates, corrections and perhaps at; the first axis is updates
         self._losses = torch.empty(0, 0)  # (MOST, copies)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}  # by number of updates
 
     def __call__(self, stretch: Stretch, targets: Targets, rates: Tensor, corrections: Tensor) -> Tensor:
-        """Run the updates of a stretch; see `Engine`. Every copy's loss must be linear in its targets."""
+        """Run the updates of a stretch; see `Engine`. The loss of every copy must be linear in its targets."""
         self.model.train()
         inputs = stretch.own_inputs[stretch.index]  # (copies, updates, batch, …)
         values = [inputs.transpose(0, 1), targets.soft.transpose(0, 1), rates, corrections]
@@ -61,17 +61,18 @@ class GraphEngine:
         return losses
 
     def _allocate(self, values: list[Tensor]) -> None:
+        """Make buffers for values of these shapes, and forget all graphs."""
         self._graphs.clear()
         self._buffers = [value.new_empty(MOST, *value.shape[1:]) for value in values]
         self._losses = torch.empty_like(self._buffers[2])
         if recordable(self._losses):
-            # Autograd remembers the stream that a parameter was used on: recorded and unrecorded updates share one,
-            # and not the default one, which can't be recorded.
+            # Autograd remembers the stream on which a parameter was used. So recorded and normal updates share one
+            # stream; it is not the default one, which can't be recorded.
             self._stream = torch.cuda.Stream(self._losses.device)
-            self._pool = torch.cuda.graph_pool_handle()  # one memory for all graphs: no two run at the same time
+            self._pool = torch.cuda.graph_pool_handle()  # graphs share their memory: no two run at the same time
 
     def _launch(self, size: int) -> None:
-        """Do so many updates on what the buffers hold."""
+        """Run this many updates on what the buffers hold."""
         if size in self._graphs:
             self._graphs[size].replay()
         elif not recordable(self._losses):
@@ -85,6 +86,7 @@ class GraphEngine:
             current.wait_stream(self._stream)
 
     def _record(self, size: int) -> torch.cuda.CUDAGraph:
+        """Return a graph of this many updates. Raises RuntimeError if they can't be recorded."""
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
@@ -95,9 +97,10 @@ class GraphEngine:
         return graph
 
     def _run(self, size: int) -> None:
+        """Run this many updates on what the buffers hold, one operation at a time."""
         inputs, soft, rates, corrections, *at = (buffer[:size] for buffer in self._buffers)
         at = at[0].transpose(0, 1) if at else None
-        targets = Targets(soft.transpose(0, 1), constant=self._losses[:size].T, others=[], at=at)  # of no use here
+        targets = Targets(soft.transpose(0, 1), constant=self._losses[:size].T, others=[], at=at)  # constant: unused
         losses = autograd_updates(
             self.model, self.state, inputs.transpose(0, 1), targets, rates, corrections, precision=self.precision
         )
@@ -115,5 +118,5 @@ def pieces(updates: int) -> Iterator[int]:
 
 
 def recordable(tensor: Tensor) -> bool:
-    """Return whether what happens to this tensor can be recorded."""
+    """Return whether operations on this tensor can be recorded: it must be on a CUDA device."""
     return tensor.is_cuda

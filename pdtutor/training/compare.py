@@ -1,4 +1,4 @@
-"""Labels, one-shot, progressive and (2,T) distillation of the same students, side by side over seeds."""
+"""The same students under several supervisions, side by side and over several seeds."""
 
 import math
 import re
@@ -21,8 +21,8 @@ class Comparison:
     """The outcome of `compare`.
 
     Attributes:
-        history: the runs' history, with a leading column `method`.
-        runs: what was trained; a run holds one copy per (method, seed) if students trained side by side.
+        history: the histories of all runs in one table, with a leading column `method`.
+        runs: the runs; students that trained side by side are copies in one run.
         places: (method, seed) → (position in runs, copy).
     """
 
@@ -40,7 +40,8 @@ class Comparison:
     def results(self, *, threshold: float = 0.95) -> pd.DataFrame:
         """Return one row per method and seed: method, seed, steps, examples, final_accuracy, reached.
 
-        `steps` and `examples` are those of the first evaluation with accuracy ≥ threshold; <NA> if there was none.
+        `steps` and `examples` are those of the first evaluation with accuracy ≥ threshold, or <NA> if there was none;
+        `reached` says whether there was one.
         """
         return results(self.history, threshold=threshold)
 
@@ -55,20 +56,20 @@ def compare(
     out: str | Path | None = None,
     **settings,
 ) -> Comparison:
-    """Train one student per method and seed, all on the same budget, and return their comparison.
+    """Train one student per method and seed, all for the same number of updates, and return their comparison.
 
-    Students of one seed start from the same weights and see the same examples, whatever their supervision.
+    Students with the same seed start from the same weights and see the same examples, whatever their supervision.
 
     Args:
         student: makes the model for a list of seeds, one copy per seed: `lambda seeds: MLP(30, width=100, seed=seeds)`.
         task: what to learn.
-        methods: name → Labels() or Distill(…), or a function from the student's seed to one of these or to Stored(…),
-            for students that each have a teacher of their own, or targets on disk for their own examples.
-        seeds: student seeds.
-        side_by_side: train students as copies of one model: all of them, or those of one method at a time if `until`
-            is given, so that a fast method stops early. Else one student after the other.
+        methods: name → Labels() or Distill(…), or a function from the student's seed to a supervision. Use a function
+            for students that each have their own teacher, or (with Stored(…)) stored targets for their own examples.
+        seeds: the students' seeds.
+        side_by_side: train students as copies of one model: all at once or, if `until` is given, those of one method at
+            a time, so that a fast method can stop early. If False, train one student after the other.
         out: folder for the runs; temporary if not given.
-        **settings: what `train` takes (steps, batch_size, optimizer, eval_every, resume, …).
+        **settings: further arguments of `train` (steps, batch_size, optimizer, eval_every, resume, …).
 
     Raises ValueError for no methods, no seeds or repeated seeds, and whatever `train` raises.
     """
@@ -108,7 +109,7 @@ def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) 
 
 
 def _folder(group: list[tuple[str, int]], groups: int) -> str:
-    """Return a folder name that tells this group of students from the other groups."""
+    """Return the name of a folder for this group of students, different from those of the other groups."""
     if groups == 1:
         return "students"
     method, seed = group[0]
@@ -117,7 +118,7 @@ def _folder(group: list[tuple[str, int]], groups: int) -> str:
 
 
 def results(history: pd.DataFrame, *, threshold: float = 0.95) -> pd.DataFrame:
-    """Return one row per method and seed of a history with column `method`; see `Comparison.results`."""
+    """Return one row per method and seed of a history with a column `method`; see `Comparison.results`."""
     rows = []
     for (method, seed), rows_of in history.groupby(["method", "seed"], sort=False):
         reached = rows_of[rows_of["accuracy"] >= threshold]
@@ -136,10 +137,11 @@ def results(history: pd.DataFrame, *, threshold: float = 0.95) -> pd.DataFrame:
 
 
 def spread(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per method of a `results` table: median, fastest and slowest steps, seeds that reached, seeds.
+    """Return one row per method of a `results` table, which summarises its seeds.
 
-    A seed that never reached the threshold counts as later than any that did, so that a median is <NA> where half of
-    the seeds or more never did.
+    Columns: method; median, fastest and slowest number of steps; reached (number of seeds that reached the threshold);
+    seeds (their number); final_accuracy (median). A seed that never reached the threshold counts as slower than all
+    that did, so the median is <NA> if half of the seeds or more never did.
     """
     rows = []
     for method, of_method in table.groupby("method", sort=False):

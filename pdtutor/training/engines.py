@@ -1,6 +1,6 @@
-"""How to run a stretch of updates: autograd, which is general, or a compiled kernel for small MLPs under SGD.
+"""Engines, which run a stretch of updates: autograd for every model, and a compiled kernel for small MLPs under SGD.
 
-Autograd's updates recorded for a GPU are in `pdtutor.training.captured`.
+The third engine, which records autograd's updates for a GPU, is in `pdtutor.training.captured`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +23,11 @@ from pdtutor.training.optim import SGD, AdamW, AdamWState, SGDState
 from pdtutor.training.settings import ENGINES
 from pdtutor.validate import one_of
 
-KERNEL_BATCH = 512  # measured on a 2-core CPU: up to this batch size, at least, the kernel beats autograd
+KERNEL_BATCH = 512  # up to this batch size, at least, the kernel beats autograd, measured on a 2-core CPU
 
 
 class Engine(Protocol):
-    """What runs the updates of a stretch on a model, in place."""
+    """What runs a stretch of updates: it changes the parameters of its model and its optimizer's state in place."""
 
     def __call__(
         self,
@@ -36,20 +36,23 @@ class Engine(Protocol):
         rates: Float[Tensor, "updates copies"],
         corrections: Float[Tensor, "updates any"],
     ) -> Float[Tensor, "updates copies"]:
-        """Run one update per row of rates and return the losses before each, less the targets' constant.
+        """Run one update per row of rates, and return the loss of every copy before each update.
+
+        The targets' `constant` is not part of the losses. If several processes train together, each works on its own
+        rows of every batch, and the losses and gradients are summed over all.
 
         Args:
-            stretch: the examples, of which this process works on its own rows.
-            targets: what to match there.
+            stretch: the examples of consecutive updates.
+            targets: what to match on this process's rows.
             rates: the learning rates.
-            corrections: what else of the optimizer depends on the step.
+            corrections: whatever else in the optimizer depends on the step (Adam's bias corrections; nothing for SGD).
         """
         ...
 
 
 @dataclass(frozen=True)
 class AutogradEngine:
-    """Any model, optimizer and loss, one update after the other; see `autograd_updates`."""
+    """Runs one update after the other, for any model, optimizer and loss; see `autograd_updates`."""
 
     model: Model
     state: SGDState | AdamWState
@@ -75,7 +78,7 @@ class AutogradEngine:
 
 @dataclass(frozen=True)
 class KernelEngine:
-    """What autograd does, by the compiled kernel, copies in parallel threads."""
+    """Runs the same updates for an MLP with one hidden layer under SGD, compiled, with copies in parallel threads."""
 
     model: MLP
 
@@ -110,15 +113,24 @@ def choose_engine(
     processes: int = 1,
     accumulate: int = 1,
 ) -> str:
-    """Return "kernel", "graph" or "autograd"; "auto" takes the first where it applies and is faster, then the second.
+    """Return the engine to use, "kernel", "graph" or "autograd".
 
-    `linear` says whether every copy's loss is linear in its target (labels or forward KL); `processes` how many share
-    an update, and `accumulate` in how many micro-batches: "autograd" alone lets several sum up their gradients.
+    "auto" is the kernel where it applies and is faster; else, on a GPU and for pdtutor's own models, the graph where it
+    applies; else autograd.
 
-    The kernel computes what MLP computes, so a subclass of MLP, which may compute something else, never runs on it.
-    Neither does "auto" record models that are not pdtutor's own: they may ask the accelerator in between.
+    Args:
+        engine: the engine that was asked for, or "auto".
+        model, optimizer, batch_size, precision: as for `train`; the model is on the device where it trains.
+        linear: whether every copy's loss is linear in its target (labels or forward KL).
+        processes: how many share an update.
+        accumulate: in how many micro-batches a process does its share. Only autograd can sum the gradients of several
+            processes or micro-batches.
 
-    Raises ValueError if an engine is asked for where it doesn't apply, with the reason.
+    The kernel computes what MLP computes. A subclass of MLP may compute something else, so it never runs on the kernel.
+    Nor does "auto" record other people's models: during an update they may wait for a value from the GPU, which can't
+    be recorded.
+
+    Raises ValueError, with the reason, if an engine is asked for where it doesn't apply.
     """
     one_of("engine", engine, ENGINES)
     first = next(model.parameters())
@@ -133,11 +145,11 @@ def choose_engine(
             "the optimizer is not SGD without momentum and weight decay": type(optimizer) is SGD
             and not optimizer.momentum
             and not optimizer.weight_decay,
-            "the model is not float32 on the CPU": first.device.type == "cpu" and first.dtype == torch.float32,
+            "the model is not in float32 on the CPU": first.device.type == "cpu" and first.dtype == torch.float32,
             "it computes in float32 only": precision == "float32",
         }
         | in_one_piece,
-        "graph": {"models of transformers may ask the accelerator in between": not isinstance(model, Pretrained)}
+        "graph": {"models of transformers may ask the GPU for a value in an update": not isinstance(model, Pretrained)}
         | in_one_piece,
         "autograd": {},
     }
@@ -164,15 +176,19 @@ def autograd_updates(
     accumulate: int = 1,
     processes: Processes = ALONE,
 ) -> Tensor:
-    """Run one update per row of rates and return the losses before each, (updates, copies).
+    """Run one update per row of rates, and return the losses before each, (updates, copies).
 
     Args:
+        model: its parameters are changed in place.
+        state: the optimizer's state, likewise.
         inputs: (copies, updates, batch, …).
+        targets: what to match, for the same rows.
         rates: (updates, copies).
         corrections: (updates, …), the optimizer's.
-        precision: what matrices are multiplied in; weights, losses and the optimizer stay as they are.
-        accumulate: in how many micro-batches the gradient is summed up: less memory, the same update.
-        processes: those that share every update; inputs and targets are this one's rows, losses are of all.
+        precision: in which matrices are multiplied; weights, losses and the optimizer stay as they are.
+        accumulate: in how many micro-batches the gradient is summed: less memory, the same update.
+        processes: those that share every update. Inputs and targets are this process's rows; losses are those of all
+            rows.
     """
     micro_batches = [rows for rows in shares(inputs.shape[2], accumulate) if rows.stop > rows.start]
     losses = []
@@ -199,9 +215,9 @@ def _loss_and_gradients(
     precision: str,
 ) -> list[Tensor]:
     """Return what these rows of an update add to the loss of each copy, (copies,), and to each parameter's gradient."""
-    # no cache of converted weights: a recorded graph would go on reading those of the update that was recorded
+    # no cache of converted weights: a recorded graph would keep reading the weights of the update that was recorded
     with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
         logits = targets.logits(model, inputs[:, update, rows], update, rows)
     loss = targets.loss_of(logits.to(targets.soft.dtype), update, rows)  # (copies,)
-    # no copy's parameters enter another's loss, so each gets its own gradient
+    # no copy's parameters enter another copy's loss, so the sum gives each its own gradient
     return [loss.detach(), *torch.autograd.grad(loss.sum(), parameters)]

@@ -1,4 +1,4 @@
-"""How well a model does on held-out examples."""
+"""Evaluation: cross-entropy and accuracy of a model on held-out examples."""
 
 import torch
 from torch import Tensor
@@ -12,16 +12,21 @@ from pdtutor.tasks.task import IGNORED, HeldOut, Task
 
 
 def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Return examples that no training stream ever draws: inputs (examples, …), labels (examples, …)."""
+    """Return examples for evaluation, inputs (examples, …) and labels (examples, …).
+
+    Their generator is one that training never uses. A task with `sample_held_out`, such as a text, draws them from data
+    that training never sees. Other seeds give other examples.
+    """
     draw = task.sample_held_out if isinstance(task, HeldOut) else task.sample
     inputs, labels = draw(generator(seed, "evaluation"), examples)
     return torch.from_numpy(inputs), torch.from_numpy(labels)
 
 
 def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes = ALONE) -> tuple[Tensor, Tensor]:
-    """Return cross-entropy and accuracy over labelled positions, one of each per copy: (copies,), (copies,).
+    """Return cross-entropy and accuracy, means over labelled positions, per copy: (copies,) and (copies,).
 
-    Several processes each take a share of the examples; all must call this, and all get the same.
+    Inputs are (examples, …) and labels (examples, …). If several processes train together, each evaluates a share of
+    the examples; all must call this, and all get the same result.
     """
     labelled = (labels != IGNORED).sum()
     share = processes.share(len(inputs))
@@ -31,13 +36,13 @@ def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes 
 
 
 def _sums(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
-    """Return cross-entropies and hits, summed over labelled positions: (2, copies)."""
+    """Return the cross-entropy and the number of correct predictions, summed over labelled positions: (2, copies)."""
     if not len(inputs):
         return torch.zeros(2, len(model.seeds), device=inputs.device)
     at = None
-    if labels.dim() > 1:  # of sequences, a label per position
+    if labels.dim() > 1:  # sequences with a label per position
         at, labels = labelled_positions(labels)
     logits = logits_of(model, inputs, at)
     labels = labels.expand(logits.shape[:-1])
-    hits = (logits.argmax(-1) == labels).to(logits.dtype)  # no class is IGNORED
+    hits = (logits.argmax(-1) == labels).to(logits.dtype)  # IGNORED is no class, so never a hit
     return torch.stack([values.flatten(1).sum(1) for values in (cross_entropy(logits, labels), hits)])

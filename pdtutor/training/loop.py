@@ -1,7 +1,4 @@
-"""The one training loop.
-
-A teacher is nothing special: it is a run whose trajectory was kept.
-"""
+"""The one training loop, for teachers and students alike: a teacher is a run whose trajectory is kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,47 +47,48 @@ def train(
 ) -> Run:
     """Train the model in place and return its run.
 
-    Every argument that says "per copy" takes one value for all copies of the model or a list of one per copy.
+    An argument that says "per copy" takes one value for all copies of the model, or a list with one value per copy.
 
-    Under `torchrun` or `accelerate launch`, processes that each call this with the same arguments train the model
-    together, each on its share of every batch: the same updates and history as one process alone, up to the rounding
-    of sums. All get the run. A run may be resumed by another number of processes.
+    Under `torchrun` or `accelerate launch`, processes that all call this with the same arguments train the model
+    together, each on its share of every batch. The updates and the history are those of a single process, up to the
+    rounding of sums, and all processes get the run. A run may be resumed by another number of processes.
 
     Args:
         model: a model with a leading copies dimension (see `models.model.Model`).
         task: what to learn (see `tasks.task.Task`).
         steps: optimizer updates.
         batch_size: examples per update and copy, over all processes.
-        optimizer: SGD or AdamW with its learning rate and schedule; SGD(lr=0.1) if not given.
+        optimizer: SGD or AdamW, with its learning rate and schedule; SGD(lr=0.1) if not given.
         supervision: Labels(), Distill(…) or Stored(…), per copy; labels if not given.
         seed: seed of the training examples, per copy; the model's own seeds if not given.
-        role: "teacher" or "student", which keeps their examples apart even at equal seeds; by default a student is
-            what has a teacher. Give "student" to a model trained on labels for comparison with distilled ones.
+        role: "teacher" or "student"; the two get different examples even if their seeds are equal. If not given, a
+            model with a teacher for any of its copies is a student. Give "student" to a model that is trained on labels
+            for comparison with distilled ones.
         eval_every: evaluate at step 0, every so many updates and at the end; steps/50 if not given.
         eval_examples: held-out examples per evaluation.
         save_every: save a checkpoint at step 0 and every so many updates.
-        save_at: save checkpoints at these steps too. The last step is always saved. Saved steps are evaluated.
-        until: stop at the first evaluation in which every copy has reached this accuracy.
-        out: folder for the run; a temporary one that lives as long as the trajectory if not given.
+        save_at: save checkpoints at these steps, too. The last step is always saved. Saved steps are also evaluated.
+        until: stop at the first evaluation at which every copy reaches this accuracy.
+        out: folder for the run; if not given, a temporary one that lives as long as the trajectory.
         resume: continue the run in `out` from its last saved state; start it if there is none.
-        device: where to train; where the model is if not given, and under a launch the device of each process.
+        device: where to train. If not given, where the model is; under a launch, the device of each process.
         engine: "autograd"; "kernel", compiled, for MLPs with one hidden layer under SGD on the CPU; "graph", autograd's
-            updates in few launches, for a GPU; or "auto", the fastest that applies. Several processes and micro-batches
+            updates in few launches, for a GPU; or "auto", the fastest that applies. Several processes or micro-batches
             need "autograd".
         precision: "float32", or "bfloat16" to multiply matrices in it, which a GPU does several times faster; weights,
             losses, evaluations and teachers stay in float32. If not given, what `accelerate launch --mixed_precision`
             says, else "float32".
-        accumulate: sum the gradient of an update over so many micro-batches of a process's rows, for less memory. If
-            not given, what Accelerate's ACCELERATE_GRADIENT_ACCUMULATION_STEPS says, else 1.
+        accumulate: sum the gradient of an update over so many micro-batches of a process's rows, to save memory. If not
+            given, what Accelerate's ACCELERATE_GRADIENT_ACCUMULATION_STEPS says, else 1.
         progress: show a progress bar.
-        description: what the bar says.
+        description: the label of the progress bar.
 
     Raises:
-        ValueError: for arguments out of range, a schedule that the teacher's trajectory can't serve, an `out` that
-            already holds a run, a resume with other settings than the saved run's, or stored targets for a student
-            with other examples or fewer steps.
-        FloatingPointError: if a loss stops being finite; it names the step, on a GPU at the next evaluation. The last
-            checkpoint stays readable.
+        ValueError: for arguments out of range, a schedule that needs a checkpoint which the teacher's trajectory lacks,
+            an `out` that already holds a run (unless resumed), a resume with other settings than those of the saved
+            run, and stored targets for a student with other examples or fewer steps.
+        FloatingPointError: if a loss is no longer finite; it names the step, on a GPU only at the next evaluation. The
+            last checkpoint stays readable.
     """
     settings = check(
         model,
@@ -124,7 +122,7 @@ def _start(
     out: str | Path | None,
     resume: bool,
 ) -> tuple[Session, Engine]:
-    """Return the session of a run that begins or goes on, with the model on its device, and what runs its updates."""
+    """Return the session of a run that starts or resumes, with its model on its device, and the engine to use."""
     processes = launched()
     if (place := processes.place(device)) is not None:
         model.to(place)
@@ -147,7 +145,7 @@ def _start(
 
 
 def _run_updates(session: Session, task: Task, engine: Engine, *, progress: bool, description: str) -> None:
-    """Run updates, in stretches as long as teachers, checkpoints and memory allow, until training is over."""
+    """Run updates until training is over, in stretches as long as evaluations, teachers and memory allow."""
     settings, processes = session.settings, session.processes
     stream = Stream(
         task,
@@ -187,9 +185,9 @@ def _engine(name: str, session: Session) -> Engine:
 
 
 def _keep_freed_memory() -> None:
-    """Have the allocator of Linux keep what tensors free, instead of giving it back and asking for it again.
+    """Make the allocator of Linux keep the memory that tensors free, instead of returning it and asking for it again.
 
-    glibc keeps freed blocks of up to the size of the largest one that it ever gave back, 32 MB at most; at first that
-    is 128 kB. Every hidden layer that then comes as fresh pages costs a fifth of a wide teacher's forward pass.
+    glibc keeps freed blocks up to the size of the largest one that it ever returned, 32 MB at most; at first that is
+    128 kB. Without this, the fresh pages of every hidden layer cost a fifth of a wide teacher's forward pass.
     """
     torch.empty(31 * 2**20, dtype=torch.uint8)

@@ -1,8 +1,9 @@
-"""SGD and AdamW with one learning rate per copy, and schedules counted in updates.
+"""SGD and AdamW with a learning rate per copy, and schedules counted in updates.
 
-torch.optim allows one learning rate per tensor; here a tensor holds all copies of a weight, each of which may have its
-own rate. With equal rates the updates are torch.optim's (a test holds them together). Whatever changes from one update
-to the next comes in as a tensor, so that updates can be recorded once and replayed (see `pdtutor.training.captured`).
+torch.optim allows one learning rate per tensor. Here a tensor holds all copies of a weight, and each copy may have its
+own rate. If the rates are equal, the updates are those of torch.optim, which a test checks. Whatever changes from one
+update to the next is passed as a tensor, so that updates can be recorded once and replayed (see
+`pdtutor.training.captured`).
 """
 
 import math
@@ -17,14 +18,7 @@ from pdtutor.validate import number, one_of
 
 @dataclass(frozen=True, kw_only=True)
 class _Optimizer:
-    """What SGD and AdamW share: a base rate, its schedule over updates, and weight decay.
-
-    Args:
-        lr: learning rate, or one per copy.
-        decay: "constant", or "cosine" to 0 at the last update.
-        warmup: fraction of all updates over which the rate first rises linearly.
-        weight_decay: L2 coefficient (SGD) or decoupled decay (AdamW).
-    """
+    """What SGD and AdamW share: a learning rate, its schedule over updates, and weight decay."""
 
     lr: float | Sequence[float]
     decay: str = "constant"
@@ -41,9 +35,9 @@ class _Optimizer:
         number("weight_decay", self.weight_decay, minimum=0)
 
     def rates(self, start: int, stop: int, *, steps: int, copies: int) -> Tensor:
-        """Return the learning rates of updates start … stop−1 of `steps`: (updates, copies) float32.
+        """Return the learning rates of updates start … stop − 1 out of `steps`: (updates, copies) float32.
 
-        Raises ValueError if there are several rates and their number is not the number of copies.
+        Raises ValueError if there is more than one rate and their number is not the number of copies.
         """
         base = torch.tensor(self.lr if isinstance(self.lr, tuple) else [self.lr] * copies)
         if len(base) != copies:
@@ -54,17 +48,27 @@ class _Optimizer:
         if self.decay == "cosine":
             factors = (1 + torch.cos(math.pi * (step - rising) / max(1, steps - rising))) / 2
         if start < rising:
-            factors = torch.where(step < rising, (step + 1) / rising, factors)  # the first update already moves
+            factors = torch.where(step < rising, (step + 1) / rising, factors)  # the first update has a rate above 0
         return factors.float().unsqueeze(1) * base
 
     def corrections(self, start: int, stop: int) -> Tensor:
-        """Return what else depends on the step in updates start … stop−1: (updates, any number) float32."""
+        """Return what else depends on the step in updates start … stop − 1, here nothing: (updates, 0) float32."""
         return torch.empty(stop - start, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SGD(_Optimizer):
-    """Stochastic gradient descent, `torch.optim.SGD` per copy."""
+    """Stochastic gradient descent: `torch.optim.SGD`, with a learning rate per copy.
+
+    Args:
+        lr: learning rate, or a list of one per copy.
+        decay: "constant", or "cosine", which falls to 0 at the end of training.
+        warmup: fraction of all updates over which the rate first rises linearly.
+        weight_decay: L2 coefficient: this much of each parameter is added to its gradient.
+        momentum: in [0, 1].
+
+    Raises ValueError for values out of range.
+    """
 
     lr: float | Sequence[float] = 0.1
     momentum: float = 0.0
@@ -74,13 +78,26 @@ class SGD(_Optimizer):
         number("momentum", self.momentum, minimum=0, maximum=1)
 
     def start(self, parameters: Iterable[Tensor]) -> "SGDState":
-        """Return the running state for these parameters."""
+        """Return the optimizer's state for these parameters, before the first update."""
         return SGDState(self, list(parameters))
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdamW(_Optimizer):
-    """Adam with decoupled weight decay, `torch.optim.AdamW` per copy; plain Adam at the default weight_decay = 0."""
+    """Adam with decoupled weight decay: `torch.optim.AdamW`, with a learning rate per copy.
+
+    With the default weight_decay = 0 it is plain Adam.
+
+    Args:
+        lr: learning rate, or a list of one per copy.
+        decay: "constant", or "cosine", which falls to 0 at the end of training.
+        warmup: fraction of all updates over which the rate first rises linearly.
+        weight_decay: decoupled decay: each update first shrinks parameters by this fraction times the rate.
+        betas: β₁ and β₂, by which the moment estimates decay.
+        eps: is added to the denominator.
+
+    Raises ValueError for values out of range.
+    """
 
     lr: float | Sequence[float] = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
@@ -100,12 +117,12 @@ class AdamW(_Optimizer):
         return torch.stack([1 / (1 - beta1**t), (1 - beta2**t).sqrt()], dim=1).float()
 
     def start(self, parameters: Iterable[Tensor]) -> "AdamWState":
-        """Return the running state for these parameters."""
+        """Return the optimizer's state for these parameters, before the first update."""
         return AdamWState(self, list(parameters))
 
 
 class SGDState:
-    """Momentum buffers and the update rule of SGD. `tensors` is what a resume must restore."""
+    """SGD's update rule and its momentum buffers, in `tensors`, which a resume must restore."""
 
     def __init__(self, optimizer: SGD, parameters: list[Tensor]) -> None:
         self.optimizer, self.parameters = optimizer, parameters
@@ -115,7 +132,7 @@ class SGDState:
 
     @torch.no_grad()
     def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
-        """Apply the gradients, one per parameter, at rates (copies,); there are no corrections: (0,)."""
+        """Update each parameter in place from its gradient, at rates (copies,). There are no corrections: (0,)."""
         for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.optimizer.weight_decay:
                 gradient = gradient.add(p, alpha=self.optimizer.weight_decay)
@@ -125,7 +142,7 @@ class SGDState:
 
 
 class AdamWState:
-    """Moment estimates and the update rule of AdamW. `tensors` is what a resume must restore."""
+    """AdamW's update rule and its moment estimates, in `tensors`, which a resume must restore."""
 
     def __init__(self, optimizer: AdamW, parameters: list[Tensor]) -> None:
         self.optimizer, self.parameters = optimizer, parameters
@@ -135,7 +152,7 @@ class AdamWState:
 
     @torch.no_grad()
     def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
-        """Apply the gradients, one per parameter, at rates (copies,) with the step's `corrections`: (2,)."""
+        """Update each parameter in place from its gradient, at rates (copies,) and with the step's corrections (2,)."""
         beta1, beta2 = self.optimizer.betas
         unbias1, unbias2 = corrections
         for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
@@ -149,5 +166,5 @@ class AdamWState:
 
 
 def _per_copy(rates: Tensor, parameter: Tensor) -> Tensor:
-    """Return rates (copies,) shaped to multiply a parameter (copies, …)."""
+    """Return rates (copies,) in a shape that multiplies a parameter (copies, …)."""
     return rates.view(-1, *[1] * (parameter.dim() - 1))

@@ -1,9 +1,9 @@
-"""What training leaves, and what it needs to go on: a run's history, checkpoints and resumable state on disk.
+"""A run on disk: its history and checkpoints, and the state from which it can be resumed.
 
-A run's folder is its trajectory's folder with two more files. `run.json` holds the settings, the history and the step
-reached; it names the safetensors file with the weights and the optimizer's tensors of that step.
+The folder of a run is that of its trajectory, with two more files. `run.json` holds the settings, the history and the
+last saved step. It names the other, a safetensors file with the weights and the optimizer's tensors at that step.
 
-Of several processes that train together, the main one writes, for all; each must call what it would call alone.
+If several processes train together, the main one writes for all, and every process must make the same calls.
 """
 
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ from pdtutor.validate import differences
 
 @dataclass
 class Run:
-    """What training leaves.
+    """A run that has ended, or one opened from disk.
 
     Attributes:
         model: the trained model.
-        history: one row per evaluation and copy: copy, seed, step (optimizer updates), examples (updates × batch),
-            loss (held-out cross-entropy), accuracy (held-out), train_loss (mean objective over the updates since the
-            row before), teacher_step (the checkpoint that supervised the latest of them; <NA> for labels).
+        history: one row per evaluation and copy: copy, seed, step (optimizer updates), examples (updates × batch size),
+            loss (held-out cross-entropy), accuracy (held-out), train_loss (mean of the training loss over the updates
+            since the previous row), teacher_step (the checkpoint that taught at the last of them; <NA> for labels).
         trajectory: the checkpoints.
-        teachers: which checkpoint took over when: copy, student_step (first update), teacher_step.
-        settings: what a resume must agree with.
+        teachers: which checkpoint took over when: copy, student_step (its first update), teacher_step.
+        settings: the settings, which a resume must repeat.
     """
 
     model: Model
@@ -45,7 +45,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """Open a run that was trained with out=path. Raises ValueError if it isn't one or has no checkpoint yet."""
+        """Open a run that was trained with out=path. Raises ValueError if it isn't one, or has no checkpoint yet."""
         trajectory = Trajectory(path)
         state = read_json(trajectory.path / "run.json")
         return cls(
@@ -58,10 +58,10 @@ class Run:
 
 
 def new_trajectory(out: str | Path | None, model: Model, task: Task, *, resume: bool) -> Trajectory:
-    """Return a new trajectory in `out`.
+    """Return a new trajectory in `out`, a temporary folder if it is None.
 
-    On a resume, what is left of a run that died before its first state was saved is removed. Raises ValueError if the
-    folder holds any other trajectory.
+    On a resume, the leftovers of a run that died before its first save are removed. Raises ValueError if the folder
+    holds any other trajectory.
     """
     if resume and out is not None:
         _clear_unstarted(Path(out))
@@ -70,6 +70,7 @@ def new_trajectory(out: str | Path | None, model: Model, task: Task, *, resume: 
 
 @on_main
 def _clear_unstarted(path: Path) -> None:
+    """Remove the trajectory of a run that died before its first save, if there is one."""
     if (path / "trajectory.json").exists() and Trajectory(path).steps in ((), (0,)):
         (path / "trajectory.json").unlink()
 
@@ -88,8 +89,8 @@ def save_state(
 ) -> None:
     """Write what a resume needs.
 
-    The tensors go first, under a name of their own step; run.json then points to them, so that a kill between the two
-    leaves the earlier pair in force.
+    The tensors are written first, to a file named after the step, then run.json, which names that file. A kill between
+    the two leaves the earlier pair valid.
     """
     name = f"resume_{step:09d}.safetensors"
     weights = {f"model.{key}": tensor for key, tensor in model.state_dict().items()}
@@ -104,9 +105,9 @@ def save_state(
 
 @on_main
 def saved_state(path: Path, settings: dict) -> dict | None:
-    """Return the saved state in path, None if there is none. Raises ValueError if its settings differ.
+    """Return the saved state in the folder, None if there is none. Raises ValueError if its settings differ.
 
-    The engine may: it says how updates are run, and other devices or more processes may need another.
+    The engine may differ: it computes the same updates, and other devices or more processes may need another one.
     """
     clear_temporary(path)
     if not (path / "run.json").exists():
@@ -118,9 +119,9 @@ def saved_state(path: Path, settings: dict) -> dict | None:
 
 
 def load_state(path: Path, saved: dict, model: Model) -> dict[str, Tensor]:
-    """Load the saved weights into the model and return the optimizer's tensors.
+    """Load the saved weights into the model, and return the optimizer's tensors.
 
-    Raises ValueError naming the file if it is missing, truncated or doesn't fit the model.
+    Raises ValueError, naming the file, if it is missing, truncated or doesn't fit the model.
     """
     file = path / saved["tensors"]
     try:
@@ -139,6 +140,6 @@ def history_frame(rows: list[dict]) -> pd.DataFrame:
 
 
 def teachers_frame(stages: list) -> pd.DataFrame:
-    """Return the stages of every copy as one table: copy, student_step, teacher_step."""
+    """Return the stages of all copies as one table: copy, student_step, teacher_step."""
     rows = [(copy, *stage) for copy, of_copy in enumerate(stages) for stage in of_copy]
     return pd.DataFrame(rows, columns=["copy", "student_step", "teacher_step"])

@@ -1,4 +1,4 @@
-"""A run under way: where it is, when to stop for an evaluation, what to write down and what to save."""
+"""A run in progress: its step, when it pauses to evaluate, and what it writes down and saves."""
 
 import time
 from pathlib import Path
@@ -24,30 +24,32 @@ from pdtutor.training.run import (
 )
 from pdtutor.training.settings import Settings
 
-SAVE_SECONDS = 30  # between checkpoints, the state for a resume is written at an evaluation after this long
+SAVE_SECONDS = 30  # after this long without a save, the next evaluation saves the state for a resume
 
 
 class Session:
-    """Evaluates a model as it trains, writes its history and saves what is due.
+    """A run in progress: evaluates the model as it trains, writes its history and saves what is due.
 
     Args:
-        model: what trains, on its device.
-        task: what on.
-        settings: of the run.
-        record: the same, as the run's JSON has them.
-        state: the optimizer's.
-        processes: those that train together.
-        out: the run's folder; a temporary one for None.
-        resume: go on from the last saved state in `out`, if there is one.
+        model: the model that trains, on its device.
+        task: what it learns.
+        settings: the settings of the run.
+        record: the same settings, as they are written to run.json.
+        state: the optimizer's state.
+        processes: the processes that train together.
+        out: the run's folder; a temporary one if None.
+        resume: continue from the last saved state in `out`, if there is one.
 
     Attributes:
-        step: updates done.
+        step: number of updates done.
         finished: whether training is over.
         history: the rows so far, one per evaluation and copy; see `Run`.
-        teachers: the copies' teachers, and `timetable`, which of them are in force when.
+        teachers: the teachers of all copies; their `timetable` says which are in force when.
         trajectory: the checkpoints so far.
+        resumed: whether there was a saved state to continue from.
 
-    Raises ValueError for a folder that holds another run, and for a schedule that the teacher's trajectory can't serve.
+    Raises ValueError for a folder that holds another run, and for a schedule that needs a checkpoint which the
+    teacher's trajectory lacks.
     """
 
     def __init__(
@@ -77,18 +79,19 @@ class Session:
         processes.share_weights((*model.parameters(), *model.buffers()))
         self._inputs, self._labels = (part.to(self.device) for part in held_out(task, settings.eval_examples))
         self._pending: list[Tensor] = []  # losses (updates, copies) since the last row of history
-        self._unchecked: list[Tensor] = []  # those of them that are not yet known to be finite
+        self._unchecked: list[Tensor] = []  # those not yet checked to be finite
         self._last_saved = time.monotonic()
         self.resumed = saved is not None
 
     def _restore(self, saved: dict) -> None:
+        """Continue from this saved state."""
         self.step, self.finished, self.history = saved["step"], saved["finished"], saved["history"]
         self.timetable.stages = [[tuple(stage) for stage in stages] for stages in saved["stages"]]
         tensors = load_state(self.trajectory.path, saved, self.model)
         self.state.tensors = {name: tensors[name].to(self.device) for name in self.state.tensors}
 
     def next_stop(self) -> int:
-        """Return the step up to which updates may run at once: an evaluation, a checkpoint or another teacher."""
+        """Return the step up to which updates may run at once: the next evaluation, checkpoint or change of teacher."""
         settings, step = self.settings, self.step
         stop = min(
             settings.steps,
@@ -98,7 +101,7 @@ class Session:
         return self.timetable.next_switch(step, stop)
 
     def record_losses(self, losses: Tensor) -> bool:
-        """Count updates with these losses, (updates, copies), look where it is time to, and return whether it was.
+        """Record the losses (updates, copies) of the updates just run, evaluate if due, and return whether it was due.
 
         Raises FloatingPointError for a loss that is not finite.
         """
@@ -106,7 +109,7 @@ class Session:
         self._unchecked.append(losses)
         self.step += len(losses)
         due = self.step % self.settings.eval_every == 0 or self.step in self.settings.saved_steps
-        if due or self.device.type == "cpu":  # reading a loss waits for an accelerator: not after every stretch
+        if due or self.device.type == "cpu":  # reading a loss waits for an accelerator
             self._require_finite(torch.cat(self._unchecked), self.step)
             self._unchecked.clear()
         if due:
@@ -114,7 +117,7 @@ class Session:
         return due
 
     def look(self) -> None:
-        """Evaluate, write down, save what is due, and find out whether training is over."""
+        """Evaluate, write the history, save what is due, and find out whether training is over."""
         settings, step = self.settings, self.step
         loss, accuracy = evaluate(self.model, self._inputs, self._labels, self.processes)
         self._require_finite(loss.unsqueeze(0), step + 1)
@@ -140,7 +143,7 @@ class Session:
             self._last_saved = time.monotonic()
 
     def _write_down(self, loss: Tensor, accuracy: Tensor) -> None:
-        """Add a row of history per copy."""
+        """Add a row per copy to the history."""
         train_loss = torch.cat(self._pending).mean(0).tolist() if self._pending else [None] * len(loss)
         self._pending.clear()
         in_force = self.timetable.in_force(max(self.step - 1, 0))
@@ -159,17 +162,20 @@ class Session:
             )
 
     def accuracy(self) -> float:
-        """Return the best copy's accuracy at the last evaluation."""
+        """Return the accuracy of the best copy at the last evaluation."""
         return max(row["accuracy"] for row in self.history[-len(self.settings.seeds) :])
 
     def run(self) -> Run:
-        """Return what the run leaves, now that it is over."""
+        """Return the run, now that it is over, with its model in eval mode."""
         self.model.eval()
         stages = teachers_frame(self.timetable.stages)
         return Run(self.model, history_frame(self.history), self.trajectory, stages, self.record)
 
     def _require_finite(self, losses: Tensor, stop: int) -> None:
-        """Raise FloatingPointError naming the first update before `stop` and the copy whose loss is not finite."""
+        """Raise FloatingPointError, naming step and copy, for the first of losses (updates, copies) that is not finite.
+
+        The last of these updates is step `stop` − 1.
+        """
         bad = (~torch.isfinite(losses)).nonzero()
         if len(bad):
             kept = "" if self.out is None else f"; the checkpoints up to here are in {self.out}"

@@ -1,4 +1,4 @@
-"""What `train` was asked for, checked: the settings of a run, which a resume must agree with."""
+"""The settings of a run: the checked arguments of `train`, which a resume must repeat."""
 
 import json
 from collections.abc import Sequence
@@ -20,14 +20,15 @@ ENGINES = ("auto", "kernel", "graph", "autograd")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The checked arguments of `train`, with defaults filled in and one value per copy where copies may differ.
+    """The checked arguments of `train`, with defaults filled in and, where copies may differ, one value per copy.
 
     Attributes:
         model: the model's configuration.
-        task: the task's.
-        seeds: of the training examples, per copy.
+        task: the task's configuration.
+        seeds: the seeds of the training examples, one per copy.
         saved_steps: the steps of all checkpoints, ascending.
-        The rest is as `train` says.
+
+    The others are as in `train`.
     """
 
     model: dict
@@ -51,13 +52,13 @@ class Settings:
         return all(supervision.divergence == "forward_kl" for supervision in self.supervision)
 
     def rates(self, stretch: Stretch) -> tuple[Tensor, Tensor]:
-        """Return the learning rates (updates, copies) and the optimizer's corrections (updates, …) of a stretch."""
+        """Return a stretch's learning rates (updates, copies) and the optimizer's corrections (updates, …)."""
         device = stretch.inputs.device
         rates = self.optimizer.rates(stretch.start, stretch.stop, steps=self.steps, copies=len(self.seeds))
         return rates.to(device), self.optimizer.corrections(stretch.start, stretch.stop).to(device)
 
     def record(self, engine: str) -> dict:
-        """Return the settings as a run's JSON has them."""
+        """Return the settings as they are written to run.json."""
         return json.loads(
             json.dumps(
                 {
@@ -98,7 +99,7 @@ def check(
     precision: str | None,
     accumulate: int | None,
 ) -> Settings:
-    """Return the settings that these arguments of `train` ask for. Raises ValueError for any that is out of range."""
+    """Return the settings that these arguments of `train` give. Raises ValueError for any that is out of range."""
     copies = len(model.seeds)
     if model.classes != task.classes:
         raise ValueError(f"the model predicts {model.classes} classes, the task has {task.classes}")
@@ -110,7 +111,7 @@ def check(
     for of_copy, its_seed in zip(per_copy, seeds, strict=True):
         of_copy.require(task=task, batch_size=batch_size, seed=its_seed, role=role, steps=steps)
     optimizer = SGD() if optimizer is None else optimizer
-    optimizer.rates(0, 1, steps=steps, copies=copies)  # a wrong number of rates fails here, before training
+    optimizer.rates(0, 1, steps=steps, copies=copies)  # finds a wrong number of rates before training
     return Settings(
         model=model.config(),
         task=task.config(),
@@ -130,14 +131,14 @@ def check(
 
 
 def require_same(settings: dict, processes: Processes) -> None:
-    """Raise ValueError if this process was asked for another run than the main one: they would miss each other."""
+    """Raise ValueError if this process was asked for another run than the main process: together they would hang."""
     theirs = processes.broadcast(settings)
     if different := differences(theirs, settings, was="in process 0 is", now=f"in process {processes.rank}"):
         raise ValueError(f"all processes must be asked for the same run: {different}")
 
 
 def _saved_steps(steps: int, save_every: int | None, save_at: Sequence[int]) -> list[int]:
-    """Return the steps of all checkpoints, ascending; the last step is always among them."""
+    """Return the steps of all checkpoints, ascending and with the last step. Raises ValueError for one out of range."""
     saved = {steps} | {whole("save_at", step, minimum=0) for step in save_at}
     if save_every is not None:
         saved |= set(range(0, steps, whole("save_every", save_every)))

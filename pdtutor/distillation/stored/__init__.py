@@ -1,5 +1,6 @@
-"""A teacher's targets on disk: written once, then read back while a student trains, which needs no teacher any more.
+"""A teacher's predictions on disk: written once by `store.py`, then read by `targets.py` while a student trains.
 
-`Stream` addresses the examples of training by update, so a teacher can be asked beforehand what it says of each. Of
-every labelled position the k most probable classes are kept and renormalised, as `Distill(…, top_k=k)` does.
+The examples of an update are known before training (see `tasks/stream.py`), so a teacher can be asked about them in
+advance. At every labelled position the k most probable classes are kept and renormalised, as by `Distill(…, top_k=k)`.
+`format.py` describes the files.
 """

@@ -1,4 +1,4 @@
-"""Storing: the teacher runs over the examples of a training to come, and what that costs in bytes and in the loss."""
+"""Storing a teacher's targets for a student's training, and what that costs in bytes and in the loss."""
 
 import bisect
 import hashlib
@@ -27,8 +27,8 @@ from pdtutor.tasks.stream import Stream
 from pdtutor.tasks.task import IGNORED, Task
 from pdtutor.validate import differences, whole
 
-SHARD_TOKENS = 2**20  # labelled positions per shard: one shard is held in memory, 48 MB for 16 classes of 256
-LOGITS = 2**26  # teacher's logits held at once while storing: 256 MB
+SHARD_TOKENS = 2**20  # labelled positions per shard: one is held in memory, 48 MB for 16 of 256 classes
+LOGITS = 2**26  # the most logits of the teacher in memory while storing: 256 MB
 
 
 @on_main
@@ -46,31 +46,31 @@ def store_targets(
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> StoredTargets:
-    """Run the teacher over the examples of a student's training and return its k most probable classes, stored.
+    """Store the teacher's k most probable classes for all examples of a student's training, and return them.
 
-    Under `torchrun` or `accelerate launch`, the main process does it for all.
+    Under `torchrun` or `accelerate launch`, the main process does this for all.
 
     Args:
-        path: folder for them.
-        distill: the teacher, its schedule and its temperature; α and the divergence are the student's affair, see
-            `Stored`.
-        task, steps, batch_size, seed: the student's, as `train` will be given them; it may train for fewer steps.
-        k: classes kept per labelled position.
-        shard_tokens: labelled positions per shard, up to one update more.
-        resume: go on after the last whole shard in `path`; start if there is none. A killed run leaves whole ones only.
+        path: folder for the targets.
+        distill: the teacher, its schedule and its temperature. α and the divergence are chosen later, in `Stored`.
+        task, steps, batch_size, seed: the student's, as `train` will get them; it may train for fewer steps.
+        k: classes that are kept per labelled position.
+        shard_tokens: labelled positions per shard; a shard may exceed this by one update.
+        resume: keep the shards in `path` up to the first that is missing or damaged, and go on from there; start if
+            there are none. A killed run leaves complete shards only.
         device: where the teacher runs; the CPU if not given.
         progress: show a progress bar.
 
-    Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that the
-    trajectory can't serve or that goes by the student's progress, a teacher of another number of classes, a folder
-    that already holds targets, and a resume with other settings than those in it.
+    Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that needs a
+    checkpoint which the trajectory lacks or that depends on the student's progress, a teacher with another number of
+    classes, a folder that already holds targets (unless resumed), and a resume with other settings.
     """
     _require_plain(distill)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
     if whole("k", k) > classes:
         raise ValueError(f"k must be at most the number of classes, {classes}; got {k}")
     if distill.top_k not in (None, k):
-        raise ValueError(f"k is {k}, but the supervision to be stored has top_k={distill.top_k}")
+        raise ValueError(f"k is {k}, but the supervision to store has top_k={distill.top_k}: make them equal")
     stages = distill.stages(steps)
     settings = {
         "task": task.config(),
@@ -119,17 +119,18 @@ def storage_table(
     """Return what storing k classes costs in bytes and in the loss, one row per k, measured without training.
 
     Columns:
-        k: classes kept.
-        bytes_per_token: size of a labelled position on disk.
-        share: of the teacher's probability that the k classes have, on average.
+        k: classes that are kept.
+        bytes_per_token: bytes on disk per labelled position.
+        share: how much of the teacher's probability the k classes hold, on average.
         loss: the student's mean distillation loss D against what is read back.
-        loss_error: how far that is from the loss against all of the teacher's probabilities.
+        loss_error: its absolute difference from the loss against all of the teacher's probabilities.
 
     Args:
         distill: teacher, schedule, temperature and divergence.
-        student: of any number of copies, all of which count.
-        ks: ascending powers of two and the number of classes if not given.
-        steps, batch_size, seed: those of the training to come, whose examples are taken.
+        task: the student's.
+        student: a model of any number of copies; losses are means over all of them.
+        ks: the values of k; if not given, the powers of two below the number of classes, and that number.
+        steps, batch_size, seed: those of the coming training, from which examples are taken.
         updates: how many updates to measure, spread evenly over these steps.
 
     Raises ValueError as `store_targets` does, and for reverse_kl with a k smaller than the number of classes.
@@ -162,7 +163,7 @@ def storage_table(
 
 
 class _Teacher:
-    """The checkpoint that teaches, one in memory at a time, asked at labelled positions."""
+    """The checkpoint that teaches, one in memory at a time, asked at labelled positions only."""
 
     def __init__(self, distill: Distill, stages: Stages, classes: int, device: torch.device) -> None:
         self.distill, self.classes, self.device = distill, classes, device
@@ -170,14 +171,14 @@ class _Teacher:
         self._held: tuple[int, Model] | None = None
 
     def next_switch(self, step: int, stop: int) -> int:
-        """Return the first student step in (step, stop) at which another checkpoint takes over, else stop."""
+        """Return the first student step in (step, stop) at which another checkpoint takes over; stop if none does."""
         return min([start for start in self.starts if step < start < stop], default=stop)
 
     @torch.no_grad()
     def log_p(self, inputs: Tensor, labels: Tensor, start: int, *, top_k: int | None = None) -> Tensor:
-        """Return log p at the labelled positions of updates that share a checkpoint.
+        """Return the teacher's log p at the labelled positions of updates that share a checkpoint.
 
-        (updates, batch, …) twice → (positions, classes).
+        (updates, batch, …) twice → (positions, classes). The first of these updates is `start`.
         """
         step = self.steps[bisect.bisect_right(self.starts, start) - 1]
         if self._held is None or self._held[0] != step:
@@ -194,14 +195,14 @@ class _Teacher:
 def _labelled_logits(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
     """Return the model's logits at labelled positions: (updates, batch, …) twice → (copies, positions, classes)."""
     at = None
-    if labels.dim() > 2:  # of sequences, a label per position
+    if labels.dim() > 2:  # sequences with a label per position
         at, labels = labelled_positions(labels)
     logits = logits_of(model, inputs.flatten(0, 1), None if at is None else at.flatten(0, 1))
     return logits[:, labels.flatten(0, 1) != IGNORED]
 
 
 def _begin(path: Path, settings: dict, stages: Stages, *, resume: bool) -> dict:
-    """Return the content of targets.json to go on from, and make the folder if there is none."""
+    """Return the content of targets.json from which to go on; make the folder and the file if there are none."""
     settings = json.loads(json.dumps(settings))  # tuples become lists, as they will be when read
     index = {"format": FORMAT, "settings": settings, "stages": stages, "shards": []}
     if not (path / "targets.json").exists():
@@ -209,7 +210,7 @@ def _begin(path: Path, settings: dict, stages: Stages, *, resume: bool) -> dict:
         write_json(path / "targets.json", index)
         return index
     if not resume:
-        raise ValueError(f"{path} already holds targets: choose another folder, or go on with resume=True")
+        raise ValueError(f"{path} already holds targets: choose another folder, or continue with resume=True")
     clear_temporary(path)
     saved = StoredTargets(path)
     if different := differences(saved.settings, settings):
@@ -218,7 +219,7 @@ def _begin(path: Path, settings: dict, stages: Stages, *, resume: bool) -> dict:
 
 
 def _write_shard(path: Path, index: dict, start: int, stop: int, pieces: list[dict[str, np.ndarray]]) -> None:
-    """Write a shard, then name it in targets.json: a kill between the two leaves those before in force."""
+    """Write a shard, then list it in targets.json: after a kill between the two, the shards before it still count."""
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     content = save(arrays)
     entry = {
@@ -235,10 +236,11 @@ def _write_shard(path: Path, index: dict, start: int, stop: int, pieces: list[di
 
 
 def _require_plain(distill: Distill) -> None:
-    """Raise ValueError unless what the teacher says at an update can be known before training."""
+    """Raise ValueError unless it is known before training which checkpoint teaches at which update."""
     if not isinstance(distill, Distill):
-        raise ValueError(f"targets are stored of a Distill, got {distill!r}")
+        raise ValueError(f"only the targets of a Distill can be stored, got {distill!r}")
     if distill.schedule.adaptive:
         raise ValueError(
-            f"{distill.schedule!r} goes by the student's progress: nobody knows beforehand which checkpoint will teach"
+            f"{distill.schedule!r} depends on the student's progress, so it isn't known in advance who teaches when: "
+            "use another schedule"
         )

@@ -1,4 +1,4 @@
-"""Stored targets read back, and the supervision by them."""
+"""Stored targets, read back while a student trains."""
 
 import bisect
 import hashlib
@@ -29,17 +29,17 @@ _AGAIN = "store_targets(…, resume=True) writes it again"
 class StoredTargets:
     """The targets of a student's first updates, in the folder where `store_targets` put them.
 
-    One shard at a time is held in memory, checked against its digest when it is read.
+    One shard at a time is in memory, checked against its digest when it is read.
 
     Attributes:
         path: the folder.
-        settings: the teacher and the student they are for: task, batch_size, seed, role, steps, teacher (its digest),
-            schedule, temperature, k, classes.
+        settings: the teacher, and the student that the targets are for: task, batch_size, seed, role, steps, teacher
+            (its digest), schedule, temperature, k, classes.
         shards: a dictionary per shard: file, start and stop of its updates, tokens (labelled positions), bytes, sha256.
-        k: classes kept per labelled position.
-        classes: how many there are.
+        k: classes that are kept per labelled position.
+        classes: number of classes.
 
-    Raises ValueError, naming the folder, if it holds no targets or some in a format that this version can't read.
+    Raises ValueError, naming the folder, if it holds no targets, or targets in a format that this version can't read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -56,7 +56,7 @@ class StoredTargets:
 
     @property
     def steps(self) -> int:
-        """Updates that targets are stored for, from the first one on."""
+        """Number of updates that targets are stored for, from the first one on."""
         return self.shards[-1]["stop"] if self.shards else 0
 
     @property
@@ -66,22 +66,22 @@ class StoredTargets:
 
     @property
     def size_per_token(self) -> float:
-        """Bytes on disk per labelled position. Raises ValueError if there is none yet."""
+        """Bytes on disk per labelled position. Raises ValueError if nothing is stored yet."""
         tokens = sum(shard["tokens"] for shard in self.shards)
         if not tokens:
-            raise ValueError(f"{self.path} holds no targets yet; store_targets(…, resume=True) goes on")
+            raise ValueError(f"{self.path} holds no targets yet; store_targets(…, resume=True) continues")
         return sum(shard["bytes"] for shard in self.shards) / tokens
 
     def stages(self, steps: int) -> Stages:
-        """Return [(first student step, teacher step), …] of the first `steps` updates, as a schedule does."""
+        """Return [(first student step, teacher step), …] for the first `steps` updates, as a schedule does."""
         return [stage for stage in self._stages if stage[0] < steps]
 
     def read(self, start: int, stop: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the targets of updates start … stop−1, of one update if there is no stop.
+        """Return the targets of updates start … stop − 1; of one update if stop is not given.
 
-        They are ids (positions, k) int64, log-probabilities (positions, k) float32, whose exponentials sum to 1, and
-        counts (updates,) int64, how many of the positions are each update's. Positions come in the order of labels
-        (updates, batch, …), those that are IGNORED left out.
+        They are ids (positions, k) int64; log-probabilities (positions, k) float32, whose exponentials sum to 1; and
+        counts (updates,) int64, how many of the positions belong to each update. Positions are in the order of labels
+        (updates, batch, …), without those that are IGNORED.
 
         Raises ValueError for updates that were not stored, and for a shard that is missing, truncated or altered.
         """
@@ -92,19 +92,20 @@ class StoredTargets:
     def log_probabilities(
         self, labels: Tensor, start: int, *, rows: slice = slice(None), at: Tensor | None = None
     ) -> Tensor:
-        """Return the teacher's log p at the positions of these labels, from update `start` on, on their device.
+        """Return the teacher's log p at the positions of these labels, on the labels' device.
 
         Args:
-            labels: (updates, batch, …), of whole batches of one stream: as it draws them, or at the labelled positions
-                only (see `losses.labelled_positions`).
+            labels: (updates, batch, …), of whole batches and one seed: all of them as the stream draws them, or those
+                at labelled positions only (see `losses.labelled_positions`).
             start: the student step of the first update.
-            rows: the part of each batch that is wanted.
-            at: (updates, rows, n), the labelled positions of these rows, −1 where there is none, if no others are
-                wanted.
+            rows: the rows of each batch that are wanted.
+            at: (updates, rows, n), the labelled positions of these rows, −1 where there is none; give it if only they
+                are wanted.
 
-        Returns (updates, rows, …, classes) float32, or (updates, rows, n, classes) for `at`: −∞ but for k classes, and
-        uniform where there is no label.
-        Raises ValueError for labels other than those that the targets were stored for, and as `read` does.
+        The result is (updates, rows, …, classes) float32, or (updates, rows, n, classes) for `at`: −∞ for all but k
+        classes, and uniform where there is no label.
+
+        Raises ValueError for other labels than those that the targets were stored for, and as `read` does.
         """
         arrays = self._arrays(start, start + len(labels))
         counts, checks = fingerprints(labels)
@@ -126,10 +127,10 @@ class StoredTargets:
         return dense
 
     def require(self, *, task: Task, batch_size: int, seed: int, role: str, steps: int) -> None:
-        """Raise ValueError unless a student with these settings of `train` sees the examples of the targets.
+        """Raise ValueError unless a student with these settings of `train` sees the examples that the targets are for.
 
-        It says what differs, and names a shard that is missing or has another size: better before training than hours
-        into it.
+        The message says what differs. It also names a shard that is missing or has the wrong size: better before
+        training than hours into it.
         """
         theirs = of_examples(self.settings)
         ours = of_examples({"task": task.config(), "batch_size": batch_size, "seed": seed, "role": role})
@@ -137,13 +138,13 @@ class StoredTargets:
             raise ValueError(f"{self.path} holds targets for a student with other examples: {different}")
         if steps > self.steps:
             unfinished = self.steps < self.settings["steps"]
-            hint = f"; store_targets(…, resume=True) goes on to {self.settings['steps']}" if unfinished else ""
+            hint = f"; store_targets(…, resume=True) continues to {self.settings['steps']}" if unfinished else ""
             raise ValueError(f"{self.path} holds targets of {self.steps} updates, {steps} are needed{hint}")
         for shard in self.shards:
             self._require_size(shard)
 
     def holds(self, shard: dict) -> bool:
-        """Return whether this shard's file is there, whole and unaltered."""
+        """Return whether this shard's file is there, complete and unaltered."""
         try:
             self._content(shard)
         except ValueError:
@@ -151,7 +152,7 @@ class StoredTargets:
         return True
 
     def _arrays(self, start: int, stop: int) -> dict[str, np.ndarray]:
-        """Return what the shards hold of updates start … stop−1."""
+        """Return what the shards hold of updates start … stop − 1."""
         if not 0 <= start < stop <= self.steps:
             raise ValueError(f"{self.path} holds targets of the first {self.steps} updates, not {start}…{stop - 1}")
         first = bisect.bisect_right([shard["start"] for shard in self.shards], start) - 1
@@ -161,13 +162,13 @@ class StoredTargets:
             if shard["start"] >= stop:
                 break
             if self._held is None or self._held[0] != place:
-                self._held = None  # so that the one before makes way first
+                self._held = None  # frees the memory of the shard before
                 self._held = place, load(self._content(shard))
             pieces.append(cut(self._held[1], start - shard["start"], stop - shard["start"]))
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
     def _content(self, shard: dict) -> bytes:
-        """Return the bytes of a shard's file. Raises ValueError naming it if they aren't those that were written."""
+        """Return the bytes of a shard's file. Raises ValueError, naming the file, if they are not what was written."""
         self._require_size(shard)
         content = (self.path / shard["file"]).read_bytes()
         if hashlib.sha256(content).hexdigest() != shard["sha256"]:
