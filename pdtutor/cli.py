@@ -4,6 +4,7 @@ On several devices: `torchrun --nproc_per_node 2 -m pdtutor run RECIPE …`, or 
 """
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     scale = peek.parse_known_args(arguments)[0].scale
     kind = tyro.extras.subcommand_type_from_defaults(
         {name: scales[scale] for name, scales in RECIPES.items()},
-        {name: scales[scale].__doc__ or "" for name, scales in RECIPES.items()},
+        {name: inspect.cleandoc(scales[scale].__doc__ or "") for name, scales in RECIPES.items()},
         prefix_names=False,
     )
 

@@ -5,6 +5,7 @@ name, size and SHA-256 of every checkpoint. Nothing is ever unpickled.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,6 +90,11 @@ class Trajectory:
     def digest(self) -> str:
         """A short fingerprint of the model, the task and every checkpoint's content."""
         return hashlib.sha256(repr((self._index, self._copies)).encode()).hexdigest()[:16]
+
+    def is_of(self, model: dict, task: dict) -> bool:
+        """Return whether it holds checkpoints of the model and the task that these configurations describe."""
+        described = json.loads(json.dumps({"model": model, "task": task}))  # as they are once they were written
+        return all(self._index[part] == config for part, config in described.items())
 
     def copy(self, number: int) -> "Trajectory":
         """Return the same trajectory with only this copy of its model. Raises ValueError if there is no such copy."""

@@ -107,7 +107,8 @@ class AdamW(_Optimizer):
         super().__post_init__()
         object.__setattr__(self, "betas", tuple(self.betas))
         for beta in self.betas:
-            number("betas", beta, minimum=0, maximum=1)
+            if number("betas", beta, minimum=0, maximum=1) == 1:
+                raise ValueError("betas must be less than 1: with 1 the moments would never leave 0, got 1")
         number("eps", self.eps, minimum=0)
 
     def corrections(self, start: int, stop: int) -> Tensor:

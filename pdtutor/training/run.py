@@ -64,15 +64,17 @@ def new_trajectory(out: str | Path | None, model: Model, task: Task, *, resume: 
     holds any other trajectory.
     """
     if resume and out is not None:
-        _clear_unstarted(Path(out))
+        _clear_unstarted(Path(out), model.config(), task.config())
     return Trajectory.create(out, model, task)
 
 
 @on_main
-def _clear_unstarted(path: Path) -> None:
-    """Remove the trajectory of a run that died before its first save, if there is one."""
-    if (path / "trajectory.json").exists() and Trajectory(path).steps in ((), (0,)):
-        (path / "trajectory.json").unlink()
+def _clear_unstarted(path: Path, model: dict, task: dict) -> None:
+    """Remove the trajectory of a run of this model on this task that died before its first save, if there is one."""
+    if (path / "trajectory.json").exists():
+        trajectory = Trajectory(path)
+        if trajectory.steps in ((), (0,)) and trajectory.is_of(model, task):
+            (path / "trajectory.json").unlink()
 
 
 @on_main

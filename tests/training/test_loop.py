@@ -345,6 +345,14 @@ def test_resume_touches_no_trajectory_that_is_not_its_own(tmp_path):
     assert Trajectory(tmp_path / "run").steps == (30,)
 
 
+def test_resume_removes_no_untrained_checkpoint_of_another_model(tmp_path):
+    other = Trajectory.create(tmp_path / "run", MLP(8, width=5), TASK)
+    other.save(0, MLP(8, width=5))
+    with pytest.raises(ValueError, match="already holds a trajectory"):
+        train(MLP(8, width=4), TASK, steps=30, out=tmp_path / "run", resume=True, **QUIET)
+    assert Trajectory(tmp_path / "run").at(0).widths == [5]
+
+
 def test_a_truncated_resume_file_is_named(tmp_path):
     settings = {"steps": 30, "out": tmp_path / "run", **QUIET}
     train(MLP(8, width=4), TASK, **settings)

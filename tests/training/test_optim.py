@@ -64,6 +64,7 @@ def test_warm_up_and_cosine_count_updates():
         (lambda: SGD(decay="linear"), "decay must be one of"),
         (lambda: SGD(warmup=1.5), "warmup must be between 0 and 1"),
         (lambda: AdamW(betas=(0.9, 1.5)), "betas"),
+        (lambda: AdamW(betas=(0.9, 1.0)), "betas must be less than 1"),
         (lambda: SGD(lr=[0.1, 0.2]).rates(0, 1, steps=1, copies=3), "got 2 for 3 copies"),
     ],
 )
