@@ -170,7 +170,7 @@ plt.show()
 medians = short_curriculum.pivot_table(index="step", columns=["probe", "n"], values="median")
 robust, close = medians["M_robust"], medians["M_close"]
 left = robust.iloc[-1] / robust.max()  # of the largest lean on n-grams, the share that is left at the end
-print("it leans on 3-grams more in the first half than ever in the last quarter:", bool(robust[3][:500].max() > robust[3][750:].max()))
+print("it leans on 3-grams more in the first half than ever in the last quarter:", bool(robust[3].loc[:500].max() > robust[3].loc[750:].max()))
 print("and at the end at most two thirds as much as at most:", bool(left[3] < 2 / 3))
 print("of its lean on 7-grams more is left at the end:", bool(left[7] > left[3]))
 print("7-grams explain the predictions better at the end than at step 100:", bool(close[7].iloc[-1] < close[7][100] / 2))
@@ -470,11 +470,11 @@ claims.verdicts()
 #
 # Fill in a function and run its cell. The checker says ✓, or shows you a case and a hint. Solutions are in `notebooks/solutions/04_pcfg_transformers.ipynb`.
 #
-# **1** How long is a sentence? `rules` maps a symbol to its rules, each a pair of a probability and a right side, `{"S": [(0.5, ("A", "b")), …], …}`. A symbol that is no key is a token, of length 1; no symbol leads back to itself. Return the expected number of tokens of every symbol (the tokens themselves may be in your answer or not). For cfg3b the root's is 294.
+# **1** How long is a sentence? `rules` maps a symbol to its rules, each a pair of a probability and a right-hand side, `{"S": [(0.5, ("A", "b")), …], …}`. A symbol that is no key is a token, of length 1; no symbol leads back to itself. Return the expected number of tokens of every symbol (the tokens themselves may be in your answer or not). For cfg3b the root's is 294.
 
 # %%
 def expected_lengths(rules):
-    """rules: symbol → [(probability, right side), …] → a dict, symbol → expected number of tokens."""
+    """rules: symbol → [(probability, right-hand side), …] → a dict, symbol → expected number of tokens."""
     ...
 
 

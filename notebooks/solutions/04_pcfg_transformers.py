@@ -37,12 +37,12 @@ import numpy as np
 from pdtutor import checks
 
 # %% [markdown]
-# **Exercise 1.** An expectation of a sum is the sum of the expectations, whatever depends on what. So a right side is as long as its parts together, and a symbol as long as its right sides, weighed by their probabilities.
+# **Exercise 1.** An expectation of a sum is the sum of the expectations, whatever depends on what. So a right-hand side is as long as its parts together, and a symbol as long as its right-hand sides, weighed by their probabilities.
 
 
 # %%
 def expected_lengths(rules):
-    """rules: symbol → [(probability, right side), …] → a dict, symbol → expected number of tokens."""
+    """rules: symbol → [(probability, right-hand side), …] → a dict, symbol → expected number of tokens."""
 
     def length(symbol):
         if symbol not in rules:

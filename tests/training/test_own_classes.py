@@ -185,6 +185,20 @@ def test_a_network_is_the_network_it_wraps():
     assert int(run.model.state_dict()["network.1.num_batches_tracked"][1]) == 120
 
 
+@pytest.mark.parametrize("engine", ["autograd", "graph"])
+def test_updates_run_in_training_mode_and_evaluations_in_eval_mode(engine):
+    modes = []
+
+    class Noting(MLP):
+        def forward(self, inputs):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return super().forward(inputs)
+
+    train(Noting(7, width=4), TASK, steps=4, engine=engine, eval_every=2, **QUIET)
+    assert set(modes) == {(True, True), (False, False)}
+    assert [training for training, _ in modes] == [False, True, True, False, True, True, False]
+
+
 def test_tied_weights_of_a_network_stay_tied():
     @register
     def tied():
