@@ -194,7 +194,8 @@ def test_updates_run_in_training_mode_and_evaluations_in_eval_mode(engine):
             modes.append((self.training, torch.is_grad_enabled()))
             return super().forward(inputs)
 
-    train(Noting(7, width=4), TASK, steps=4, engine=engine, eval_every=2, **QUIET)
+    model = Noting(7, width=4).eval()  # as a reopened one is
+    train(model, TASK, steps=4, engine=engine, eval_every=2, **QUIET)
     assert set(modes) == {(True, True), (False, False)}
     assert [training for training, _ in modes] == [False, True, True, False, True, True, False]
 
