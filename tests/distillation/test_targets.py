@@ -81,3 +81,20 @@ def test_the_checkpoint_that_teaches_next_is_read_ahead(trajectory, monkeypatch)
     for start in (0, 4, 6, 8):
         make_targets(stream.stretch(start, start + 1), teachers, classes=2)
     assert asked == [40, 60]  # at 4 the final one is asked for; at 6 it is in memory
+
+
+def test_a_checkpoint_is_loaded_once_while_it_teaches(trajectory, monkeypatch):
+    """Whichever copies it teaches, and however many stretches that takes."""
+    loaded, at = [], Trajectory.at
+
+    def counted(self, step):
+        loaded.append(step)
+        return at(self, step)
+
+    monkeypatch.setattr(Trajectory, "at", counted)
+    two = n_shot([20, FINAL], each=4)
+    teachers = Teachers([Distill(trajectory, two), Labels(), Distill(trajectory, two, temperature=1.0)], steps=20)
+    stream = Stream(TASK, batch_size=5, seeds=[0, 1, 2], purpose="student data")
+    for start in (0, 2, 4, 6, 8):
+        make_targets(stream.stretch(start, start + 2), teachers, classes=2)
+    assert loaded == [20, 60]

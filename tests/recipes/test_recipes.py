@@ -5,7 +5,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from pdtutor import MLP, Trajectory, peak_steps, train
+from pdtutor import FINAL, MLP, SparseParity, Trajectory, n_shot, peak_steps, progressive, train
 from pdtutor.cli import main
 from pdtutor.recipes import catalogue, hierarchical
 from pdtutor.recipes.sequences import peak_checkpoints, rising_checkpoints
@@ -194,3 +194,24 @@ def test_c1_of_a_grammars_students_is_where_3_grams_have_come_half_way():
     )
     assert rising_checkpoints(curriculum) == {0: 100, 1: 150}
     assert peak_checkpoints(curriculum) == {0: 150, 1: 200}
+
+
+def test_students_get_the_numbers_of_their_recipe(monkeypatch):
+    """Speed, interval, temperature, T and the teacher's precision: at smoke scale they are often the defaults."""
+    teacher = dataclasses.replace(catalogue.recipe("pcfg-teacher", "smoke"), precision="bfloat16")
+    recipe = dataclasses.replace(
+        catalogue.recipe("pcfg-progressive", "smoke"), teacher=teacher, speed=2.5, interval=7, first=3, temperature=0.3
+    )
+    trained = MLP(4, width=2, seed=[5])
+    trajectory = train(trained, SparseParity(4, 1), steps=30, save_every=10, progress=False, eval_examples=9).trajectory
+    methods = recipe.methods(trajectory, {5: 10})
+    taught = methods["progressive"](5)
+    assert (taught.schedule, taught.temperature) == (progressive(7, speed=2.5), 0.3)
+    assert methods["(2,T)"](5).schedule == n_shot([10, FINAL], each=3)
+    asked = {}
+    monkeypatch.setattr("pdtutor.recipes.teacher.train", lambda *_, **settings: asked.update(teacher=settings))
+    monkeypatch.setattr("pdtutor.recipes.students.compare", lambda *_, **settings: asked.update(students=settings))
+    teacher.train(seeds=[0])
+    recipe.compare(methods, seeds=[0])
+    assert {settings["precision"] for settings in asked.values()} == {"bfloat16"}
+    assert [settings["steps"] for settings in asked.values()] == [teacher.steps, recipe.steps]
