@@ -5,6 +5,8 @@ pdtutor knows its own classes. `register` adds yours, in every process that call
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from inspect import signature
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -53,12 +55,16 @@ def build(config: dict, own: Mapping[str, Callable], *, what: str) -> Any:
     return kind(**arguments)
 
 
-def require_own_name(made: Any, own: Mapping[str, Callable]) -> None:
+def require_rebuildable(made: Any, own: Mapping[str, Callable]) -> None:
     """Raise ValueError if a task or a model, once saved, would be built again as something else.
 
-    That is so if its `config()` names another class, or if another class has the name of its own.
+    That is so if its `config()` names another class, if another class has the name of its own, and, for classes that
+    are not pdtutor's, if the constructor takes an argument that `config()` leaves out: it would get its default.
     """
-    kind, name = type(made), made.config().get("class")
+    kind, config = type(made), made.config()
+    if not isinstance(config, dict):
+        raise ValueError(f"config() of a {kind.__name__} must return a dict with the class's name, got {config!r}")
+    name = str(config.get("class"))
     if name != kind.__name__:
         raise ValueError(
             f"config() of a {kind.__name__} names the class {name!r}, so its checkpoints would be reopened as that: "
@@ -68,7 +74,26 @@ def require_own_name(made: Any, own: Mapping[str, Callable]) -> None:
     if known not in (None, kind):
         raise ValueError(
             f"{name!r} is the name of another class, of {known.__module__}, so checkpoints would be reopened as that: "
-            "call your class otherwise; or, if you have defined and registered it anew, make a new object of it"
+            "give your class another name; or, if you have defined and registered it again, make a new object of it"
+        )
+    if kind in own.values():
+        return
+    arguments = {key: value for key, value in config.items() if key != "class"}
+    try:
+        built = kind(**arguments) if is_dataclass(made) else made
+    except TypeError as error:
+        raise ValueError(f"a {kind.__name__} can't be built again from its config(): {error}") from error
+    if built != made:
+        raise ValueError(
+            f"{kind.__name__}, built from its config(), would be {built!r} and not {made!r}: config() must hold every "
+            "argument"
+        )
+    parameters = () if is_dataclass(made) else signature(kind).parameters.values()
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if missing := [argument for argument in named if argument not in config]:
+        raise ValueError(
+            f"config() of a {kind.__name__} must hold every argument of its constructor, and lacks "
+            f"{', '.join(missing)}: reopened, it would have the default"
         )
 
 

@@ -18,7 +18,7 @@ from pdtutor.files import read_json, write_bytes, write_json
 from pdtutor.models.build import MODELS, build_model, select_copies
 from pdtutor.models.model import Model
 from pdtutor.processes import TemporaryFolder, on_main
-from pdtutor.registry import require_own_name
+from pdtutor.registry import require_rebuildable
 from pdtutor.tasks.build import TASKS, build_task
 from pdtutor.tasks.task import Task
 
@@ -57,8 +57,8 @@ class Trajectory:
         the folder already holds a trajectory, and for a model or task that would be reopened as another class: its
         `config()` names another one, or another one has its name.
         """
-        require_own_name(model, MODELS)
-        require_own_name(task, TASKS)
+        require_rebuildable(model, MODELS)
+        require_rebuildable(task, TASKS)
         temporary = None
         if path is None:
             temporary = TemporaryFolder()

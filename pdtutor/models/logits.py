@@ -6,7 +6,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from pdtutor.models.kernels import logits_of_signs
-from pdtutor.models.mlp import MLP
+from pdtutor.models.mlp import is_two_layer_mlp
 from pdtutor.models.model import Model, Padded, evaluating, reads_positions
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
@@ -60,7 +60,7 @@ def _compiled(model: Model, inputs: Tensor) -> Tensor | None:
 
     That includes subclasses of MLP, which may compute something else.
     """
-    if type(model) is not MLP or len(model.widths) != 1 or inputs.shape[1:] != (model.d,):
+    if not is_two_layer_mlp(model) or inputs.shape[1:] != (model.d,):
         return None
     if any(t.dtype != torch.float32 or t.device.type != "cpu" for t in (inputs, next(model.parameters()))):
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeGuard
 
 import torch
 from jaxtyping import Float
@@ -51,3 +52,13 @@ class MLP(nn.Module):
         """Return the JSON-ready description from which `build_model` rebuilds this model."""
         sizes = {"d": self.d, "width": self.widths, "classes": self.classes}
         return {"class": type(self).__name__, **sizes, "seed": self.seeds}
+
+
+def is_two_layer_mlp(model: object) -> TypeGuard[MLP]:
+    """Return whether the model computes what an MLP with one hidden layer computes, so that compiled code may do it.
+
+    A subclass, an object with hooks and one whose `forward` was replaced may compute something else.
+    """
+    if type(model) is not MLP or len(model.widths) != 1:
+        return False
+    return not (model._forward_hooks or model._forward_pre_hooks or "forward" in vars(model))

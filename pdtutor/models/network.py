@@ -25,14 +25,19 @@ class Network(nn.Module):
 
     Before each copy is built, torch's global generator is seeded from the copy's own seed, so that copies with equal
     seeds start equal. Several copies run under `torch.func.vmap`, which doesn't support every module; a single copy
-    runs without it.
+    runs without it. What a network draws while it trains, as dropout does, comes from torch's global generator: it is
+    another draw in every run, and after a resume.
+
+    Parameters and buffers belong to each copy. Anything else that a network keeps, such as a plain tensor, is the first
+    copy's, and a buffer must be changed in place to change at all.
 
     Args:
         build: a registered class or function (see `pdtutor.register`), or its name. Called with **arguments, it returns
             a torch module that maps inputs (batch, …) to logits (batch, classes), or (batch, length, classes).
         classes: number of logits.
         seed: seed of the initial weights, or a list with one per copy.
-        **arguments: passed on to `build`; they must be what JSON can hold, such as numbers, strings and lists.
+        **arguments: passed on to `build`, under other names than the three above; they must be what JSON can hold, such
+            as numbers, strings and lists, and reach `build` as JSON holds them: a tuple as a list.
 
     Raises ValueError for a `build` that is not registered or doesn't return a torch module, for classes < 1, for an
     empty list of seeds, and for arguments that JSON can't hold.
@@ -75,12 +80,22 @@ class Network(nn.Module):
         if len(self.seeds) == 1:
             logits = one({name: tensor[0] for name, tensor in tensors.items()}, inputs[0]).unsqueeze(0)
         else:
-            logits = vmap(one, randomness="different")(tensors, inputs)
+            logits = self._side_by_side(one, tensors, inputs)
         if logits.shape[-1] != self.classes:
             raise ValueError(
                 f"classes is {self.classes}, but {self.build} returns {logits.shape[-1]} logits: they must be equal"
             )
         return logits
+
+    def _side_by_side(self, one: Callable, tensors: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        """Return the logits of all copies at once. Raises RuntimeError for a network that vmap can't run."""
+        try:
+            return vmap(one, randomness="different")(tensors, inputs)
+        except (RuntimeError, ValueError) as error:
+            raise RuntimeError(
+                f"{self.build} could not be run as {len(self.seeds)} copies side by side. Give one seed at a time, as "
+                f"compare(…, side_by_side=False) does, to see whether it runs alone. ({str(error).splitlines()[0]})"
+            ) from error
 
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_model` rebuilds this model."""

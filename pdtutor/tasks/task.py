@@ -46,7 +46,10 @@ class Task(Protocol):
 
 @runtime_checkable
 class HeldOut(Task, Protocol):
-    """A task with a limited source of examples, such as a text, part of which is kept for evaluation."""
+    """A task with a limited source of examples, such as a text, part of which is kept for evaluation.
+
+    A subclass that overrides `sample` overrides `sample_held_out` too, or it is evaluated on its parent's examples.
+    """
 
     def sample_held_out(self, rng: np.random.Generator, n: int, /) -> Examples:
         """Return n examples, as `sample` does, from the part of the source that `sample` never draws from."""
@@ -111,6 +114,33 @@ class MaskedTask(SequenceTask, Protocol):
     def is_token(self, rows: np.ndarray, /) -> np.ndarray:
         """Return True for ids that may be masked: (…) int64 → (…) bool."""
         ...
+
+
+def require_examples(task: Task, examples: Any, n: int) -> Examples:
+    """Return n examples as they came, if they are what a task must draw (see `Task.sample`).
+
+    Raises ValueError that names the task for anything else than a pair of arrays, other types and shapes, and labels
+    that are neither IGNORED nor in 0…classes − 1.
+    """
+    name = type(task).__name__
+    if not isinstance(examples, tuple) or len(examples) != 2 or not all(isinstance(e, np.ndarray) for e in examples):
+        raise ValueError(f"{name} must draw a pair of numpy arrays, inputs and labels")
+    inputs, labels = examples
+    if inputs.dtype not in (np.float32, np.int64) or labels.dtype != np.int64:
+        raise ValueError(
+            f"{name} must draw inputs of float32 or int64 and labels of int64, got {inputs.dtype} and {labels.dtype}"
+        )
+    if len(inputs) != n or labels.shape not in ((n,), inputs.shape):
+        raise ValueError(
+            f"{name} was asked for {n} examples: inputs must be ({n}, …) and labels ({n},), or like the inputs, got "
+            f"{inputs.shape} and {labels.shape}"
+        )
+    scored = labels[labels != IGNORED]
+    if scored.size and (scored.min() < 0 or scored.max() >= task.classes):
+        raise ValueError(
+            f"labels of {name} must lie in 0…{task.classes - 1} or be IGNORED, got {scored.min()}…{scored.max()}"
+        )
+    return inputs, labels
 
 
 class Packed(ABC):

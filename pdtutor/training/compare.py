@@ -86,8 +86,12 @@ def compare(
     for group in groups:
         names = [method for method, _ in group]
         label = ", ".join(dict.fromkeys(names)) if len(set(names)) <= 4 else f"{len(group)} students"
+        wanted = [seed for _, seed in group]
+        model = student(wanted)
+        if list(model.seeds) != wanted:
+            raise ValueError(f"student({wanted}) must make a model of these seeds, got one of seeds {model.seeds}")
         run = train(
-            student([seed for _, seed in group]),
+            model,
             task,
             supervision=[_supervision(methods[method], seed) for method, seed in group],
             role="student",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pdtutor.distillation.targets import Targets
 from pdtutor.models.kernels import sgd
-from pdtutor.models.mlp import MLP
+from pdtutor.models.mlp import MLP, is_two_layer_mlp
 from pdtutor.models.model import Model
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.transformer import Transformer
@@ -141,7 +141,8 @@ def choose_engine(
     }
     conditions = {
         "kernel": {
-            "the model is not an MLP with one hidden layer": type(model) is MLP and len(model.widths) == 1,
+            "the model is not an MLP with one hidden layer": is_two_layer_mlp(model),
+            "some of the model's parameters are frozen": all(p.requires_grad for p in model.parameters()),
             "the optimizer is not SGD without momentum and weight decay": type(optimizer) is SGD
             and not optimizer.momentum
             and not optimizer.weight_decay,
@@ -220,4 +221,5 @@ def _loss_and_gradients(
         logits = targets.logits(model, inputs[:, update, rows], update, rows)
     loss = targets.loss_of(logits.to(targets.soft.dtype), update, rows)  # (copies,)
     # no copy's parameters enter another copy's loss, so the sum gives each its own gradient
-    return [loss.detach(), *torch.autograd.grad(loss.sum(), parameters)]
+    gradients = torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)  # 0 for parameters without a use
+    return [loss.detach(), *gradients]

@@ -1,5 +1,6 @@
 """Evaluation: cross-entropy and accuracy of a model on held-out examples."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -8,7 +9,7 @@ from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model
 from pdtutor.processes import ALONE, Processes
 from pdtutor.seeds import generator
-from pdtutor.tasks.task import IGNORED, HeldOut, Task
+from pdtutor.tasks.task import IGNORED, HeldOut, Task, require_examples
 
 
 def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -18,8 +19,8 @@ def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tenso
     that training never sees. Other seeds give other examples.
     """
     draw = task.sample_held_out if isinstance(task, HeldOut) else task.sample
-    inputs, labels = draw(generator(seed, "evaluation"), examples)
-    return torch.from_numpy(inputs), torch.from_numpy(labels)
+    inputs, labels = require_examples(task, draw(generator(seed, "evaluation"), examples), examples)
+    return torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(np.ascontiguousarray(labels))
 
 
 def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes = ALONE) -> tuple[Tensor, Tensor]:

@@ -139,7 +139,13 @@ def _start(
     record = settings.record(engine)
     require_same(record, processes)
     _keep_freed_memory()
-    state = settings.optimizer.start(model.parameters())
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise ValueError(
+            "none of the model's parameters requires gradients, as is so for a reopened checkpoint: "
+            "model.requires_grad_(True) lets it train on"
+        )
+    state = settings.optimizer.start(trained)
     session = Session(model, task, settings, record, state, processes, out=out, resume=resume)
     return session, _engine(engine, session)
 

@@ -100,6 +100,16 @@ def check(
     accumulate: int | None,
 ) -> Settings:
     """Return the settings that these arguments of `train` give. Raises ValueError for any that is out of range."""
+    if not isinstance(model, Model):
+        raise ValueError(
+            f"a model must have seeds, classes and config(), got {_named(model)}; Network makes a model of any torch "
+            "module, and pdtutor.models.model says what a model of your own needs"
+        )
+    if not isinstance(task, Task) or isinstance(task, type):
+        raise ValueError(
+            f"a task must be an object with classes, sample(rng, n) and config(), got {_named(task)}; "
+            "pdtutor.tasks.task says what a task of your own needs"
+        )
     copies = len(model.seeds)
     if model.classes != task.classes:
         raise ValueError(f"the model predicts {model.classes} classes, the task has {task.classes}")
@@ -135,6 +145,11 @@ def require_same(settings: dict, processes: Processes) -> None:
     theirs = processes.broadcast(settings)
     if different := differences(theirs, settings, was="in process 0 is", now=f"in process {processes.rank}"):
         raise ValueError(f"all processes must be asked for the same run: {different}")
+
+
+def _named(given: object) -> str:
+    """Return what to call something of the wrong kind in a message."""
+    return f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
 
 
 def _saved_steps(steps: int, save_every: int | None, save_at: Sequence[int]) -> list[int]:

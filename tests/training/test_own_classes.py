@@ -244,6 +244,114 @@ def test_a_class_that_would_come_back_as_another_is_refused_before_it_trains():
         train(MLP(7, width=4), other(7, 3), steps=5, **QUIET)
 
 
+def test_a_config_that_leaves_an_argument_out_is_refused_before_training():
+    class Act(MLP):
+        def __init__(self, *args, act="relu", **settings):
+            super().__init__(*args, **settings)
+            self.act = act
+
+    with pytest.raises(ValueError, match=r"config\(\) of a Act must hold every argument .* and lacks act: reopened"):
+        train(Act(7, width=4, act="tanh"), TASK, steps=5, **QUIET)
+
+    @dataclass(frozen=True)
+    class Noisy(SparseParity):
+        noise: float = 0.0
+
+    train(MLP(7, width=4), Noisy(7, 2), steps=5, **QUIET)  # at its default nothing is lost
+    with pytest.raises(
+        ValueError, match=r"Noisy, built from its config\(\), would be .*noise=0.0\) and not .*noise=0.3"
+    ):
+        train(MLP(7, width=4), Noisy(7, 2, noise=0.3), steps=5, **QUIET)
+
+
+def test_frozen_and_unused_parameters_stay_as_they_are():
+    for optimizer in (SGD(lr=0.5), AdamW(lr=0.1)):
+        model = MLP(7, width=8)
+        model.layers[0].requires_grad_(False)
+        before = [p.detach().clone() for p in model.parameters()]
+        run = train(model, TASK, steps=20, optimizer=optimizer, **QUIET)
+        same = [torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True)]
+        assert same == [True, True, False, False]
+        assert run.settings["engine"] == "autograd"
+
+    @register
+    def with_spare():
+        network = nn.Sequential(nn.Linear(7, 2))
+        network.spare = nn.Parameter(torch.ones(3))
+        network.forward = lambda x: network[0](x)
+        return network
+
+    model = train(Network(with_spare, classes=2), TASK, steps=5, **QUIET).model
+    assert torch.equal(model.network.spare, torch.ones(1, 3))
+    with pytest.raises(ValueError, match=r"none of the model's parameters requires gradients.*requires_grad_\(True\)"):
+        train(run.trajectory.at(20), TASK, steps=5, **QUIET)
+
+
+def test_an_object_with_hooks_or_another_forward_never_runs_on_the_kernels():
+    inputs, _ = held_out(TASK, 50)
+    hooked, replaced = MLP(7, width=8), MLP(7, width=8)
+    hooked.register_forward_hook(lambda module, given, logits: -logits)
+    replaced.forward = lambda x: torch.zeros(1, x.shape[1], 2)
+    for model in (hooked, replaced):
+        assert torch.equal(logits_of(model, inputs), model(inputs[None]))
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (
+            lambda x, y: (x.astype(np.float64), y),
+            "inputs of float32 or int64 and labels of int64, got float64 and int64",
+        ),
+        (lambda x, y: (x, y.astype(np.int32)), "got float32 and int32"),
+        (lambda x, y: (x, y + 1), r"labels of Drawing must lie in 0…1 or be IGNORED, got 1…2"),
+        (lambda x, y: (x, y[:, None]), r"asked for 200 examples: .* got \(200, 7\) and \(200, 1\)"),
+        (lambda x, y: (x[1:], y[1:]), r"asked for 200 examples: .* got \(199, 7\)"),
+        (lambda x, y: x, "must draw a pair of numpy arrays"),
+        (lambda x, y: (torch.from_numpy(x), y), "must draw a pair of numpy arrays"),
+    ],
+)
+def test_a_task_that_draws_something_else_is_told_so(examples, message):
+    class Drawing(Majority):
+        def sample(self, rng, n):
+            return examples(*super().sample(rng, n))
+
+        def config(self):
+            return super().config() | {"class": "Drawing"}
+
+    with pytest.raises(ValueError, match=message):
+        train(MLP(7, width=4), Drawing(7, 3), steps=5, **QUIET)
+
+
+def test_what_is_no_model_and_no_task_is_told_what_it_needs():
+    with pytest.raises(
+        ValueError, match="must have seeds, classes and config\\(\\), got a Linear; Network makes a model"
+    ):
+        train(nn.Linear(7, 2), TASK, steps=5, **QUIET)
+    for task in (Majority, object()):
+        with pytest.raises(ValueError, match="a task must be an object with classes, sample"):
+            train(MLP(7, width=4), task, steps=5, **QUIET)
+    with pytest.raises(
+        ValueError, match=r"student\(\[0, 1\]\) must make a model of these seeds, got one of seeds \[0, 0\]"
+    ):
+        compare(lambda seeds: MLP(7, width=4, seed=[0, 0]), TASK, {"labels": Labels()}, seeds=[0, 1], steps=5, **QUIET)
+
+
+def test_a_network_that_cannot_run_side_by_side_says_what_to_do():
+    @register
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.reader, self.out = nn.GRU(1, 4, batch_first=True), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.out(self.reader(x.unsqueeze(-1))[0][:, -1])
+
+    train(Network(Reader, classes=2), TASK, steps=3, **QUIET)
+    with pytest.raises(RuntimeError, match=r"Reader could not be run as 2 copies .* Give one seed at a time"):
+        train(Network(Reader, classes=2, seed=[0, 1]), TASK, steps=3, **QUIET)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
