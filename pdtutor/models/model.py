@@ -1,8 +1,9 @@
 """The contract of a model: what a class must offer so that it can be trained, evaluated, probed, saved and reopened.
 
-A model is a torch module with a leading *copies* dimension in its inputs, its logits and all its parameters. Several
-seeds or methods then train side by side in one pass, each exactly as it would alone: no parameter of one copy enters
-the output of another. You need not write such a module yourself: `pdtutor.Network` makes a model of any torch module.
+A model is a torch module with a leading *copies* dimension in its inputs, its logits and all parameters and buffers that
+it saves. (A constant that all copies share is a buffer with persistent=False.) Several seeds or methods then train side
+by side in one pass, each as it would alone: no parameter of one copy enters the output of another. You need not write
+such a module yourself: `pdtutor.Network` makes a model of any torch module.
 
 `Model` is all that a model of your own needs. The classes after it name what some models offer beyond that.
 """
@@ -35,8 +36,8 @@ class Model(Protocol):
     def config(self) -> dict:
         """Return the JSON-ready dict from which `build_model` rebuilds the model, freshly initialised.
 
-        It holds the name of the model's class under "class", and the arguments to call the class with, by name. One of
-        them must be `seed`, the list of one seed per copy: with a shorter list, fewer copies are built.
+        It holds the name of the model's class under "class", and every argument of the class by name. One of them must
+        be `seed`, the list of one seed per copy: with a shorter list, fewer copies are built.
         """
         ...
 
