@@ -24,8 +24,8 @@ def register(kind: Kind) -> Kind:
     Do this, as a decorator or a call, in every process that opens checkpoints that name it. If a notebook's cell runs
     again, what it registered before is replaced.
 
-    Raises ValueError for an object without a name of its own (a lambda, a partial), and for a name under which something
-    else is registered. A name of pdtutor's own, such as "MLP", is refused when a run of the class begins.
+    Raises ValueError for an object without a name of its own (a lambda, a partial), and for a name under which
+    something else is registered. A name of pdtutor's own, such as "MLP", is refused when a run of the class begins.
     """
     name = name_of(kind)
     known = _REGISTERED.get(name)
