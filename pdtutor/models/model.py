@@ -1,9 +1,9 @@
 """The contract of a model: what a class must offer so that it can be trained, evaluated, probed, saved and reopened.
 
 A model is a torch module with a leading *copies* dimension in its inputs, its logits and all parameters and buffers
-that it saves. (A constant that all copies share is a buffer with persistent=False.) Several seeds or methods then train side
-by side in one pass, each as it would alone: no parameter of one copy enters the output of another. You need not write
-such a module yourself: `pdtutor.Network` makes a model of any torch module.
+that it saves. (A constant that all copies share is a buffer with persistent=False.) Several seeds or methods then train
+side by side in one pass, each as it would alone: no parameter of one copy enters the output of another. You need not
+write such a module yourself: `pdtutor.Network` makes a model of any torch module.
 
 `Model` is all that a model of your own needs. The classes after it name what some models offer beyond that.
 """
