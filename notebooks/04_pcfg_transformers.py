@@ -170,9 +170,10 @@ plt.show()
 medians = short_curriculum.pivot_table(index="step", columns=["probe", "n"], values="median")
 robust, close = medians["M_robust"], medians["M_close"]
 left = robust.iloc[-1] / robust.max()  # of the largest lean on n-grams, the share that is left at the end
-print("it leans on 3-grams more in the first half than ever in the last quarter:", bool(robust[3].loc[:500].max() > robust[3].loc[750:].max()))
-print("and at the end at most two thirds as much as at most:", bool(left[3] < 2 / 3))
-print("of its lean on 7-grams more is left at the end:", bool(left[7] > left[3]))
+early, late = robust[3].loc[:500].max(), robust[3].loc[750:].max()
+print("it leans on 3-grams more in the first half than ever in the last quarter:", bool(early > late))
+print("and at the end less than two thirds of its largest lean is left:", bool(left[3] < 2 / 3))
+print("of its lean on 7-grams a larger share is left:", bool(left[7] > left[3]))
 print("7-grams explain the predictions better at the end than at step 100:", bool(close[7].iloc[-1] < close[7][100] / 2))
 
 # %% [markdown]
