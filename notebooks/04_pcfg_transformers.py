@@ -19,7 +19,7 @@
 #
 # - to read a probabilistic context-free grammar, and how its sentences hide a tree;
 # - the *exact* best prediction of a masked token, so that every accuracy is read against its ceiling;
-# - that a teacher goes through three phases, and leans on 3-grams most in the second one: an implicit curriculum again;
+# - that a teacher goes through three phases: in the second it comes to lean on 3-grams, in the third it does so less. An implicit curriculum again;
 # - what progressive distillation gains from that, at several budgets; which checkpoint helps; and what the students know of the tree.
 #
 # **You need** lesson 3, and a little of what a Transformer is. No GPU.
