@@ -261,7 +261,7 @@ print("before: at most one of three did:", bool(reached["before"] <= 1))
 print("after: none did:", bool(reached["after"] == 0))
 
 # %% [markdown]
-# A checkpoint from the plateau is no teacher, and a checkpoint from after the transition is the labels again. What about all of them? For each teacher, 24 candidates $C_1$ and a student for each, side by side in one pass. This is the recipe `parity-which-checkpoint`.
+# A checkpoint from the plateau is no teacher, and a checkpoint from after the transition is the labels again. What about all of them? For each teacher, 29 candidates $C_1$ and a student for each, side by side in one pass. This is the recipe `parity-which-checkpoint`.
 
 # %%
 sweep = recipes.recipe("parity-which-checkpoint", "laptop")
