@@ -13,6 +13,7 @@ import matplotlib
 import tyro
 
 from pdtutor import plots
+from pdtutor.devices import AUTO
 from pdtutor.processes import launched, on_main
 from pdtutor.recipes.catalogue import RECIPES, SCALES
 from pdtutor.validate import whole
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         out: Path,
         scale: Literal["smoke", "laptop", "paper"] = scale,
         seeds: int = 3,
+        device: str = AUTO,
         resume: bool = False,
     ) -> None:
         """Run one experiment and write its tables, its figure and its trajectories into a folder.
@@ -46,11 +48,12 @@ def main(arguments: list[str] | None = None) -> None:
             out: the folder to write into.
             scale: smoke (seconds), laptop (minutes on 2 CPU cores) or paper (needs a GPU, or patience).
             seeds: number of seeds, counted from 0.
+            device: auto, cpu, cuda, cuda:1 or mps. auto takes a CUDA GPU, if there is one, for all but small MLPs.
             resume: continue where an earlier run with the same settings stopped.
         """
         matplotlib.use("agg")
         plots.style()
-        outcome = recipe.run(seeds=whole("seeds", seeds), out=out, resume=resume)
+        outcome = recipe.run(seeds=whole("seeds", seeds), out=out, resume=resume, device=device)
         on_main(outcome.save)(out)
         if launched().main:
             print(outcome.tables["results"].to_string(index=False))
@@ -64,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
             args=arguments,
             config=(tyro.conf.CascadeSubcommandArgs, tyro.conf.FlagCreatePairsOff),
         )
-    except (ValueError, FloatingPointError, OSError) as error:
+    except (ValueError, FloatingPointError, OSError, MemoryError) as error:
         sys.exit(f"error: {error}")
 
 

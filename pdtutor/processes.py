@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pdtutor.devices import AUTO, flag
 from pdtutor.seeds import generator
 from pdtutor.validate import whole
 
@@ -33,7 +34,7 @@ class Processes:
     Attributes:
         rank: this process's number, 0 … size − 1.
         size: the number of processes.
-        device: this process's device; None without a launch, when the model stays on the device where it is.
+        device: this process's device; None for a process alone, which may choose.
     """
 
     rank: int = 0
@@ -53,14 +54,14 @@ class Processes:
         """Return the largest number of a batch's rows that any process works on."""
         return -(-rows // self.size)
 
-    def place(self, device: str | torch.device | None) -> str | torch.device | None:
-        """Return the device that this process trains on, given the one that was asked for.
+    def place(self, device: str | torch.device) -> str | torch.device:
+        """Return the device that this process trains on, given the one that was asked for, perhaps "auto".
 
         Raises ValueError if the processes were launched on another type of device.
         """
         if self.device is None:
             return device
-        if device is not None and torch.device(device).type != self.device.type:
+        if device != AUTO and torch.device(device).type != self.device.type:
             raise ValueError(
                 f"device={str(device)!r} was asked for, but this process was launched on {str(self.device)!r}: leave "
                 "device out, and choose it at the launch (ACCELERATE_USE_CPU=1 for the CPU)"
@@ -141,7 +142,7 @@ def _meet(size: int) -> Processes:
             f"{size} processes were launched; to train together they need Accelerate: pip install 'pdtutor[hub]'"
         ) from error
     cuda_like = torch.accelerator.is_available() and not torch.backends.mps.is_available()
-    state = PartialState(cpu=_flag("ACCELERATE_USE_CPU") or not cuda_like)
+    state = PartialState(cpu=flag("ACCELERATE_USE_CPU") or not cuda_like)
     if state.num_processes != size:
         raise RuntimeError(
             f"{size} processes were launched, but Accelerate finds {state.num_processes}: start them with torchrun or "
@@ -209,10 +210,10 @@ def _let_go(held: Path) -> None:
 def launched_precision() -> str:
     """Return the precision that `accelerate launch --mixed_precision` asks for, else "float32".
 
-    Raises ValueError for any other than no and bf16.
+    Raises ValueError for any other than no, bf16 and fp16.
     """
     asked = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    names = {"no": "float32", "bf16": "bfloat16"}
+    names = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
     if asked not in names:
         raise ValueError(f"launched with mixed precision {asked!r}; training is possible in {', '.join(names)}")
     return names[asked]
@@ -222,7 +223,3 @@ def launched_accumulation() -> int:
     """Return the number of micro-batches that Accelerate's environment variable asks for, else 1."""
     asked = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")
     return whole("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", int(asked)) if asked.isdigit() else 1  # or "auto"
-
-
-def _flag(name: str) -> bool:
-    return os.environ.get(name, "").lower() in ("1", "true", "yes", "y", "on", "t")

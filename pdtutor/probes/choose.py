@@ -19,8 +19,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.devices import AUTO
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
+from pdtutor.models.placement import placed
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import number
@@ -35,6 +37,7 @@ def choose_checkpoint(
     *,
     labels: Tensor | None = None,
     agreement: float = QUARTER,
+    device: str | torch.device = AUTO,
     progress: bool = True,
 ) -> int:
     """Return the step of the checkpoint that has come about a quarter of the way to the final one's predictions.
@@ -45,6 +48,7 @@ def choose_checkpoint(
         labels: labels of the inputs, used only to leave out positions whose label is IGNORED; all positions count if
             not given.
         agreement: how far along the way, between 0 (chance) and 1 (the final checkpoint).
+        device: where the checkpoints are asked; see `over`.
         progress: show a progress bar.
 
     Raises ValueError for a trajectory with several copies, for an agreement outside [0, 1], and whatever
@@ -53,11 +57,17 @@ def choose_checkpoint(
     if len(trajectory.seeds) != 1:
         raise ValueError(f"{trajectory.path} holds {len(trajectory.seeds)} copies: pick one with trajectory.copy(i)")
     number("agreement", agreement, minimum=0, maximum=1)
-    return choose_step(checkpoint_table(trajectory, inputs, labels=labels, progress=progress), agreement=agreement)
+    table = checkpoint_table(trajectory, inputs, labels=labels, device=device, progress=progress)
+    return choose_step(table, agreement=agreement)
 
 
 def checkpoint_table(
-    trajectory: Teachable, inputs: Tensor, *, labels: Tensor | None = None, progress: bool = True
+    trajectory: Teachable,
+    inputs: Tensor,
+    *,
+    labels: Tensor | None = None,
+    device: str | torch.device = AUTO,
+    progress: bool = True,
 ) -> pd.DataFrame:
     """Return where each checkpoint stands between chance and the final one, a row per step and copy.
 
@@ -75,7 +85,7 @@ def checkpoint_table(
     Raises ValueError for an empty trajectory, for no inputs, for labels whose shape is not that of the predictions, and
     for a final checkpoint that predicts the same for every input: agreement with it can't be told from chance.
     """
-    final = predictions(trajectory.at(trajectory.final), inputs, labels)  # (copies, positions, classes)
+    final = predictions(placed(trajectory.at(trajectory.final), device), inputs, labels)  # (copies, positions, classes)
     chance = distance(final.mean(1, keepdim=True), final)  # (copies,)
     if (chance < 1e-3).any():
         raise ValueError(
@@ -84,7 +94,7 @@ def checkpoint_table(
         )
     tables, before = [], None
     for step in progress_bar(trajectory.steps, desc="comparing", unit="checkpoint", show=progress):
-        now = predictions(trajectory.at(step), inputs, labels)
+        now = predictions(placed(trajectory.at(step), device), inputs, labels)
         moved = torch.full_like(chance, torch.nan) if before is None else distance(now, before)
         agreement = 1 - distance(now, final) / chance
         tables.append(

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 
 import pandas as pd
+import torch
 
 from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.devices import AUTO
 from pdtutor.models.model import Model
+from pdtutor.models.placement import placed
 from pdtutor.progress import progress_bar
 
 
@@ -14,6 +17,7 @@ def over(
     probe: Callable[[Model], pd.DataFrame],
     *,
     steps: Sequence[int] | None = None,
+    device: str | torch.device = AUTO,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Return a probe's tables for all checkpoints, or those at `steps`, as one table: the curriculum.
@@ -25,9 +29,12 @@ def over(
         trajectory: the checkpoints to probe.
         probe: the question, such as `monomial_correlations(task)`.
         steps: the steps to probe; all that were saved if not given.
+        device: where the checkpoints are asked, as for `train`: with "auto", on a GPU if there is one, unless they are
+            small MLPs.
         progress: show a progress bar.
 
-    Raises ValueError for a step that was not saved, for an empty trajectory, and for empty `steps`.
+    Raises ValueError for a step that was not saved, for an empty trajectory, for empty `steps`, and for a device that
+    can't be used.
     """
     chosen = trajectory.steps if steps is None else tuple(steps)
     if not chosen:
@@ -36,7 +43,7 @@ def over(
         )
     tables = []
     for step in progress_bar(chosen, desc="probing", unit="checkpoint", show=progress):
-        table = probe(trajectory.at(step))
+        table = probe(placed(trajectory.at(step), device))
         table.insert(0, "step", step)
         table.insert(1, "seed", [trajectory.seeds[copy] for copy in table["copy"]])
         tables.append(table)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import AUTO
 from pdtutor.probes.choose import checkpoint_table, choose_step
 from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.parity import (
@@ -50,8 +51,8 @@ class Setting(ParityStudents):
         """
         run = self.teacher.train_seeds(seeds, out=out, **options)
         inputs, _ = held_out(self.teacher.task(), self.teacher.eval_examples, seed=INPUT_SEED)
-        scores = checkpoint_table(run.trajectory, inputs, progress=options["progress"])
-        curriculum = self.teacher.curriculum(run.trajectory, progress=options["progress"])
+        scores = checkpoint_table(run.trajectory, inputs, device=options["device"], progress=options["progress"])
+        curriculum = self.teacher.curriculum(run.trajectory, device=options["device"], progress=options["progress"])
         means = curriculum.groupby(["seed", "step", "inside"])["value"].mean().unstack()
         stands_out = (means[True] - means[False]).rename("correlation").reset_index()
         history = run.history[["seed", "step", "accuracy", "loss"]].merge(scores).merge(stands_out)
@@ -94,9 +95,9 @@ class ParityChooseCheckpoint:
 
     settings: tuple[Setting, ...] = (Setting(),)  # the rule's constant was chosen on the first
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train teachers and students of every setting, and compare the rules with the best checkpoint."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         parts = [
             setting.run(seeds=seeds, out=out / f"setting{i}", **options) for i, setting in enumerate(self.settings)
         ]

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import AUTO
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model
 from pdtutor.probes.monomials import correlation_levels, peak_step, peak_steps
@@ -44,20 +45,20 @@ class HierarchicalTeacher(ParityTeacher):
         return MLP(self.d, width=width, classes=self.task().classes, seed=seeds)
 
     def curriculum(
-        self, trajectory: Trajectory, *, degree: int | Sequence[int] = 1, progress: bool = True
+        self, trajectory: Trajectory, *, degree: int | Sequence[int] = 1, device: str = AUTO, progress: bool = True
     ) -> pd.DataFrame:
         """Return the correlations of every node's decision with monomials of these degrees, at every checkpoint."""
         probe = node_correlations(self.task(), degree=degree, examples=self.probe_examples)
-        return over(trajectory, probe, progress=progress)
+        return over(trajectory, probe, device=device, progress=progress)
 
-    def nodes(self, trajectory: Trajectory, *, progress: bool = True) -> pd.DataFrame:
+    def nodes(self, trajectory: Trajectory, *, device: str = AUTO, progress: bool = True) -> pd.DataFrame:
         """Return the curriculum for single coordinates and for the nodes' own parities, degrees 1 and k."""
-        return self.curriculum(trajectory, degree=(1, self.k), progress=progress)
+        return self.curriculum(trajectory, degree=(1, self.k), device=device, progress=progress)
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per seed, and follow the decision of every node."""
-        run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
-        curriculum = self.nodes(run.trajectory, progress=progress)
+        run = self.train_seeds(seeds, out=out, resume=resume, device=device, progress=progress)
+        curriculum = self.nodes(run.trajectory, device=device, progress=progress)
         found = node_steps(curriculum).merge(spikes(curriculum[curriculum["degree"] == 1]), on=["seed", "node"])
         accuracy = run.history.rename(columns={"accuracy": "accuracy_then"})[["seed", "step", "accuracy_then"]]
         found = found.merge(accuracy.astype({"step": "Int64"}), on=["seed", "step"], how="left")
@@ -77,17 +78,20 @@ class HierarchicalProgressive(Progressive):
     steps: int = 30_000  # the student's updates, at most
     probe_every: int = 500  # updates between a student's checkpoints, at which its nodes are probed
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find C₁, compare the four supervisions, and find when each student learns each node."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
-        curriculum = self.teacher.nodes(teachers.trajectory, progress=progress)
+        curriculum = self.teacher.nodes(teachers.trajectory, device=device, progress=progress)
         methods = self.methods(teachers.trajectory, peak_steps(curriculum[curriculum["degree"] == 1]))
         compared = self.compare(
             methods, seeds=teachers.trajectory.seeds, save_every=self.probe_every, out=out / "students", **options
         )
         history = with_teachers(compared.history, teachers.history)
-        learned = [node_steps(curriculum).assign(method="teacher"), self.student_nodes(compared, progress=progress)]
+        learned = [
+            node_steps(curriculum).assign(method="teacher"),
+            self.student_nodes(compared, device=device, progress=progress),
+        ]
         tables = self.summary(compared.history) | {
             "nodes": pd.concat(learned, ignore_index=True)[["method", "seed", "node", "depth", "step"]],
             "history": history,
@@ -95,13 +99,14 @@ class HierarchicalProgressive(Progressive):
         }
         return Outcome(tables, plots.node_steps_figure(history, tables["nodes"], budget=self.steps))
 
-    def student_nodes(self, compared: Comparison, *, progress: bool) -> pd.DataFrame:
+    def student_nodes(self, compared: Comparison, *, device: str, progress: bool) -> pd.DataFrame:
         """Return when each student learned each node: the table of `node_steps` with a column `method`."""
         probe = node_correlations(self.teacher.task(), degree=self.teacher.k, examples=self.teacher.probe_examples)
-        return pd.concat(
-            node_steps(over(compared.trajectory(method, seed), probe, progress=progress)).assign(method=method)
-            for method, seed in compared.places
-        )
+        tables = []
+        for method, seed in compared.places:
+            found = over(compared.trajectory(method, seed), probe, device=device, progress=progress)
+            tables.append(node_steps(found).assign(method=method))
+        return pd.concat(tables)
 
 
 def spikes(curriculum: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pdtutor.devices import AUTO
+
 
 @dataclass
 class Outcome:
@@ -34,9 +36,10 @@ class Outcome:
 class Recipe(Protocol):
     """What the command line needs of a recipe."""
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Run the experiment with seeds 0 … seeds − 1 in the folder `out`, and return what it finds.
 
-        With `resume`, go on where an earlier run in that folder stopped.
+        With `resume`, go on where an earlier run in that folder stopped. `device` is as for `train`: where models train
+        and are probed.
         """
         ...

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pdtutor import plots, theory
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model
@@ -46,15 +47,17 @@ class ParityTeacher(ProbedTeacher):
         """Return the optimizer of teacher and students; they differ only in the settings given here."""
         return SGD(**settings)
 
-    def curriculum(self, trajectory: Trajectory, *, degree: int = 1, progress: bool = True) -> pd.DataFrame:
+    def curriculum(
+        self, trajectory: Trajectory, *, degree: int = 1, device: str = AUTO, progress: bool = True
+    ) -> pd.DataFrame:
         """Return the correlations with all monomials of one degree at every checkpoint."""
         probe = monomial_correlations(self.task(), degree=degree, examples=self.probe_examples)
-        return over(trajectory, probe, progress=progress)
+        return over(trajectory, probe, device=device, progress=progress)
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per seed and follow its degree-1 correlations."""
-        run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
-        curriculum = self.curriculum(run.trajectory, progress=progress)
+        run = self.train_seeds(seeds, out=out, resume=resume, device=device, progress=progress)
+        curriculum = self.curriculum(run.trajectory, device=device, progress=progress)
         rows = []
         for seed, of_seed in curriculum.groupby("seed"):
             accuracy = run.history[run.history["seed"] == seed].set_index("step")["accuracy"]
@@ -97,11 +100,11 @@ class ParityProgressive(Progressive):
 
     teacher: ParityTeacher = field(default_factory=ParityTeacher)
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the four supervisions."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
-        curriculum = self.teacher.curriculum(teachers.trajectory, progress=progress)
+        curriculum = self.teacher.curriculum(teachers.trajectory, device=device, progress=progress)
         methods = self.methods(teachers.trajectory, peak_steps(curriculum))
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
         history = with_teachers(compared.history, teachers.history)
@@ -116,11 +119,11 @@ class ParityWhichCheckpoint(ParityStudents):
     steps: int = 12_000  # the student's updates
     checkpoints: int = 24  # how many first checkpoints to try, at least; evenly spaced over the teacher's run
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, for every C₁ to try of each, a student by (2,T) distillation."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
-        curriculum = self.teacher.curriculum(teachers.trajectory, progress=progress)
+        curriculum = self.teacher.curriculum(teachers.trajectory, device=device, progress=progress)
         histories = [
             self.by_checkpoint(teachers.trajectory.of(seed), out=out / f"students-seed{seed}", **options)
             for seed in teachers.trajectory.seeds
@@ -157,9 +160,9 @@ class ParityTemperature(ParityStudents):
             for temperature in self.temperatures
         }
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, at every temperature, students by one-shot and progressive distillation."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         methods = self.methods(teachers.trajectory)
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
@@ -175,8 +178,11 @@ class ParitySampleComplexity:
     dims: tuple[int, ...] = (15, 21, 31, 43, 63)  # numbers of coordinates, all odd
     max_samples: int = 2**28  # the search ends without a result after so many
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
-        """Count the samples and fit the slopes. It takes minutes at most, so there is nothing to resume."""
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
+        """Count the samples and fit the slopes. It takes minutes at most, so there is nothing to resume.
+
+        It is computed on the CPU, whatever the device.
+        """
         history = theory.sample_complexity(
             list(self.dims), k=self.k, seeds=range(seeds), max_samples=self.max_samples, progress=progress
         )

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.distillation.supervision import Labels
 from pdtutor.probes.monomials import peak_steps
@@ -68,11 +69,11 @@ class ParityHundred(ParityStudents):
             shifts = (-self.around, -self.early, 0, self.late)
             teacher.extract(folder, sorted({*(teacher.nearest(peak + shift) for shift in shifts), teacher.final}))
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the supervisions, each with its own number of updates."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         trained = self.teacher.train_seeds(seeds, out=out, **options)
-        curriculum = self.teacher.curriculum(trained.trajectory, progress=progress)
+        curriculum = self.teacher.curriculum(trained.trajectory, device=device, progress=progress)
         spikes = peak_steps(curriculum)  # by the teacher's seed
         taught_by = self.teachers_of_students(trained.history)
         for seed in dict.fromkeys(taught_by.values()):
@@ -116,7 +117,7 @@ class ParityTeacherWidth:
     widths: tuple[int, ...] = (100, 300, 1000, 3000, 5000)  # hidden units
     threshold: float = 0.95  # accuracy that counts as having learned
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per width and seed until it has learned."""
         teacher, histories = self.teacher, []
         for width in self.widths:
@@ -131,6 +132,7 @@ class ParityTeacherWidth:
                 until=0.99,
                 out=out / f"teachers-width{width}",
                 resume=resume,
+                device=device,
                 progress=progress,
                 description=f"width {width}",
             )

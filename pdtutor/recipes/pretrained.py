@@ -8,6 +8,7 @@ import pandas as pd
 from pdtutor import plots
 from pdtutor.checkpoints.foreign import ForeignTrajectory
 from pdtutor.checkpoints.hub import local_family, multiberts, pythia, save_family
+from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import FINAL, n_shot, one_shot, progressive
 from pdtutor.distillation.supervision import Distill, Labels
 from pdtutor.models.pretrained import Pretrained
@@ -129,9 +130,9 @@ class PretrainedProgressive:
         }
         return {"cross-entropy": Labels()} | distilled
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Find or train the teachers, and compare the supervisions, one student after the other."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         histories, task = [], self.task()
         for seed in range(seeds):
             compared = compare(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pdtutor import plots
+from pdtutor.devices import AUTO
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, rising_checkpoints
 from pdtutor.recipes.students import Progressive, with_teachers
@@ -45,11 +46,11 @@ class MaskedProgressive(SequenceStudents):
         """Return C₁ of (2,T) by seed: the first checkpoint whose M_robust of 3-grams is half of its largest."""
         return rising_checkpoints(curriculum)
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find C₁ of each, and compare the four supervisions."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
-        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
+        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), device=device, progress=progress)
         tables = self.students(teachers, curriculum, out=out / "students", **options)
         figure = plots.accuracy_figure(tables["history"])
         history = {"history": with_teachers(tables["history"], teachers.history), "curriculum": curriculum}
@@ -74,16 +75,16 @@ class Budgets:
 
     runs: tuple[MaskedProgressive, ...] = ()  # one per budget; those with equal teachers share them
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, at every budget, students under the four supervisions."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         kinds = list(dict.fromkeys(students.teacher for students in self.runs))
         teachers, parts = {}, []
         for students in self.runs:
             if students.teacher not in teachers:
                 place = out / f"teachers-{kinds.index(students.teacher)}"
                 run = students.teacher.train(seeds=list(range(seeds)), out=place, **options)
-                curriculum = students.teacher.curriculum(run.trajectory, sizes=(3,), progress=progress)
+                curriculum = students.teacher.curriculum(run.trajectory, sizes=(3,), device=device, progress=progress)
                 teachers[students.teacher] = run, curriculum, students.optimum()
             run, curriculum, optimum = teachers[students.teacher]
             tables = students.students(run, curriculum, out=out / f"students-{students.steps}", **options)
@@ -113,11 +114,11 @@ class WhichCheckpoint(MaskedProgressive):
 
     checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000)  # steps of C₁
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, for every C₁ of each, a student. With the final checkpoint as C₁ it is one-shot."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
-        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), progress=progress)
+        curriculum = self.teacher.curriculum(teachers.trajectory, sizes=(3,), device=device, progress=progress)
 
         def with_first(step: int):
             return lambda seed: self.two_shot(teachers.trajectory.of(seed), step)
@@ -138,9 +139,9 @@ class Autoregressive(SequenceStudents):
     No n-gram probe says where C₁ is, so there is no (2,T).
     """
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, and compare the three supervisions."""
-        options = {"resume": resume, "progress": progress}
+        options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         methods = self.methods(teachers.trajectory)
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)

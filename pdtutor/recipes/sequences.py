@@ -12,6 +12,7 @@ import pandas as pd
 
 from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import AUTO
 from pdtutor.models.model import Model
 from pdtutor.models.transformer import Transformer
 from pdtutor.probes.ngrams import ngram_closeness, ngram_robustness
@@ -86,7 +87,7 @@ class MaskedTeacher(SequenceTeacher):
         """Return the task."""
 
     def curriculum(
-        self, trajectory: Trajectory, *, sizes: tuple[int, ...] = (3, 5, 7), progress: bool = True
+        self, trajectory: Trajectory, *, sizes: tuple[int, ...] = (3, 5, 7), device: str = AUTO, progress: bool = True
     ) -> pd.DataFrame:
         """Return M_robust and M_close, for n-grams of these sizes, at every checkpoint."""
         asked = [
@@ -98,12 +99,12 @@ class MaskedTeacher(SequenceTeacher):
         def probe(model: Model) -> pd.DataFrame:
             return pd.concat([ask(model).assign(probe=name) for name, ask in asked], ignore_index=True)
 
-        return over(trajectory, probe, progress=progress)
+        return over(trajectory, probe, device=device, progress=progress)
 
-    def run(self, *, seeds: int, out: Path, resume: bool = False, progress: bool = True) -> Outcome:
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per seed, and follow how much its predictions rely on n-grams."""
-        run = self.train_seeds(seeds, out=out, resume=resume, progress=progress)
-        curriculum = self.curriculum(run.trajectory, progress=progress)
+        run = self.train_seeds(seeds, out=out, resume=resume, device=device, progress=progress)
+        curriculum = self.curriculum(run.trajectory, device=device, progress=progress)
         final = run.history[run.history["step"] == run.trajectory.final].set_index("seed")
         medians = shortest_robust(curriculum).set_index(["seed", "step"])["median"]
         optimum = self.optimum()

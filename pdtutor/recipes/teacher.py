@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import AUTO
 from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
@@ -67,5 +68,5 @@ class ProbedTeacher(Teacher):
     """A teacher with a curriculum: what a probe finds at every checkpoint."""
 
     @abstractmethod
-    def curriculum(self, trajectory: Trajectory, *, progress: bool = True) -> pd.DataFrame:
+    def curriculum(self, trajectory: Trajectory, *, device: str = AUTO, progress: bool = True) -> pd.DataFrame:
         """Return the table of what the teacher's probe finds at every checkpoint."""

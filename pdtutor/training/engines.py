@@ -20,6 +20,7 @@ from pdtutor.models.transformer import Transformer
 from pdtutor.processes import ALONE, Processes, shares
 from pdtutor.tasks.stream import Stretch
 from pdtutor.training.optim import SGD, AdamW, AdamWState, SGDState
+from pdtutor.training.scaling import adjust, unscale
 from pdtutor.training.settings import ENGINES
 from pdtutor.validate import one_of
 
@@ -186,22 +187,29 @@ def autograd_updates(
         targets: what to match, for the same rows.
         rates: (updates, copies).
         corrections: (updates, …), the optimizer's.
-        precision: in which matrices are multiplied; weights, losses and the optimizer stay as they are.
+        precision: in which matrices are multiplied; weights, losses and the optimizer stay as they are. For "float16"
+            the state must hold `scaling_tensors`.
         accumulate: in how many micro-batches the gradient is summed: less memory, the same update.
         processes: those that share every update. Inputs and targets are this process's rows; losses are those of all
             rows.
     """
     micro_batches = [rows for rows in shares(inputs.shape[2], accumulate) if rows.stop > rows.start]
+    scale = state.tensors.get("loss_scale")  # in float16 only
     losses = []
     for update in range(len(rates)):
         total = None
         for rows in micro_batches:
-            part = _loss_and_gradients(model, state.parameters, inputs, targets, update, rows, precision)
+            part = _loss_and_gradients(model, state.parameters, inputs, targets, update, rows, precision, scale)
             total = part if total is None else [so_far + more for so_far, more in zip(total, part, strict=True)]
         if total is None:  # more processes than rows: this one has none, but the others wait for its zeros
             total = [torch.zeros_like(tensor) for tensor in (rates[update], *state.parameters)]
         loss, *gradients = processes.all_reduce_sum(total)
-        state.update(gradients, rates[update], corrections[update])
+        if scale is None:
+            state.update(gradients, rates[update], corrections[update])
+        else:
+            gradients, finite = unscale(gradients, scale)
+            state.update(gradients, rates[update], corrections[update], finite=finite)
+            adjust(state.tensors, finite)
         losses.append(loss)
     return torch.stack(losses)
 
@@ -214,12 +222,18 @@ def _loss_and_gradients(
     update: int,
     rows: slice,
     precision: str,
+    scale: Tensor | None,
 ) -> list[Tensor]:
-    """Return what these rows of an update add to the loss of each copy, (copies,), and to each parameter's gradient."""
+    """Return what these rows of an update add to the loss of each copy, (copies,), and to each parameter's gradient.
+
+    Gradients are those of the loss times the scale, (copies,), if there is one.
+    """
     # no cache of converted weights: a recorded graph would keep reading the weights of the update that was recorded
-    with torch.autocast(inputs.device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
+    half = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    with torch.autocast(inputs.device.type, half, enabled=half is not None, cache_enabled=False):
         logits = targets.logits(model, inputs[:, update, rows], update, rows)
     loss = targets.loss_of(logits.to(targets.soft.dtype), update, rows)  # (copies,)
     # no copy's parameters enter another copy's loss, so the sum gives each its own gradient
-    gradients = torch.autograd.grad(loss.sum(), parameters, materialize_grads=True)  # 0 for parameters without a use
+    total = (loss if scale is None else loss * scale).sum()
+    gradients = torch.autograd.grad(total, parameters, materialize_grads=True)  # 0 for parameters without a use
     return [loss.detach(), *gradients]

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import torch
 
+from pdtutor.devices import AUTO, gpu_expected, memory_advice, name_of, require_precision, say_once
 from pdtutor.distillation.supervision import Supervision
 from pdtutor.distillation.targets import make_targets, updates_that_fit
 from pdtutor.models.mlp import MLP
-from pdtutor.models.model import Model, reads_positions
+from pdtutor.models.model import Model, device_of, reads_positions
+from pdtutor.models.placement import placed
 from pdtutor.processes import launched
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream
@@ -17,6 +19,7 @@ from pdtutor.training.captured import GraphEngine
 from pdtutor.training.engines import AutogradEngine, Engine, KernelEngine, choose_engine
 from pdtutor.training.optim import SGD, AdamW
 from pdtutor.training.run import Run
+from pdtutor.training.scaling import scaling_tensors
 from pdtutor.training.session import Session
 from pdtutor.training.settings import Settings, check, require_same
 
@@ -38,7 +41,7 @@ def train(
     until: float | None = None,
     out: str | Path | None = None,
     resume: bool = False,
-    device: str | torch.device | None = None,
+    device: str | torch.device = AUTO,
     engine: str = "auto",
     precision: str | None = None,
     accumulate: int | None = None,
@@ -71,13 +74,16 @@ def train(
         until: stop at the first evaluation at which every copy reaches this accuracy.
         out: folder for the run; if not given, a temporary one that lives as long as the trajectory.
         resume: continue the run in `out` from its last saved state; start it if there is none.
-        device: where to train. If not given, where the model is; under a launch, the device of each process.
+        device: where to train: "cpu", "cuda", "cuda:1", "mps", or "auto". The last is where the model is, if that is a
+            GPU; else a CUDA GPU, if there is one and it is expected to be faster (see `models.placement`), or what the
+            environment variable PDTUTOR_DEVICE names; under a launch, the device of each process.
         engine: "autograd"; "kernel", compiled, for MLPs with one hidden layer under SGD on the CPU; "graph", autograd's
             updates in few launches, for a GPU; or "auto", the fastest that applies. Several processes or micro-batches
             need "autograd".
-        precision: "float32", or "bfloat16" to multiply matrices in it, which a GPU does several times faster; weights,
-            losses, evaluations and teachers stay in float32. If not given, what `accelerate launch --mixed_precision`
-            says, else "float32".
+        precision: "float32"; or "bfloat16", or on GPUs without it (NVIDIA's T4, for one) "float16", to multiply
+            matrices in it, which a GPU does several times faster. Weights, losses, evaluations and teachers stay in
+            float32; in "float16" the loss is scaled (see `training.scaling`). If not given, what `accelerate launch
+            --mixed_precision` says, else "float32".
         accumulate: sum the gradient of an update over so many micro-batches of a process's rows, to save memory. If not
             given, what Accelerate's ACCELERATE_GRADIENT_ACCUMULATION_STEPS says, else 1.
         progress: show a progress bar.
@@ -86,7 +92,9 @@ def train(
     Raises:
         ValueError: for arguments out of range, a schedule that needs a checkpoint which the teacher's trajectory lacks,
             an `out` that already holds a run (unless resumed), a resume with other settings than those of the saved
-            run, and stored targets for a student with other examples or fewer steps.
+            run, stored targets for a student with other examples or fewer steps, and a device that can't be used or
+            can't multiply in the precision asked for.
+        DeviceMemoryError: a MemoryError that says what to lower, if the device has too little memory.
         FloatingPointError: if a loss is no longer finite; it names the step, on a GPU only at the next evaluation. The
             last checkpoint stays readable.
     """
@@ -107,8 +115,11 @@ def train(
         precision=precision,
         accumulate=accumulate,
     )
-    session, updates = _start(model, task, settings, device=device, engine=engine, out=out, resume=resume)
-    _run_updates(session, task, updates, progress=progress, description=description)
+    with memory_advice(lambda: device_of(model), _what_to_lower(settings, out)):
+        session, updates = _start(
+            model, task, settings, device=device, engine=engine, out=out, resume=resume, progress=progress
+        )
+        _run_updates(session, task, updates, progress=progress, description=description)
     return session.run()
 
 
@@ -117,15 +128,16 @@ def _start(
     task: Task,
     settings: Settings,
     *,
-    device: str | torch.device | None,
+    device: str | torch.device,
     engine: str,
     out: str | Path | None,
     resume: bool,
+    progress: bool,
 ) -> tuple[Session, Engine]:
     """Return the session of a run that starts or resumes, with its model on its device, and the engine to use."""
     processes = launched()
-    if (place := processes.place(device)) is not None:
-        model.to(place)
+    placed(model, processes.place(device), examples=settings.batch_size)
+    require_precision(settings.precision, device_of(model))
     engine = choose_engine(
         engine,
         model,
@@ -146,7 +158,11 @@ def _start(
             "model.requires_grad_(True) lets it train on"
         )
     state = settings.optimizer.start(trained)
+    if settings.precision == "float16":
+        state.tensors |= scaling_tensors(len(settings.seeds), device_of(model))
     session = Session(model, task, settings, record, state, processes, out=out, resume=resume)
+    if progress and processes.main:
+        _say_where(session)
     return session, _engine(engine, session)
 
 
@@ -178,6 +194,26 @@ def _run_updates(session: Session, task: Task, engine: Engine, *, progress: bool
             if session.record_losses(losses):
                 bar.total = session.step if session.finished else settings.steps
                 bar.set_postfix(accuracy=f"{session.accuracy():.3f}", refresh=False)
+
+
+def _say_where(session: Session) -> None:
+    """Say, once for each device, where training takes place, unless this is a machine without a GPU."""
+    device = session.device
+    if device.type != "cpu":
+        say_once(f"on {device}: {name_of(device)}")
+    elif gpu_expected():
+        say_once(f"on cpu: {name_of(device)}, faster for small MLPs than the GPU (device='cuda' takes that)")
+
+
+def _what_to_lower(settings: Settings, out: str | Path | None) -> str:
+    """Return advice for a run that has run out of memory."""
+    copies, rows = len(settings.seeds), settings.batch_size
+    fewer = f", train fewer than {copies} copies at once (compare: side_by_side=False)" if copies > 1 else ""
+    going_on = "" if out is None else f"; {out} holds what was saved, and resume=True goes on from there"
+    return (
+        f"lower batch_size ({rows}), cut updates into micro-batches with accumulate ({settings.accumulate}){fewer}, "
+        f"multiply in half precision (precision='bfloat16'), or evaluate on fewer examples{going_on}"
+    )
 
 
 def _engine(name: str, session: Session) -> Engine:

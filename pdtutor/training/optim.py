@@ -132,13 +132,25 @@ class SGDState:
             self.tensors = {f"momentum.{i}": torch.zeros_like(p) for i, p in enumerate(parameters)}
 
     @torch.no_grad()
-    def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
-        """Update each parameter in place from its gradient, at rates (copies,). There are no corrections: (0,)."""
+    def update(
+        self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor, *, finite: Tensor | None = None
+    ) -> None:
+        """Update each parameter in place from its gradient, at rates (copies,). There are no corrections: (0,).
+
+        With `finite`, (copies,) bool, nothing changes for copies where it is False, whose gradients must be 0.
+        """
+        if finite is not None:
+            rates = rates * finite
         for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             if self.optimizer.weight_decay:
                 gradient = gradient.add(p, alpha=self.optimizer.weight_decay)
+            if finite is not None:
+                gradient = gradient * _per_copy(finite, p)
             if self.optimizer.momentum:
-                gradient = self.tensors[f"momentum.{i}"].mul_(self.optimizer.momentum).add_(gradient)
+                keep = self.optimizer.momentum
+                if finite is not None:
+                    keep = _per_copy(torch.where(finite, keep, 1.0), p)
+                gradient = self.tensors[f"momentum.{i}"].mul_(keep).add_(gradient)
             p.addcmul_(gradient, _per_copy(rates, p), value=-1)
 
 
@@ -152,14 +164,28 @@ class AdamWState:
         }
 
     @torch.no_grad()
-    def update(self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor) -> None:
-        """Update each parameter in place from its gradient, at rates (copies,) and with the step's corrections (2,)."""
+    def update(
+        self, gradients: Sequence[Tensor], rates: Tensor, corrections: Tensor, *, finite: Tensor | None = None
+    ) -> None:
+        """Update each parameter in place from its gradient, at rates (copies,) and with the step's corrections (2,).
+
+        With `finite`, (copies,) bool, nothing changes for copies where it is False, whose gradients must be 0.
+        """
         beta1, beta2 = self.optimizer.betas
+        if finite is not None:
+            rates = rates * finite
         unbias1, unbias2 = corrections
         for i, (p, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             rate = _per_copy(rates, p)
-            first = self.tensors[f"first.{i}"].lerp_(gradient, 1 - beta1)
-            second = self.tensors[f"second.{i}"].mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+            first, second = self.tensors[f"first.{i}"], self.tensors[f"second.{i}"]
+            if finite is None:
+                first.lerp_(gradient, 1 - beta1)
+                second.mul_(beta2)
+            else:
+                changed = _per_copy(finite.to(p.dtype), p)
+                first.lerp_(gradient, changed * (1 - beta1))
+                second.mul_(1 - changed * (1 - beta2))
+            second.addcmul_(gradient, gradient, value=1 - beta2)
             if self.optimizer.weight_decay:
                 p.mul_(1 - rate * self.optimizer.weight_decay)
             size = second.sqrt().div_(unbias2).add_(self.optimizer.eps)

@@ -6,7 +6,7 @@ last saved step. It names the other, a safetensors file with the weights and the
 If several processes train together, the main one writes for all, and every process must make the same calls.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -31,10 +31,13 @@ class Run:
         model: the trained model.
         history: one row per evaluation and copy: copy, seed, step (optimizer updates), examples (updates × batch size),
             loss (held-out cross-entropy), accuracy (held-out), train_loss (mean of the training loss over the updates
-            since the previous row), teacher_step (the checkpoint that taught at the last of them; <NA> for labels).
+            since the previous row), teacher_step (the checkpoint that taught at the last of them; <NA> for labels),
+            device (where it was trained and evaluated: "cpu", "cuda" or "mps"; <NA> in runs of version 0.1).
         trajectory: the checkpoints.
         teachers: which checkpoint took over when: copy, student_step (its first update), teacher_step.
         settings: the settings, which a resume must repeat.
+        hardware: what computed: names of device, CPU, torch and driver (see `devices.hardware`), with `from_step` and
+            the number of processes. There is an entry for the start and one for every resume.
     """
 
     model: Model
@@ -42,6 +45,7 @@ class Run:
     trajectory: Trajectory
     teachers: pd.DataFrame
     settings: dict
+    hardware: list[dict] = field(default_factory=list)
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
@@ -54,6 +58,7 @@ class Run:
             trajectory,
             teachers_frame(state["stages"]),
             state["settings"],
+            state.get("hardware", []),  # version 0.1 wrote none
         )
 
 
@@ -88,6 +93,7 @@ def save_state(
     over: bool,
     history: list[dict],
     stages: list[Stages],
+    hardware: list[dict],
 ) -> None:
     """Write what a resume needs.
 
@@ -99,7 +105,7 @@ def save_state(
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in (weights | state.tensors).items()}
     write_bytes(path / name, save(tensors))
     content = {"settings": settings, "step": step, "finished": over, "tensors": name}
-    write_json(path / "run.json", content | {"history": history, "stages": stages})
+    write_json(path / "run.json", content | {"hardware": hardware, "history": history, "stages": stages})
     for earlier in path.glob("resume_*.safetensors"):
         if earlier.name != name:
             earlier.unlink()
@@ -109,7 +115,8 @@ def save_state(
 def saved_state(path: Path, settings: dict) -> dict | None:
     """Return the saved state in the folder, None if there is none. Raises ValueError if its settings differ.
 
-    The engine may differ: it computes the same updates, and other devices or more processes may need another one.
+    The engine may differ: it computes the same updates, and other devices or more processes may need another one. On
+    another device the updates are the same up to the rounding of sums.
     """
     clear_temporary(path)
     if not (path / "run.json").exists():
@@ -137,7 +144,7 @@ def load_state(path: Path, saved: dict, model: Model) -> dict[str, Tensor]:
 
 def history_frame(rows: list[dict]) -> pd.DataFrame:
     """Return a run's history as the table that `Run` describes."""
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame([{**row, "device": row.get("device", pd.NA)} for row in rows])
     return frame.astype({"teacher_step": "Int64", "train_loss": float})
 
 

@@ -1,12 +1,14 @@
 """A run in progress: its step, when it pauses to evaluate, and what it writes down and saves."""
 
 import time
+import warnings
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import hardware
 from pdtutor.distillation.teachers import Teachers
 from pdtutor.models.model import Model, device_of
 from pdtutor.processes import Processes
@@ -47,6 +49,7 @@ class Session:
         teachers: the teachers of all copies; their `timetable` says which are in force when.
         trajectory: the checkpoints so far.
         resumed: whether there was a saved state to continue from.
+        hardware: what computed so far; see `Run`.
 
     Raises ValueError for a folder that holds another run, and for a schedule that needs a checkpoint which the
     teacher's trajectory lacks.
@@ -67,7 +70,7 @@ class Session:
         self.model, self.settings, self.record, self.state, self.processes = model, settings, record, state, processes
         self.out = out
         self.device = device_of(model)
-        self.step, self.finished, self.history = 0, False, []
+        self.step, self.finished, self.history, self.hardware = 0, False, [], []
         self.teachers = Teachers(settings.supervision, settings.steps)
         self.timetable = self.teachers.timetable
         saved = saved_state(Path(out), record) if resume and out is not None else None
@@ -76,6 +79,7 @@ class Session:
         else:
             self.trajectory = Trajectory(out)
             self._restore(saved)
+        self._note_hardware()
         processes.share_weights((*model.parameters(), *model.buffers()))
         self._inputs, self._labels = (part.to(self.device) for part in held_out(task, settings.eval_examples))
         self._pending: list[Tensor] = []  # losses (updates, copies) since the last row of history
@@ -87,8 +91,23 @@ class Session:
         """Continue from this saved state."""
         self.step, self.finished, self.history = saved["step"], saved["finished"], saved["history"]
         self.timetable.stages = [[tuple(stage) for stage in stages] for stages in saved["stages"]]
+        self.hardware = saved.get("hardware", [])
         tensors = load_state(self.trajectory.path, saved, self.model)
         self.state.tensors = {name: tensors[name].to(self.device) for name in self.state.tensors}
+
+    def _note_hardware(self) -> None:
+        """Note what computes from this step on, and warn if it isn't what computed before."""
+        now = {**hardware(self.device), "processes": self.processes.size}
+        before = self.hardware[-1] if self.hardware else None
+        if before is not None and not self.finished:
+            changed = [f"{key} was {before[key]}" for key in ("name", "torch") if before.get(key, now[key]) != now[key]]
+            if changed:
+                warnings.warn(
+                    f"the run goes on from step {self.step} on {now['name']} with torch {now['torch']}; "
+                    f"{', '.join(changed)}: the same updates up to rounding, but not bit for bit",
+                    stacklevel=2,
+                )
+        self.hardware = [*self.hardware, {"from_step": self.step, **now}]
 
     def next_stop(self) -> int:
         """Return the step up to which updates may run at once: the next evaluation, checkpoint or change of teacher."""
@@ -139,6 +158,7 @@ class Session:
                 over=self.finished,
                 history=self.history,
                 stages=self.timetable.stages,
+                hardware=self.hardware,
             )
             self._last_saved = time.monotonic()
 
@@ -158,6 +178,7 @@ class Session:
                     "accuracy": accuracy[copy].item(),
                     "train_loss": train_loss[copy],
                     "teacher_step": in_force[copy],
+                    "device": self.device.type,
                 }
             )
 
@@ -169,7 +190,7 @@ class Session:
         """Return the run, now that it is over, with its model in eval mode."""
         self.model.eval()
         stages = teachers_frame(self.timetable.stages)
-        return Run(self.model, history_frame(self.history), self.trajectory, stages, self.record)
+        return Run(self.model, history_frame(self.history), self.trajectory, stages, self.record, self.hardware)
 
     def _require_finite(self, losses: Tensor, stop: int) -> None:
         """Raise FloatingPointError, naming step and copy, for the first of losses (updates, copies) that is not finite.

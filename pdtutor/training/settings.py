@@ -14,7 +14,7 @@ from pdtutor.tasks.task import Task
 from pdtutor.training.optim import SGD, AdamW
 from pdtutor.validate import differences, number, one_of, whole
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "kernel", "graph", "autograd")
 
 

@@ -13,6 +13,7 @@ import torch
 from safetensors.numpy import save
 from torch import Tensor
 
+from pdtutor.devices import AUTO
 from pdtutor.distillation.losses import divergence, labelled_positions, teacher_log_probabilities
 from pdtutor.distillation.schedule import Stages, value_at
 from pdtutor.distillation.stored.format import FORMAT, log_probabilities_of, pack, spread
@@ -21,6 +22,7 @@ from pdtutor.distillation.supervision import Distill
 from pdtutor.files import clear_temporary, write_bytes, write_json
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
+from pdtutor.models.placement import placed
 from pdtutor.processes import on_main
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream
@@ -43,7 +45,7 @@ def store_targets(
     k: int,
     shard_tokens: int = SHARD_TOKENS,
     resume: bool = False,
-    device: str | torch.device | None = None,
+    device: str | torch.device = AUTO,
     progress: bool = True,
 ) -> StoredTargets:
     """Store the teacher's k most probable classes for all examples of a student's training, and return them.
@@ -58,12 +60,14 @@ def store_targets(
         shard_tokens: labelled positions per shard; a shard may exceed this by one update.
         resume: keep the shards in `path` up to the first that is missing or damaged, and go on from there; start if
             there are none. A killed run leaves complete shards only.
-        device: where the teacher runs; the CPU if not given.
+        device: where the teacher is asked, as for `train`: with "auto", on a GPU if there is one, unless it is a small
+            MLP.
         progress: show a progress bar.
 
     Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that needs a
     checkpoint which the trajectory lacks or that depends on the student's progress, a teacher with another number of
-    classes, a folder that already holds targets (unless resumed), and a resume with other settings.
+    classes, a folder that already holds targets (unless resumed), a resume with other settings, and a device that
+    can't be used.
     """
     _require_plain(distill)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
@@ -85,7 +89,8 @@ def store_targets(
         "classes": classes,
     }
     index = _begin(Path(path), settings, stages, resume=resume)
-    stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device or "cpu")
+    place = device_of(placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"]))
+    stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=place)
     start = index["shards"][-1]["stop"] if index["shards"] else 0
     teacher = _Teacher(distill, stages, classes, stream.device)
     with progress_bar(total=steps, initial=start, desc="storing targets", unit="update", show=progress) as bar:
