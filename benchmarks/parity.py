@@ -5,7 +5,7 @@ Each way is a function that takes a number of updates and does them from fresh w
 teacher has learned hardly changes what it costs to run, so these are hardly trained.
 """
 
-from benchmarks.plain import ParityBatches, distil, fit, sequential
+from benchmarks.plain import Batches, distil, fit, sequential
 from benchmarks.work import Work
 from pdtutor import (
     MLP,
@@ -44,7 +44,7 @@ def labels(*, width: int, target: float) -> Work:
     d, task = 100, SparseParity(100, k=6)
 
     def plain(steps: int) -> None:
-        fit(sequential(MLP(d, width=width)), ParityBatches(task, batch_size=1, seed=0), steps=steps, lr=LR)
+        fit(sequential(MLP(d, width=width)), Batches(task, batch_size=1, seed=0), steps=steps, lr=LR)
 
     def ours(steps: int) -> Run:
         return train(
@@ -63,7 +63,7 @@ def distillation(*, d: int, batch_size: int, target: float | None) -> Work:
     plain_teacher = sequential(teacher.at(teacher.final))
 
     def plain(steps: int) -> None:
-        batches = ParityBatches(task, batch_size=batch_size, seed=0)
+        batches = Batches(task, batch_size=batch_size, seed=0)
         student = sequential(MLP(d, width=WIDTH))
         distil(student, plain_teacher, batches, steps=steps, lr=LR, temperature=TEMPERATURE)
 

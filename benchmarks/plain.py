@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from pdtutor import MLP, Model, SparseParity
+from pdtutor import MLP, Model, Task
 
 
-class ParityBatches(IterableDataset):
-    """Endless batches of fresh examples: inputs (batch, d) float32, labels (batch,) int64."""
+class Batches(IterableDataset):
+    """Endless batches of fresh examples, inputs and labels, both (batch, …)."""
 
-    def __init__(self, task: SparseParity, *, batch_size: int, seed: int) -> None:
+    def __init__(self, task: Task, *, batch_size: int, seed: int) -> None:
         self.task, self.batch_size, self.seed = task, batch_size, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

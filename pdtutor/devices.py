@@ -168,6 +168,14 @@ def require_precision(precision: str, device: torch.device) -> None:
         )
 
 
+def say_where(device: torch.device) -> None:
+    """Say, once for each device, that training takes place there; nothing on a machine without a GPU."""
+    if device.type != "cpu":
+        say_once(f"on {device}: {name_of(device)}")
+    elif gpu_expected():
+        say_once(f"on cpu: {name_of(device)}, faster for small MLPs than the GPU (device='cuda' takes that)")
+
+
 def say_once(text: str, *, warn: bool = False) -> None:
     """Print a line on standard error, or warn, unless this process has said the same before."""
     if text not in _said:

@@ -1,8 +1,8 @@
 """A GPU that isn't there: its tensors compute on the CPU, but mix with the CPU's no better than a real GPU's would.
 
-A tensor moved to the fake device is an `OnDevice`. Operations that read one and an ordinary tensor raise a RuntimeError,
-`.numpy()` a TypeError, and on a fake Apple GPU float64 does, too, as in torch itself. So code that runs here has moved
-everything that a real device needs, and because the numbers are the CPU's, histories can be compared.
+A tensor moved to the fake device is an `OnDevice`. Operations that read one and an ordinary tensor raise a
+RuntimeError, `.numpy()` a TypeError, and on a fake Apple GPU float64 does, too, as in torch itself. So code that runs
+here has moved everything that a real device needs, and because the numbers are the CPU's, histories can be compared.
 """
 
 from collections.abc import Iterator
@@ -102,6 +102,22 @@ def _wrapped(value: Any, given: list[torch.Tensor]) -> Any:
     return value.as_subclass(OnDevice)
 
 
+def _moved_with_ties(to):
+    """Return `Module.to`, after which parameters that were one are one again: a move here makes new ones."""
+
+    def moved(module, *args, **kwargs):
+        names: dict[int, list[str]] = {}
+        for name, parameter in module.named_parameters(remove_duplicate=False):
+            names.setdefault(id(parameter), []).append(name)
+        to(module, *args, **kwargs)
+        for first, *others in names.values():
+            for owner, _, name in (other.rpartition(".") for other in others):
+                setattr(module.get_submodule(owner), name, module.get_parameter(first))
+        return module
+
+    return moved
+
+
 @contextmanager
 def fake_gpu(monkeypatch, kind: str = "cuda") -> Iterator[None]:
     """Have a fake GPU of this kind ("cuda" or "mps") while the block runs; `auto` finds the one called "cuda"."""
@@ -113,6 +129,7 @@ def fake_gpu(monkeypatch, kind: str = "cuda") -> Iterator[None]:
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: NAME)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
+    monkeypatch.setattr(torch.nn.Module, "to", _moved_with_ties(torch.nn.Module.to))
     before = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # else a moved parameter keeps its type
     try:

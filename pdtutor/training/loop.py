@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from pdtutor.devices import AUTO, gpu_expected, memory_advice, name_of, require_precision, say_once
+from pdtutor.devices import AUTO, memory_advice, require_precision, say_where
 from pdtutor.distillation.supervision import Supervision
 from pdtutor.distillation.targets import make_targets, updates_that_fit
 from pdtutor.models.mlp import MLP
@@ -162,7 +162,7 @@ def _start(
         state.tensors |= scaling_tensors(len(settings.seeds), device_of(model))
     session = Session(model, task, settings, record, state, processes, out=out, resume=resume)
     if progress and processes.main:
-        _say_where(session)
+        say_where(session.device)
     return session, _engine(engine, session)
 
 
@@ -194,15 +194,6 @@ def _run_updates(session: Session, task: Task, engine: Engine, *, progress: bool
             if session.record_losses(losses):
                 bar.total = session.step if session.finished else settings.steps
                 bar.set_postfix(accuracy=f"{session.accuracy():.3f}", refresh=False)
-
-
-def _say_where(session: Session) -> None:
-    """Say, once for each device, where training takes place, unless this is a machine without a GPU."""
-    device = session.device
-    if device.type != "cpu":
-        say_once(f"on {device}: {name_of(device)}")
-    elif gpu_expected():
-        say_once(f"on cpu: {name_of(device)}, faster for small MLPs than the GPU (device='cuda' takes that)")
 
 
 def _what_to_lower(settings: Settings, out: str | Path | None) -> str:

@@ -1,8 +1,8 @@
 import pytest
 import torch
+from benchmarks.gpu import Work
 
 from benchmarks import gpu
-from benchmarks.gpu import Work
 from pdtutor import MLP, SGD, AdamW, SparseParity
 from pdtutor.seeds import generator
 

@@ -7,7 +7,7 @@ from torch.utils.data import IterableDataset
 
 from benchmarks import __main__ as bench
 from benchmarks import transformers
-from benchmarks.plain import ParityBatches, distil, fit, sequential
+from benchmarks.plain import Batches, distil, fit, sequential
 from benchmarks.work import Work
 from pdtutor import MLP, SGD, Distill, MaskedGrammar, SparseParity, one_shot, train
 from pdtutor.tasks.stream import Stream
@@ -68,7 +68,7 @@ def test_the_plain_loop_does_the_same_work(batch_size, temperature):
 
 
 def test_the_plain_examples_are_fresh_parities():
-    first, second = itertools.islice(ParityBatches(TASK, batch_size=64, seed=0), 2)
+    first, second = itertools.islice(Batches(TASK, batch_size=64, seed=0), 2)
     assert not torch.equal(first[0], second[0])
     inputs, labels = first
     assert inputs.shape == (64, 8)
