@@ -1,5 +1,6 @@
 """One device for everything. What a GPU would do is played by `fake_gpu`; `tests/gpu` holds what needs a real one."""
 
+import contextlib
 import json
 import re
 import sys
@@ -150,7 +151,7 @@ def test_a_gpu_that_is_missing_hidden_or_out_of_date_is_an_error_only_if_it_is_a
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert device_of(placed(transformer())).type == "cpu"  # without a word
-        with pytest.raises(ValueError, match="can't be used: .*'auto' takes a device that can") as caught:
+        with pytest.raises(ValueError, match=r"can't be used: .*'auto' takes a device that can") as caught:
             devices.find("cuda")
         return str(caught.value)
 
@@ -292,7 +293,7 @@ def test_out_of_memory_says_what_to_lower(monkeypatch, tmp_path, capsys, error):
         "resume",
     ):
         assert advice in str(caught.value)
-    with pytest.raises(SystemExit, match="error: .* is out of memory: lower batch_size"):
+    with pytest.raises(SystemExit, match=r"error: .* is out of memory: lower batch_size"):
         main(["run", "parity-teacher", "--scale", "smoke", "--out", str(tmp_path / "cli")])
 
 
@@ -426,10 +427,8 @@ def test_probes_choices_and_stored_targets_are_asked_on_the_device(gpu, monkeypa
     settings = {"batch_size": 8, "optimizer": AdamW(lr=0.01), **QUIET}
     teacher = train(model(), task, steps=30, save_every=10, **settings).trajectory
     inputs, labels = held_out(task, 50)
-    try:
+    with contextlib.suppress(ValueError):  # so little training may leave nothing to choose
         choose_checkpoint(teacher, inputs, labels=labels, progress=False)
-    except ValueError as error:  # so little training may leave nothing to choose
-        assert "checkpoint" in str(error)
     assert asked
     assert {device.type for device in asked} == {"cuda"}
     taught = Distill(teacher, progressive(every=10))

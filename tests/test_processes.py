@@ -349,13 +349,15 @@ def test_the_launch_says_what_was_not_given(monkeypatch):
     run = train(MLP(8, width=4), SIGNS, accumulate=1, precision="float32", **settings)
     assert run.settings["precision"] == "float32"
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
-    with pytest.raises(ValueError, match="launched with mixed precision 'fp16'; training is possible in no, bf16"):
+    assert launched_precision() == "float16"
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp8")
+    with pytest.raises(ValueError, match="launched with mixed precision 'fp8'; training is possible in no, bf16, fp16"):
         launched_precision()
 
 
 def test_another_device_than_the_launch_s_is_refused():
     processes = Processes(1, 2, torch.device("cpu"))
-    assert processes.place(None) == processes.place("cpu") == torch.device("cpu")
+    assert processes.place("auto") == processes.place("cpu") == torch.device("cpu")
     with pytest.raises(ValueError, match="device='cuda' was asked for, but this process was launched on 'cpu'"):
         processes.place("cuda")
     assert ALONE.place("mps") == "mps"

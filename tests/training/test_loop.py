@@ -541,7 +541,7 @@ def test_in_bfloat16_it_learns_much_the_same_and_leaves_float32(engine):
 
 
 def test_a_precision_that_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="precision must be one of 'float32', 'bfloat16'; got 'half'"):
+    with pytest.raises(ValueError, match="precision must be one of 'float32', 'bfloat16', 'float16'; got 'half'"):
         train(MLP(8, width=4), TASK, steps=1, precision="half", **QUIET)
     with pytest.raises(ValueError, match="engine='kernel' doesn't apply here: it computes in float32 only"):
         train(MLP(8, width=4), TASK, steps=1, precision="bfloat16", engine="kernel", **QUIET)
