@@ -8,10 +8,10 @@ BIN := .venv/bin
 WORKERS ?= 2  # processes that run the tests, each on one thread: threads of several would wait for each other
 
 .DEFAULT_GOAL := help
-.PHONY: help course test check lab notebooks bench stamp clean
+.PHONY: help course test test-gpu check lab notebooks bench stamp clean
 
 help:       ## this list
-	@grep -E '^[a-z]+: .*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+: .*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 course: .venv/.installed-course  ## run every lesson; HTML in build/course, claims in build/claims.csv
 	$(BIN)/python -m pdtutor.course build
@@ -19,6 +19,9 @@ course: .venv/.installed-course  ## run every lesson; HTML in build/course, clai
 test: check  ## what `check` does, unit tests, stored outputs reproduced
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env -n $(WORKERS) --dist loadfile notebooks
+
+test-gpu: .venv/.installed-test  ## the tests that need a CUDA GPU
+	$(BIN)/python -m pytest -m gpu tests/test_gpu.py
 
 check: .venv/.installed-test  ## lint, format, imports between wings, types, notebooks in step with their sources
 	$(BIN)/ruff check .

@@ -160,6 +160,7 @@ def measure(work: Work, device: torch.device, seconds: float, *, bytes_per_s: fl
         "work": work.name,
         **{f"{name}_per_s": rate for name, rate in rates.items()},
         "fastest": best,
+        "float32": work.half is None,
         "share_of_bound": rates[best] * bound,
         "auto": "gpu" if faster_on_gpu(work.model(), work.batch_size) else "cpu",
         "difference": difference(work, device) if "graph: " not in " ".join(failed) else float("nan"),
