@@ -121,7 +121,7 @@ def test_bad_options_end_with_one_line(tmp_path, arguments, message):
 def test_a_second_run_into_the_same_folder_needs_resume(tmp_path):
     arguments = ["run", "parity-teacher", "--scale", "smoke", "--seeds", "1", "--steps", "50", "--out", str(tmp_path)]
     main(arguments)
-    with pytest.raises(SystemExit, match="already holds a trajectory: choose another folder, or resume"):
+    with pytest.raises(SystemExit, match="already holds a run of parity-teacher: choose another folder, or resume"):
         main(arguments)
     with pytest.raises(SystemExit, match="lr"):
         main([*arguments, "--lr", "0.3", "--resume"])
