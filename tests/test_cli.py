@@ -246,6 +246,8 @@ def test_the_recipes_own_numbers_are_in_order(name):
 def test_a_reader_that_has_seen_enough_is_no_error(arguments):
     reader, writer = os.pipe()
     os.close(reader)
-    found = subprocess.run([sys.executable, "-m", "pdtutor", *arguments], stdout=writer, stderr=subprocess.PIPE)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-m", "pdtutor", *arguments]
+    found = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=buffered)
     os.close(writer)
     assert found.stderr == b""

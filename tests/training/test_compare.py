@@ -1,4 +1,5 @@
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -143,6 +144,9 @@ def test_a_run_under_an_older_name_is_resumed_where_it_is(seeds, ending, tmp_pat
     again = compare(student, TASK, methods, resume=True, **settings, **until)
     assert {path.name for path in tmp_path.iterdir()} == before
     assert again.trajectory("(2,T)", 0).path.name == f"-2-T-{ending}"
+    shutil.copytree(tmp_path / f"-2-T-{ending}", tmp_path / f"2-T{ending}")  # begun again since
+    newer = compare(student, TASK, methods, resume=True, **settings, **until)
+    assert newer.trajectory("(2,T)", 0).path.name == f"2-T{ending}"
 
 
 def test_on_a_resume_too_every_folder_is_within_out(tmp_path):
