@@ -410,9 +410,16 @@ def test_the_command_line_passes_the_device_on(monkeypatch, tmp_path):
         raise ValueError("seen")
 
     monkeypatch.setattr(type(RECIPES["pcfg-teacher"]["smoke"]), "run", run)
-    with pytest.raises(SystemExit, match="seen"):
-        main(["run", "pcfg-teacher", "--scale", "smoke", "--device", "cuda:1", "--out", str(tmp_path)])
-    assert given["device"] == "cuda:1"
+    command = ["run", "pcfg-teacher", "--scale", "smoke", "--out", str(tmp_path), "--device"]
+    with pytest.raises(SystemExit, match="seen"), fake_gpu(monkeypatch):
+        main([*command, "cuda:0"])
+    assert given["device"] == json.loads((tmp_path / "recipe.json").read_text())["starts"][0]["device"] == "cuda:0"
+
+
+def test_a_device_that_cannot_be_used_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(SystemExit, match="error: device 'gpu' can't|error: device must be auto"):
+        main(["run", "pcfg-teacher", "--scale", "smoke", "--device", "gpu", "--out", str(tmp_path / "new")])
+    assert not (tmp_path / "new").exists()
 
 
 def test_probes_choices_and_stored_targets_are_asked_on_the_device(gpu, monkeypatch, tmp_path):

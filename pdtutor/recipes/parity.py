@@ -148,6 +148,11 @@ class ParityTemperature(ParityStudents):
 
     temperatures: tuple[float, ...] = (0.0, 1e-4, 0.1, 1.0, 4.0)  # the values of τ
 
+    def check(self) -> None:
+        """Raise ValueError also for a progressive schedule that needs a checkpoint which the teacher won't save."""
+        super().check()
+        progressive(self.interval).stages(self.teacher.saved_steps, self.steps)
+
     def methods(self, teachers: Trajectory) -> dict:
         """Return one-shot and progressive supervision at every temperature."""
 

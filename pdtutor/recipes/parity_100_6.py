@@ -42,6 +42,11 @@ class ParityHundred(ParityStudents):
     late: int = 600_000  # updates between the spike and the late C₁; in the paper, from 10.2M to 10.8M
     around: int = 2_000_000  # updates before and after the spike for which correlations are plotted and kept
 
+    def check(self) -> None:
+        """Raise ValueError also for a progressive schedule that needs a checkpoint which the teacher won't save."""
+        super().check()
+        progressive(self.interval).stages(self.teacher.saved_steps, self.steps)
+
     def teachers_of_students(self, history: pd.DataFrame) -> dict[int, int]:
         """Return the teacher's seed by the student's seed: the same, or another teacher's if that one has not learned.
 

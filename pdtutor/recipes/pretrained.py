@@ -9,10 +9,11 @@ from pdtutor import plots
 from pdtutor.checkpoints.foreign import ForeignTrajectory
 from pdtutor.checkpoints.hub import local_family, multiberts, pythia, save_family
 from pdtutor.devices import AUTO
-from pdtutor.distillation.schedule import FINAL, n_shot, one_shot, progressive
+from pdtutor.distillation.schedule import FINAL, Schedule, n_shot, one_shot, progressive
 from pdtutor.distillation.supervision import Distill, Labels
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.recipes.outcome import Outcome, Recipe
+from pdtutor.recipes.settings import Checked
 from pdtutor.recipes.text import WIKIPEDIA_AND_PLAYS
 from pdtutor.tasks.text import CausalText, MaskedText
 from pdtutor.training.compare import compare, results, spread
@@ -48,7 +49,7 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class PretrainedProgressive:
+class PretrainedProgressive(Checked):
     """E5 with teachers from elsewhere: published checkpoints (MultiBERTs, Pythia, a folder) teach a small student.
 
     The student with seed s learns from the MultiBERT with seed s, or from the teacher that is trained first with seed
@@ -76,6 +77,18 @@ class PretrainedProgressive:
     temperature: float = 1.0  # τ, by which the teacher's logits are divided
     threshold: float = 0.2  # accuracy to reach: tables say how many updates that takes
     precision: str | None = None  # how matrices are multiplied: "float32", or "bfloat16" for a GPU
+
+    def check(self) -> None:
+        """Raise ValueError for an optimizer, a model or a schedule that can't be made of these settings.
+
+        Raises ImportError if transformers is missing.
+        """
+        self.optimizer()
+        self.model(self.student, 0)
+        steps = self.teacher_steps
+        saved = [*range(0, steps, self.save_every), steps]
+        for schedule in self.schedules(steps).values() if not self.family else ():
+            schedule.stages(saved, self.steps)
 
     def task(self) -> MaskedText | CausalText:
         """Return the task. Raises ValueError for an unknown objective."""
@@ -115,18 +128,23 @@ class PretrainedProgressive:
         """Return the optimizer of teacher and student."""
         return AdamW(lr=self.lr, betas=(0.9, 0.95), decay="cosine", warmup=0.06)
 
-    def methods(self, teacher: ForeignTrajectory) -> dict:
-        """Return the supervisions by the paper's names, with (2,T) if C₁ is given.
+    def schedules(self, final: int) -> dict[str, Schedule]:
+        """Return the schedules by the paper's names, for a teacher whose last checkpoint is at step `final`.
 
         Progressive distillation goes through the teacher's checkpoints at such a speed that the last one comes at the
         student's end.
         """
-        speed = teacher.final / self.steps
-        schedules = {"one-shot": one_shot(), "progressive": progressive(self.steps // self.intervals, speed=speed)}
+        every, speed = self.steps // self.intervals, final / self.steps
+        schedules = {"one-shot": one_shot(), "progressive": progressive(every, speed=speed)}
         if self.first_checkpoint is not None:
             schedules["(2,T)"] = n_shot([self.first_checkpoint, FINAL], each=self.first)
+        return schedules
+
+    def methods(self, teacher: ForeignTrajectory) -> dict:
+        """Return the supervisions by the paper's names, with (2,T) if C₁ is given."""
         distilled = {
-            name: Distill(teacher, schedule, temperature=self.temperature) for name, schedule in schedules.items()
+            name: Distill(teacher, schedule, temperature=self.temperature)
+            for name, schedule in self.schedules(teacher.final).items()
         }
         return {"cross-entropy": Labels()} | distilled
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pdtutor import plots
 from pdtutor.devices import AUTO
+from pdtutor.distillation.schedule import n_shot
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, rising_checkpoints
 from pdtutor.recipes.students import Progressive, with_teachers
@@ -113,6 +114,12 @@ class WhichCheckpoint(MaskedProgressive):
     """(2,T) distillation by its first checkpoint: neither an early nor a late one is best (an inverted U)."""
 
     checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000)  # steps of C₁
+
+    def check(self) -> None:
+        """Raise ValueError also for a C₁ that the teacher won't save."""
+        super().check()
+        for step in self.checkpoints:
+            n_shot([step], each=self.first).stages(self.teacher.saved_steps, self.steps)
 
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, for every C₁ of each, a student. With the final checkpoint as C₁ it is one-shot."""

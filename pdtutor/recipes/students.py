@@ -11,14 +11,16 @@ from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.distillation.losses import TEMPERATURE
 from pdtutor.distillation.schedule import FINAL, Schedule, n_shot, one_shot, progressive
 from pdtutor.distillation.supervision import Distill, Labels, Supervision
+from pdtutor.recipes.settings import Checked
 from pdtutor.recipes.teacher import Teacher
 from pdtutor.training.compare import Comparison, compare, results, spread
+from pdtutor.training.optim import SGD, AdamW
 
 Methods = Mapping[str, Supervision | Callable[[int], Supervision]]  # by name; may be functions of the student's seed
 
 
 @dataclass(frozen=True)
-class Students:
+class Students(Checked):
     """Students of one kind of teacher, their optimizer and their supervision.
 
     The student with seed s learns from the teacher with seed s, so the spread over seeds is that of the whole
@@ -37,6 +39,16 @@ class Students:
     temperature: float = TEMPERATURE  # τ, by which the teacher's logits are divided
     threshold: float = 0.95  # accuracy that counts as having learned
 
+    def check(self) -> None:
+        """Raise ValueError for an optimizer, a model or a (2,T) schedule that can't be made of these settings."""
+        self.optimizer()
+        self.teacher.model(width=self.width, seeds=[0])
+        n_shot([0, FINAL], each=self.first)
+
+    def optimizer(self) -> SGD | AdamW:
+        """Return the students' optimizer."""
+        return self.teacher.optimizer(lr=self.lr, decay=self.decay, warmup=self.warmup)
+
     def distill(self, trajectory: Teachable, schedule: Schedule, **options: Any) -> Distill:
         """Return supervision by this teacher under a schedule, at the recipe's temperature unless another is given."""
         return Distill(trajectory, schedule, **{"temperature": self.temperature, **options})
@@ -53,7 +65,7 @@ class Students:
             methods,
             seeds=seeds,
             batch_size=self.teacher.batch_size,
-            optimizer=self.teacher.optimizer(lr=self.lr, decay=self.decay, warmup=self.warmup),
+            optimizer=self.optimizer(),
             eval_every=self.eval_every,
             eval_examples=self.teacher.eval_examples,
             precision=self.teacher.precision,
@@ -72,6 +84,11 @@ class Progressive(Students):
     """Students by cross-entropy, one-shot, progressive and (2,T) distillation, side by side."""
 
     speed: float = 1.0  # v of progressive distillation: teacher updates per student update
+
+    def check(self) -> None:
+        """Raise ValueError also for a progressive schedule that needs a checkpoint which the teacher won't save."""
+        super().check()
+        progressive(self.interval, speed=self.speed).stages(self.teacher.saved_steps, self.steps)
 
     def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
         """Return the supervisions by the paper's names; with (2,T) if C₁ is given, by seed."""

@@ -32,6 +32,11 @@ class Teacher(ABC):
 
     schedule: ClassVar[dict[str, Any]] = {}  # the optimizer's arguments for its learning rate; none: constant
 
+    @property
+    def saved_steps(self) -> list[int]:
+        """The steps at which checkpoints are saved."""
+        return [*range(0, self.steps, self.save_every), self.steps]
+
     @abstractmethod
     def task(self) -> Task:
         """Return the task."""

@@ -1,9 +1,12 @@
 """The same students under several supervisions, side by side and over several seeds."""
 
 import math
+import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +17,8 @@ from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
+
+LONGEST = 100  # characters of a method's name in that of its folder
 
 
 @dataclass
@@ -82,8 +87,10 @@ def compare(
         groups = [[(method, seed) for seed in seeds] for method in methods]
     else:
         groups = [pairs]
+    resume = settings.get("resume", False)
+    folders = [None] * len(groups) if out is None else _folders(groups, Path(out), resume=resume)
     runs, histories, places = [], [], {}
-    for group in groups:
+    for group, folder in zip(groups, folders, strict=True):
         names = [method for method, _ in group]
         label = ", ".join(dict.fromkeys(names)) if len(set(names)) <= 4 else f"{len(group)} students"
         wanted = [seed for _, seed in group]
@@ -95,7 +102,7 @@ def compare(
             task,
             supervision=[_supervision(methods[method], seed) for method, seed in group],
             role="student",
-            out=None if out is None else Path(out) / _folder(group, len(groups)),
+            out=folder,
             description=label,
             **settings,
         )
@@ -112,13 +119,44 @@ def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) 
     return method(seed) if callable(method) else method
 
 
-def _folder(group: list[tuple[str, int]], groups: int) -> str:
-    """Return the name of a folder for this group of students, different from those of the other groups."""
-    if groups == 1:
-        return "students"
-    method, seed = group[0]
-    slug = re.sub(r"[^\w.-]+", "-", method)
-    return slug if len(group) > 1 else f"{slug}-seed{seed}"
+def _folders(groups: list[list[tuple[str, int]]], out: Path, *, resume: bool) -> list[Path]:
+    """Return a folder within `out` for each group of students, all different.
+
+    A run that 0.1.0 began is resumed where it is, under the name that it had there.
+    """
+    if len(groups) == 1:
+        return [out / "students"]
+    names = folder_names([group[0][0] for group in groups])
+    endings = ["" if len(group) > 1 else f"-seed{group[0][1]}" for group in groups]
+    folders = [out / f"{names[group[0][0]]}{ending}" for group, ending in zip(groups, endings, strict=True)]
+    if not resume:
+        return folders
+    earlier = [re.sub(r"[^\w.-]+", "-", group[0][0]) + ending for group, ending in zip(groups, endings, strict=True)]
+    return [
+        out / old if earlier.count(old) == 1 and _began(out, old) and not _began(out, folder.name) else folder
+        for folder, old in zip(folders, earlier, strict=True)
+    ]
+
+
+def _began(out: Path, name: str) -> bool:
+    """Return whether a run has saved its state in this folder of `out`. The name may be one that no folder can have."""
+    return name.strip(".") != "" and os.path.exists(out / name / "run.json")
+
+
+def folder_names(methods: Sequence[str]) -> dict[str, str]:
+    """Return a name for the folder of each method: "(2,T)" → "2-T".
+
+    It has letters, digits and underscores of ASCII, with dots and hyphens between them. Where two methods would share a
+    name, be it in upper and lower case, or a name would be empty or too long, a digest of the method makes it unique.
+    """
+    slugs = {method: re.sub(r"[^A-Za-z0-9_.-]+", "-", method).strip(".-") for method in methods}
+    count = Counter(slug.lower() for slug in slugs.values())
+    return {
+        method: slug
+        if count[slug.lower()] == 1 and 0 < len(slug) <= LONGEST
+        else f"{slug[:LONGEST]}-{sha256(method.encode()).hexdigest()[:8]}".lstrip("-")
+        for method, slug in slugs.items()
+    }
 
 
 def results(history: pd.DataFrame, *, threshold: float = 0.95) -> pd.DataFrame:

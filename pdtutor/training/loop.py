@@ -12,7 +12,7 @@ from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model, device_of, reads_positions
 from pdtutor.models.placement import placed
 from pdtutor.processes import launched
-from pdtutor.progress import progress_bar
+from pdtutor.progress import compilation_on, progress_bar
 from pdtutor.tasks.stream import Stream
 from pdtutor.tasks.task import Task
 from pdtutor.training.captured import GraphEngine
@@ -179,7 +179,7 @@ def _run_updates(session: Session, task: Task, engine: Engine, *, progress: bool
     )
     busiest = processes.largest_share(settings.batch_size)
     bar = progress_bar(total=settings.steps, initial=session.step, desc=description, unit="update", show=progress)
-    with bar, processes.own_noise(settings.seeds[0], session.step):
+    with bar, compilation_on(bar), processes.own_noise(settings.seeds[0], session.step):
         if not session.resumed:
             session.look()
         while not session.finished:

@@ -1,5 +1,7 @@
 import dataclasses
+import gc
 import json
+import tempfile
 
 import matplotlib
 import pandas as pd
@@ -9,21 +11,39 @@ from pdtutor import FINAL, MLP, SparseParity, Trajectory, n_shot, peak_steps, pr
 from pdtutor.cli import main
 from pdtutor.recipes import catalogue, hierarchical
 from pdtutor.recipes.sequences import peak_checkpoints, rising_checkpoints
+from pdtutor.text.wheels import cache_folder
 
 matplotlib.use("agg")
 
 
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A working directory, a home and a place for temporary files, all empty; the text cache stays where it is."""
+    monkeypatch.setenv("PDTUTOR_CACHE", str(cache_folder()))
+    places = [tmp_path / name for name in ("work", "home", "temporary")]
+    for place in places:
+        place.mkdir()
+    monkeypatch.chdir(places[0])
+    monkeypatch.setenv("HOME", str(places[1]))
+    monkeypatch.setattr(tempfile, "tempdir", str(places[2]))
+    return places
+
+
 @pytest.mark.parametrize("name", catalogue.RECIPES)
-def test_every_recipe_runs_headless_at_smoke_scale_and_resumes_to_the_same_tables(name, tmp_path, capsys):
-    arguments = ["run", name, "--scale", "smoke", "--seeds", "2", "--out", str(tmp_path)]
+def test_every_recipe_runs_headless_at_smoke_scale_and_resumes_to_the_same_tables(name, tmp_path, elsewhere, capsys):
+    out = tmp_path / "out"
+    arguments = ["run", name, "--scale", "smoke", "--seeds", "2", "--out", str(out)]
     main(arguments)
-    assert str(tmp_path) in capsys.readouterr().out
-    assert (tmp_path / "figure.png").stat().st_size > 5000
-    tables = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
+    assert str(out) in capsys.readouterr().out
+    assert (out / "figure.png").stat().st_size > 5000
+    tables = {path.name: path.read_bytes() for path in out.glob("*.csv")}
     assert {"results.csv", "history.csv"} <= set(tables)
-    assert len(pd.read_csv(tmp_path / "results.csv")) >= 2
+    assert len(pd.read_csv(out / "results.csv")) >= 2
     main([*arguments, "--resume"])
-    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")} == tables
+    assert {path.name: path.read_bytes() for path in out.glob("*.csv")} == tables
+    gc.collect()  # a temporary folder lives as long as its trajectory
+    assert [path for place in elsewhere for path in place.rglob("*")] == []  # nothing is left outside of --out
+    assert {path.name for path in tmp_path.iterdir()} == {"out", *(place.name for place in elsewhere)}
 
 
 def test_scales_change_numbers_never_kinds():
@@ -121,7 +141,7 @@ def test_bad_options_end_with_one_line(tmp_path, arguments, message):
 def test_a_second_run_into_the_same_folder_needs_resume(tmp_path):
     arguments = ["run", "parity-teacher", "--scale", "smoke", "--seeds", "1", "--steps", "50", "--out", str(tmp_path)]
     main(arguments)
-    with pytest.raises(SystemExit, match="already holds a trajectory: choose another folder, or resume"):
+    with pytest.raises(SystemExit, match="already holds a run of parity-teacher: choose another folder, or resume"):
         main(arguments)
     with pytest.raises(SystemExit, match="lr"):
         main([*arguments, "--lr", "0.3", "--resume"])

@@ -1,8 +1,11 @@
+import re
+import shutil
+
 import pandas as pd
 import pytest
 
 from pdtutor import MLP, SGD, Distill, Labels, SparseParity, compare, one_shot, train
-from pdtutor.training.compare import results, spread
+from pdtutor.training.compare import folder_names, results, spread
 
 TASK = SparseParity(8, 2)
 QUIET = {"progress": False, "eval_examples": 100}
@@ -98,3 +101,60 @@ def test_a_student_that_never_reached_is_later_than_all_that_did(history):
 def test_nothing_to_compare_is_refused(names, seeds):
     with pytest.raises(ValueError, match="needs methods and distinct seeds"):
         compare(student, TASK, {n: Labels() for n in names}, seeds=seeds, steps=5)
+
+
+def test_folders_have_the_methods_names_as_far_as_a_shell_takes_them():
+    names = ["cross-entropy", "(2,T)", "one-shot, τ = 0.1", "v1.5", "progressive from C₁"]
+    expected = ["cross-entropy", "2-T", "one-shot-0.1", "v1.5", "progressive-from-C"]
+    assert list(folder_names(names).values()) == expected
+
+
+def test_folders_stay_apart_and_inside_whatever_the_methods_are_called():
+    names = ["a b", "a-b", "A-B", "", "..", ".", "/", "../../etc", "/tmp/x", "τ", "α", "-rf", "~", "x" * 999, "x" * 998]
+    folders = folder_names([*names, "a\nb", "c*", "d\x00"])
+    assert len({folder.lower() for folder in folders.values()}) == len(folders)
+    for folder in folders.values():
+        assert re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,150}[A-Za-z0-9_])?", folder), folder
+    assert folders["a b"].startswith("a-b-")
+    assert folders["-rf"] == "rf"
+    assert folder_names(["a b"]) == {"a b": "a-b"}
+
+
+def test_methods_of_like_names_train_in_folders_of_their_own(tmp_path):
+    compared = compare(
+        student, TASK, dict.fromkeys(["a b", "a-b", "..", "τ/α"], Labels()), seeds=[0, 1], steps=5, until=1.0,
+        out=tmp_path / "runs" / "here", **QUIET,
+    )  # fmt: skip
+    assert len(compared.runs) == 4
+    folders = [path.name for path in (tmp_path / "runs" / "here").iterdir()]
+    assert len(folders) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["here"]
+
+
+@pytest.mark.parametrize(("seeds", "ending"), [([0], "-seed0"), ([0, 1], "")])
+def test_a_run_under_an_older_name_is_resumed_where_it_is(seeds, ending, tmp_path):
+    methods = dict.fromkeys(["(2,T)", "one-shot, τ = 1"], Labels())
+    settings = {"seeds": seeds, "steps": 5, "out": tmp_path, "side_by_side": len(seeds) > 1, **QUIET}
+    until = {"until": 1.0} if len(seeds) > 1 else {}
+    compare(student, TASK, methods, **settings, **until)
+    (tmp_path / f"2-T{ending}").rename(tmp_path / f"-2-T-{ending}")
+    (tmp_path / f"one-shot-1{ending}").rename(tmp_path / f"one-shot-τ-1{ending}")
+    before = {path.name for path in tmp_path.iterdir()}
+    again = compare(student, TASK, methods, resume=True, **settings, **until)
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert again.trajectory("(2,T)", 0).path.name == f"-2-T-{ending}"
+    shutil.copytree(tmp_path / f"-2-T-{ending}", tmp_path / f"2-T{ending}")  # begun again since
+    newer = compare(student, TASK, methods, resume=True, **settings, **until)
+    assert newer.trajectory("(2,T)", 0).path.name == f"2-T{ending}"
+
+
+def test_on_a_resume_too_every_folder_is_within_out(tmp_path):
+    for folder in (tmp_path, tmp_path / "runs", tmp_path / "runs" / "a-b"):
+        folder.mkdir(exist_ok=True)
+        (folder / "run.json").write_text("{}")  # of other runs; resuming one of them would be an error
+    methods = dict.fromkeys(["..", ".", "", "long" * 99, "a b", "a-b"], Labels())
+    settings = {"seeds": [0, 1], "steps": 5, "until": 1.0, "out": tmp_path / "runs", "resume": True, **QUIET}
+    found = [run.trajectory.path for run in compare(student, TASK, methods, **settings).runs]
+    assert {path.parent for path in found} == {tmp_path / "runs"}
+    assert len(set(found)) == len(methods)
