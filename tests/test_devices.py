@@ -417,7 +417,7 @@ def test_the_command_line_passes_the_device_on(monkeypatch, tmp_path):
 
 
 def test_a_device_that_cannot_be_used_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(SystemExit, match="error: device 'gpu' can't|error: device must be auto"):
+    with pytest.raises(SystemExit, match="error: device must be auto, cpu"):
         main(["run", "pcfg-teacher", "--scale", "smoke", "--device", "gpu", "--out", str(tmp_path / "new")])
     assert not (tmp_path / "new").exists()
 
