@@ -98,7 +98,7 @@ def nine_students(engine: str, *, target: float | None) -> Work:
         "earlier checkpoint": Distill(teacher, explicit([(0, teacher.steps[0])]), temperature=TEMPERATURE),
     }
 
-    def students(seeds: list[int], steps: int, *, side_by_side: bool) -> Comparison:
+    def students(seeds: list[int], steps: int, *, side_by_side: bool, engine: str = engine) -> Comparison:
         return compare(
             lambda seeds: MLP(d, width=WIDTH, seed=seeds),
             task,
@@ -121,6 +121,7 @@ def nine_students(engine: str, *, target: float | None) -> Work:
         3 * len(methods),
         target,
         baseline_trainings=len(methods),
+        counted=lambda steps: students([0], steps, side_by_side=False, engine="autograd"),
     )
 
 

@@ -20,25 +20,20 @@ PURPOSE = "teacher data"  # the stream that `train` draws from, so that both lea
 
 def works() -> list[Work]:
     """Return this part's rows of the table."""
-    training = [
-        masked(heads=heads, dropout=dropout, target=target)
-        for heads in (8, 32)
-        for dropout, target in ((0.0, 2.0), (0.1, 8.0))
-    ]
+    training = [masked(heads=heads, target=target) for heads, target in ((8, 2.0), (32, 2.0))]
     return [*training, probing(root="16", layers=2, heads=4, target=10), probing(root=None, layers=4, heads=8)]
 
 
-def masked(*, heads: int, dropout: float, target: float) -> Work:
+def masked(*, heads: int, target: float) -> Work:
     """Updates of AdamW, forward and backward, on batches of 8 sentences: the plain loop against `train` as it comes.
 
     Both read the same sentences with the same masks. The plain loop takes them as they are drawn, padded to the longest
-    of a batch; `train` sorts them by length first. Only what is not padding counts. BERT has dropout 0.1 unless told
-    otherwise; ours has none.
+    of a batch; `train` sorts them by length first. Only what is not padding counts. Neither has dropout.
     """
     task = MaskedGrammar("cfg3b")
 
     def plain(steps: int) -> None:
-        fit(bert(task, heads=heads, dropout=dropout), plain_batches(task), task.padding, steps=steps)
+        fit(bert(task, heads=heads), plain_batches(task), task.padding, steps=steps)
 
     def ours(steps: int) -> Run:
         return train(
@@ -53,7 +48,7 @@ def masked(*, heads: int, dropout: float, target: float) -> Work:
         )
 
     tokens = round(task.lengths(drawn(task, 0)[0]).sum() * BATCH / SENTENCES)  # of an update, on average
-    name = f"masked Transformer, {heads} heads, batch {BATCH}, against BERT with dropout {dropout:g} (tokens/s)"
+    name = f"masked Transformer, {heads} heads, batch {BATCH}, against BERT (tokens/s)"
     return Work(name, plain, ours, tokens, tokens, target)
 
 
@@ -63,7 +58,7 @@ def probing(*, root: str | None, layers: int, heads: int, target: float | None =
     The targets are for students at laptop scale. At full length the multiplications weigh more than starting them.
     """
     task = MaskedGrammar("cfg3b", root=root)
-    theirs = bert(task, heads=heads, dropout=0.0, layers=layers).eval()
+    theirs = bert(task, heads=heads, layers=layers).eval()
     ours = transformer(task, heads=heads, layers=layers)
 
     @torch.no_grad()
@@ -101,16 +96,16 @@ def transformer(task: MaskedGrammar, *, heads: int, layers: int = LAYERS) -> Tra
     )
 
 
-def bert(task: MaskedGrammar, *, heads: int, dropout: float, layers: int = LAYERS) -> BertForMaskedLM:
-    """Return Hugging Face's model of the same size, in training mode."""
+def bert(task: MaskedGrammar, *, heads: int, layers: int = LAYERS) -> BertForMaskedLM:
+    """Return Hugging Face's model of the same size, without dropout, in training mode."""
     config = BertConfig(
         vocab_size=task.vocabulary,
         hidden_size=heads * HEAD_DIM,
         num_hidden_layers=layers,
         num_attention_heads=heads,
         intermediate_size=4 * heads * HEAD_DIM,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=dropout,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
         max_position_embeddings=task.longest,
         pad_token_id=task.padding,
     )

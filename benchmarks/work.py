@@ -15,6 +15,7 @@ class Work:
         target: the ratio that the project claims to reach; None if it claims none.
         baseline_trainings: how many runs the baseline makes one after the other. It is timed for that many times as
             long, so that what a run costs once weighs the same on both sides.
+        counted: does the baseline's updates in operations that torch can count, if the baseline itself does not.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Work:
     ours_units: int
     target: float | None
     baseline_trainings: int = 1
+    counted: Callable[[int], object] | None = None

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import IterableDataset
 
 from benchmarks import __main__ as bench
-from benchmarks import transformers
+from benchmarks import parity, transformers
 from benchmarks.plain import Batches, distil, fit, sequential
 from benchmarks.work import Work
 from pdtutor import MLP, SGD, Distill, MaskedGrammar, SparseParity, one_shot, train
@@ -92,7 +92,7 @@ def test_bert_learns_the_sentences_that_ours_does():
     for inputs, labels in plain:
         assert (inputs != task.padding).any(0).all()  # no longer than its longest
         assert (labels[inputs == task.padding] == -100).all()
-    model = transformers.bert(task, heads=2, dropout=0.0)
+    model = transformers.bert(task, heads=2)
     inputs, labels = plain[0]
     longer = torch.nn.functional.pad(inputs, (0, 5), value=task.padding)
     logits, padded = (model(ids, attention_mask=(ids != task.padding).long()).logits for ids in (inputs, longer))
@@ -114,10 +114,26 @@ def test_the_command_writes_every_row(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit) as stopped:
         bench.main(out=path, seconds=1e-3)
     table = pd.read_csv(path)
-    assert table.columns.tolist() == ["work", "baseline_per_s", "ours_per_s", "ratio", "target"]
-    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0, 500, 300, 2, 8, 2, 8, 10, 0]
+    assert table.columns.tolist() == ["work", "baseline_per_s", "ours_per_s", "ratio", "target", "gflop_per_s", "share"]
+    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0, 500, 300, 2, 2, 10, 0]
     assert (table[["baseline_per_s", "ours_per_s", "ratio"]] > 0).all(axis=None)
+    counted = table["gflop_per_s"] > 0
+    assert table.loc[~counted, "work"].str.startswith("sentences").all()  # sampling multiplies no matrices
+    assert table.loc[counted, "share"].gt(0).all()
     assert bool(stopped.value.code) == ("MISSED" in capsys.readouterr().out)
+
+
+def test_the_operations_of_a_unit_are_those_of_its_products():
+    """A layer forward and its weights' gradient take 2 per weight and example each; the second also its inputs'."""
+    d, width, batch = 30, 100, 32
+    expected = 4 * d * width + 6 * width * 2 + 2 * d * 1000 + 2 * 1000 * 2  # the student, then the teacher's forward
+    work = parity.distillation(d=d, batch_size=batch, target=None)
+    assert bench.flops_of_a_unit(work) == expected
+
+
+def test_the_core_is_measured_by_a_product(monkeypatch):
+    monkeypatch.setattr(bench, "elapsed", lambda run, steps: (run(steps), 0.5)[1])
+    assert bench.matrix_product(side=10) == pytest.approx(2 * 10**3 / 0.5 / 1e9)
 
 
 @pytest.mark.parametrize(("target", "status", "word"), [(2.0, 0, "met"), (8.0, 1, "MISSED"), (None, 0, "")])

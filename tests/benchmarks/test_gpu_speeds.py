@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from benchmarks import gpu_speeds
+from benchmarks.gpu_speeds import Work
+from pdtutor import MLP, SGD, AdamW, SparseParity
+from pdtutor.seeds import generator
+
+CPU = torch.device("cpu")
+
+
+def small(optimizer=None):
+    return Work(
+        "small",
+        lambda: MLP(8, width=4),
+        SparseParity(8, 2),
+        2,
+        optimizer or SGD(lr=0.1),
+        lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+    )
+
+
+def test_a_row_holds_what_it_says(monkeypatch):
+    """On the CPU, where nothing is recorded but all of the code runs; torch.compile is played by the plain loop."""
+    monkeypatch.setattr(gpu_speeds, "REPEATS", 1)
+    monkeypatch.setattr(gpu_speeds, "updates_in", lambda seconds, run: {0.5: 40}[seconds])
+    monkeypatch.setattr(gpu_speeds, "elapsed", lambda run, steps: (run(steps), 0.25)[1])
+    monkeypatch.setattr(torch, "compile", lambda model, mode: model)
+    weights, products = 8 * 4 + 4 + 4 * 2 + 2, 2 * (4 * 8 * 4 + 6 * 4 * 2)
+    for bound in ({"bytes_per_s": 1e6, "flops_per_s": 1e12}, {"bytes_per_s": 1e12, "flops_per_s": 1e5}):
+        row = gpu_speeds.measure(small(), CPU, 0.5, **bound)
+        least = max(2 * 4 * weights / bound["bytes_per_s"], products / bound["flops_per_s"])
+        assert row == {
+            "work": "small",
+            **{f"{way}_per_s": 160.0 for way in ("plain", "autograd", "graph", "compiled", "cpu")},
+            "fastest": "plain",
+            "float32": True,
+            "share_of_bound": pytest.approx(160 * least),
+            "auto": "cpu",
+            "difference": 0.0,
+            "failed": "",
+        }
+
+
+def test_a_way_that_fails_leaves_its_reason(monkeypatch):
+    def broken(model, mode):
+        raise RuntimeError("no compiler\nmore")
+
+    monkeypatch.setattr(gpu_speeds, "REPEATS", 1)
+    monkeypatch.setattr(gpu_speeds, "updates_in", lambda seconds, run: (run(1), 2)[1])
+    monkeypatch.setattr(torch, "compile", broken)
+    row = gpu_speeds.measure(small(), CPU, 0.5, bytes_per_s=1e9, flops_per_s=1e9)
+    assert row["failed"] == "compiled: RuntimeError: no compiler"
+    assert row["compiled_per_s"] != row["compiled_per_s"]
+    assert row["fastest"] != "compiled"
+
+
+def test_the_bound_counts_the_optimizer_s_state():
+    sizes = [gpu_speeds.least_bytes(small(o)) for o in (SGD(), SGD(momentum=0.9), AdamW())]
+    assert sizes == [sizes[0], 2 * sizes[0], 3 * sizes[0]]
+
+
+def test_bandwidth_counts_what_is_read_and_what_is_written(monkeypatch):
+    monkeypatch.setattr(gpu_speeds, "elapsed", lambda run, steps: (run(steps), 0.5)[1])
+    assert gpu_speeds.bandwidth(CPU, numbers=1000) == 2 * 4000 / 0.5
+
+
+def test_the_plain_loop_trains():
+    before, after = small().model(), gpu_speeds.plain(small(), 20, CPU)
+    assert not torch.equal(next(before.parameters()), next(after.parameters()))
+
+
+@pytest.mark.parametrize("work", [*gpu_speeds.works()[:5], *gpu_speeds.works(smoke=True)], ids=lambda work: work.name)
+def test_models_take_their_task_s_examples(work):
+    inputs, labels = work.task.sample(generator(0, "x"), 2)
+    logits = work.model()(torch.from_numpy(inputs).unsqueeze(0))
+    assert logits.shape == (1, *labels.shape, work.task.classes)
+
+
+def test_the_arithmetic_counts_both_operations_of_a_multiplication(monkeypatch):
+    monkeypatch.setattr(gpu_speeds, "elapsed", lambda run, steps: (run(steps), 0.5)[1])
+    assert gpu_speeds.arithmetic(CPU, side=10) == 2 * 10**3 / 0.5
