@@ -1,5 +1,7 @@
 """pdtutor.course: what a lesson is, its run, its pair of .py and .ipynb, and the stamp with the public address."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -197,6 +199,25 @@ def test_execute_names_the_cell_that_fails_and_keeps_the_rest(tmp_path):
     assert after.execution_count is None
     assert not set(run.notebook.metadata) & {"widgets", "language_info"}
     assert "execution" not in noisy.metadata
+
+
+@pytest.mark.parametrize("where", ["JUPYTER_PATH", "JUPYTER_DATA_DIR"])
+def test_execute_runs_in_its_own_environment_whatever_kernels_there_are(tmp_path, monkeypatch, where):
+    other = tmp_path / "kernels/python3"
+    other.mkdir(parents=True)
+    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Other", "language": "python"}
+    (other / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    monkeypatch.setenv(where, str(tmp_path))
+    run = execute(new_notebook(cells=[new_code_cell("import sys; print(sys.prefix)")]), name="01", folder=tmp_path)
+    assert run.failure == ""
+    assert run.notebook.cells[0].outputs[0].text.strip() == sys.prefix
+
+
+def test_execute_leaves_no_kernel_running(tmp_path):
+    notebook = new_notebook(cells=[new_code_cell("import os; print(os.getpid())")])
+    execute(notebook, name="01", folder=tmp_path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(notebook.cells[0].outputs[0].text), 0)
 
 
 def test_execute_fails_on_a_figure_that_cannot_be_drawn(tmp_path):
