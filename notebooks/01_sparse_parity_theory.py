@@ -49,7 +49,9 @@ from importlib.util import find_spec
 REPOSITORY = "https://github.com/OWNER/pdtutor"
 found = find_spec("pdtutor")
 if found is None or found.origin is None:  # a mere folder of that name has no origin
-    package = "pdtutor" if "/OWNER/" in REPOSITORY else f"git+{REPOSITORY}"
+    package = "pdtutor[hub]"  # with transformers and datasets, which Colab and Kaggle have
+    if "/OWNER/" not in REPOSITORY:
+        package += f" @ git+{REPOSITORY}"
     kept = [f"{name}=={version(name)}" for name in ("torch", "numpy") if find_spec(name)]
     print(f"Installing {package}. This takes a minute …")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", package, *kept]

@@ -31,7 +31,8 @@ def test_every_number_says_what_it_is_and_where_it_comes_from(experiment):
 
 
 def test_e1_has_what_lesson_three_compares_with():
-    table = resources.paper("E1").set_index(["quantity", "method", "at"])["value"]
+    rows = resources.paper("E1")[["quantity", "method", "at", "value"]].itertuples(index=False, name=None)
+    table = {tuple(key): value for *key, value in rows}
     assert table["accuracy", "teacher", 10_200_000] == 0.75
     assert table["in-support |corr|", "teacher", 10_200_000] == 0.095
     assert table["accuracy", "(2,1M) C1=10.2M", 1_000_000] == 0.735

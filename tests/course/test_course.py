@@ -193,14 +193,14 @@ def test_setup_does_nothing_where_pdtutor_is_installed(monkeypatch, capfd):
 def test_setup_installs_pdtutor_and_pins_torch_and_numpy(monkeypatch):
     [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=("torch", "numpy"))
     assert call[:4] == [sys.executable, "-m", "pip", "install"]
-    assert call[-3:] == ["git+https://github.com/a/b", "torch==2.6.0+cu124", "numpy==2.0.2"]
+    assert call[-3:] == ["pdtutor[hub] @ git+https://github.com/a/b", "torch==2.6.0+cu124", "numpy==2.0.2"]
     [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=())
-    assert call[-1] == "git+https://github.com/a/b"
+    assert call[-1] == "pdtutor[hub] @ git+https://github.com/a/b"
 
 
 def test_setup_takes_the_released_package_before_the_address_is_known(monkeypatch):
     [call] = run_setup(monkeypatch, ADDRESS, installed=("numpy",))
-    assert call[-2:] == ["pdtutor", "numpy==2.0.2"]
+    assert call[-2:] == ["pdtutor[hub]", "numpy==2.0.2"]
 
 
 def test_setup_is_not_fooled_by_a_folder_of_that_name(monkeypatch):
