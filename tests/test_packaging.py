@@ -59,16 +59,16 @@ def test_binder_installs_the_clone_under_a_python_that_ci_tests():
     lines = (ROOT / ".binder/requirements.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line.startswith(("#", "--extra-index-url"))] == ["-e .[course]"]
     runtime = (ROOT / ".binder/runtime.txt").read_text(encoding="utf-8").strip()
-    assert runtime.removeprefix("python-") in tested_pythons()
+    assert runtime.removeprefix("python-") in pythons_in_ci()
 
 
 def test_ci_tests_the_pythons_that_the_package_names():
     named = [c.rpartition(" ")[2] for c in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", c)]
-    assert tested_pythons() == named
+    assert pythons_in_ci() == named
     assert PROJECT["requires-python"] == f">={named[0]}"
 
 
-def tested_pythons() -> list[str]:
+def pythons_in_ci() -> list[str]:
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     return workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
 
