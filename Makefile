@@ -5,10 +5,12 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+ENVIRONMENT := .venv
+FLOORS := checkpoints course distillation models pcfg plots recipes tasks text  # tests that call what others wrote
 WORKERS ?= 2  # processes that run the tests, each on one thread: threads of several would wait for each other
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-gpu check lab notebooks bench stamp clean
+.PHONY: help course test test-gpu check lab notebooks bench floors stamp clean
 
 help:       ## this list
 	@grep -E '^[a-z-]+: .*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -39,6 +41,14 @@ notebooks: .venv/.installed-course  ## re-execute lessons and solutions and stor
 bench: .venv/.installed-test  ## measure the speeds this project claims; build/bench.csv
 	$(BIN)/python -m benchmarks
 
+floors:     ## most unit tests under the oldest versions that pyproject.toml allows; in build/floors
+	@$(MAKE) --no-print-directory environment ENVIRONMENT=build/floors
+	$(PYTHON) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	  wanted = sum(p["optional-dependencies"].values(), p["dependencies"]); \
+	  print(*(w.replace(">=", "==") for w in wanted if ">=" in w), sep="\n")' > build/floors/versions.txt
+	build/floors/bin/python -m pip install -c build/floors/versions.txt -e '.[test]'
+	OMP_NUM_THREADS=1 build/floors/bin/python -m pytest -n $(WORKERS) tests/test_*.py $(FLOORS:%=tests/%)
+
 stamp: .venv/.installed-course  ## write the address of the clone's origin into badges and set-up cells
 	$(BIN)/python -m pdtutor.course stamp
 
@@ -60,4 +70,4 @@ environment:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "'$(PYTHON)' cannot make virtual environments: its venv module is not installed."; \
 	  echo "On Debian or Ubuntu: sudo apt install python3-venv"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(ENVIRONMENT)

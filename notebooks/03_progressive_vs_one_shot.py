@@ -13,6 +13,8 @@
 
 # %% [markdown] tags=["badge"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/03_progressive_vs_one_shot.ipynb)
+# [![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)](https://kaggle.com/kernels/welcome?src=https://github.com/OWNER/pdtutor/blob/main/notebooks/03_progressive_vs_one_shot.ipynb)
+# [![Open in Binder](https://mybinder.org/badge_logo.svg)](https://mybinder.org/v2/gh/OWNER/pdtutor/main?urlpath=lab/tree/notebooks/03_progressive_vs_one_shot.ipynb)
 
 # %% [markdown]
 # **You will learn**
@@ -39,7 +41,7 @@
 # | the rest | 15 s |
 
 # %% tags=["setup"]
-# Set-up: installs pdtutor where it is missing (Colab), beside the torch and numpy already there.
+# Set-up: installs pdtutor where it is missing (Colab, Kaggle), and leaves torch and numpy as they are.
 import importlib
 import subprocess
 import sys
@@ -47,12 +49,22 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 REPOSITORY = "https://github.com/OWNER/pdtutor"
-if find_spec("pdtutor") is None:
-    if "/OWNER/" in REPOSITORY:
-        raise ImportError("pdtutor has no public address yet: pip install a clone, or run `make stamp` in it")
+found = find_spec("pdtutor")
+if found is None or found.origin is None:  # a mere folder of that name has no origin
+    package = "pdtutor[hub]"  # with transformers and datasets, which Colab and Kaggle have
+    if "/OWNER/" not in REPOSITORY:
+        package += f" @ git+{REPOSITORY}"
     kept = [f"{name}=={version(name)}" for name in ("torch", "numpy") if find_spec(name)]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, f"git+{REPOSITORY}", *kept], check=True)
+    print(f"Installing {package}. This takes a minute …")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", package, *kept]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        raise ImportError(
+            f"pip could not install {package}. What it said:\n\n{done.stderr.strip()}\n\n"
+            "What you can do: check the network (on Kaggle: Settings, Turn on internet) and run this cell again. "
+            "Or download the course, run `pip install` on its folder here, and then this cell again. "
+            "If you keep this course on GitHub, run `make stamp` in it once: it tells the lessons where it is."
+        )
     importlib.invalidate_caches()
 
 # %%
@@ -428,7 +440,10 @@ print("C₁ early or late: no student learns:", bool(np.isinf(full_steps[["(2,T)
 # Three seeds of teachers, three $C_1$ each, nine students side by side; two million updates of each. At one example per update and a constant rate an accuracy goes on jittering after it has risen: once above 0.95, one of the green lines (in the run stored here) still swings between 0.91 and 0.99. So what is asked of a student is to *reach* 95 %, as in all tables here.
 
 # %%
-kept_teachers = {seed: Trajectory(kept / f"checkpoints-seed{seed}") for seed in seeds}
+kept_teachers = {}
+for seed in seeds:
+    stored = data_path(f"runs/parity-100-6/checkpoints-seed{seed}")
+    kept_teachers[seed] = Trajectory(kept / f"checkpoints-seed{seed}" if RECOMPUTE else stored)
 moments = ["(2,T), C₁ early", "(2,T)", "(2,T), C₁ late"]  # the second, third and fourth checkpoint kept of each teacher
 two_shots = {
     moment: lambda seed, i=i: full.two_shot(kept_teachers[seed], kept_teachers[seed].steps[i])

@@ -84,10 +84,29 @@ def test_its_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
-def test_every_dependency_has_its_reason():
+def test_every_dependency_has_its_reason_and_its_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
-    names = {re.match(r"[A-Za-z0-9_-]+", d).group() for d in wanted} - {"pdtutor"}
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    wanted = {(re.match(r"[\w-]+", d).group(), extra) for extra, of_extra in groups.items() for d in of_extra}
     table = README.split("## Why these dependencies")[1].split("##")[0]
-    reasons = {n for row in re.findall(r"^\| (.+?) \|", table, flags=re.M) for n in re.findall(r"[a-z_-]+", row)}
-    assert names <= reasons
+    rows = re.findall(r"^\| ([a-z].+?)(?: \(`(\w+)`\))? \|", table, flags=re.M)
+    told = {(name, extra) for names, extra in rows if names != "package" for name in names.split(", ")}
+    assert told == {(name, extra) for name, extra in wanted if name != "pdtutor"}
+
+
+def test_its_first_screen_links_the_paper_and_explains_its_terms_before_it_uses_them():
+    start = README.split("\n## ")[0]
+    assert "(https://arxiv.org/abs/2410.05464)" in start
+    for term in (
+        "distillation",
+        "student",
+        "teacher",
+        "one-shot",
+        "(2,T)",
+        "sparse parity",
+        "checkpoints",
+        "progressive",
+    ):
+        told = start.lower().index(f"*{term.lower()}*")  # in italics where it is explained
+        prose = re.sub(r"!?\[.*?\]\(.*?\)", lambda link: " " * len(link.group()), start.lower())
+        assert not re.search(rf"(?<!\w){re.escape(term.lower())}", prose[:told]), term

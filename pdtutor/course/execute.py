@@ -6,12 +6,27 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbformat import NotebookNode
 from tqdm import tqdm
+from traitlets import default
 
 from pdtutor.course.lessons import without_progress
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts kernels in this very environment.
+
+    A user, or a server for many, may have put a `python3` kernel of another environment on Jupyter's path. It is not
+    looked for: without folders of kernels there is only the one that comes with ipykernel.
+    """
+
+    @default("kernel_spec_manager")
+    def _own(self) -> KernelSpecManager:
+        return KernelSpecManager(kernel_dirs=[])
 
 
 @dataclass
@@ -48,6 +63,7 @@ def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
             notebook,
             timeout=None,
             kernel_name="python3",
+            kernel_manager_class=OwnKernel,
             extra_arguments=["--IPKernelApp.log_level=ERROR"],  # its warnings would break up the bar
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,

@@ -13,12 +13,15 @@ from pdtutor.course.claims import COLUMNS, MIME
 PLACEHOLDER = "OWNER"  # the owner in the address until `make stamp` has been run
 
 # The text of the two shared cells, tagged `badge` and `setup`. Only `make stamp` writes it into the lessons.
-BADGE = (
-    "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-    "(https://colab.research.google.com/github/{slug}/blob/main/{path})"
-)
+BADGE = """\
+[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+(https://colab.research.google.com/github/{slug}/blob/main/{path})
+[![Open in Kaggle](https://kaggle.com/static/images/open-in-kaggle.svg)]\
+(https://kaggle.com/kernels/welcome?src=https://github.com/{slug}/blob/main/{path})
+[![Open in Binder](https://mybinder.org/badge_logo.svg)]\
+(https://mybinder.org/v2/gh/{slug}/main?urlpath=lab/tree/{path})"""
 SETUP = """\
-# Set-up: installs pdtutor where it is missing (Colab), beside the torch and numpy already there.
+# Set-up: installs pdtutor where it is missing (Colab, Kaggle), and leaves torch and numpy as they are.
 import importlib
 import subprocess
 import sys
@@ -26,12 +29,22 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 REPOSITORY = "{address}"
-if find_spec("pdtutor") is None:
-    if "/{placeholder}/" in REPOSITORY:
-        raise ImportError("pdtutor has no public address yet: pip install a clone, or run `make stamp` in it")
+found = find_spec("pdtutor")
+if found is None or found.origin is None:  # a mere folder of that name has no origin
+    package = "pdtutor[hub]"  # with transformers and datasets, which Colab and Kaggle have
+    if "/{placeholder}/" not in REPOSITORY:
+        package += f" @ git+{{REPOSITORY}}"
     kept = [f"{{name}}=={{version(name)}}" for name in ("torch", "numpy") if find_spec(name)]
-    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, f"git+{{REPOSITORY}}", *kept], check=True)
+    print(f"Installing {{package}}. This takes a minute …")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", package, *kept]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        raise ImportError(
+            f"pip could not install {{package}}. What it said:\\n\\n{{done.stderr.strip()}}\\n\\n"
+            "What you can do: check the network (on Kaggle: Settings, Turn on internet) and run this cell again. "
+            "Or download the course, run `pip install` on its folder here, and then this cell again. "
+            "If you keep this course on GitHub, run `make stamp` in it once: it tells the lessons where it is."
+        )
     importlib.invalidate_caches()"""
 
 

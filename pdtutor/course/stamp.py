@@ -45,7 +45,7 @@ def stamp(root: Path, address: str) -> list[Path]:
     after = {}
     for path in (root / "pyproject.toml", root / "CITATION.cff", root / "README.md"):
         text = path.read_text(encoding="utf-8")
-        after[path] = re.sub(rf"(github(?:\.com)?[/:]){re.escape(old)}(?![\w-])", rf"\g<1>{new}", text)
+        after[path] = re.sub(rf"((?:github(?:\.com)?|/gh)[/:]){re.escape(old)}(?![\w-])", rf"\g<1>{new}", text)
     for source in lessons.sources(root) + lessons.solutions(root):
         for path in (source, source.with_suffix(".ipynb")):
             if path.exists():

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 
+from pdtutor.compiled import compiled
 from pdtutor.models.vectors import (
     LANES,
     column_to_row,
@@ -183,7 +184,7 @@ def _seen_places(seen, row, places):
 def _forward(head_dim: int) -> Callable:
     """Return the kernel that writes, for some rows and heads, `out` and in `logs` each query's log₂ Σ_j 2^score_j."""
 
-    @njit(void(*[_TENSOR] * 4, *_REST), nogil=True, cache=True)
+    @compiled(void(*[_TENSOR] * 4, *_REST), nogil=True)
     def kernel(query, key, value, out, logs, seen, length, causal, first, last):
         _, heads, asking = logs.shape
         one, scale = np.float32(1.0), np.float32(LOG2_E / math.sqrt(head_dim))  # 2^(log₂ e · score) = e^score
@@ -239,7 +240,7 @@ def _backward(head_dim: int) -> Callable:
     √head_dim for query i. That last sum runs over keys, which are one per lane, so tiles of changes are transposed.
     """
 
-    @njit(void(*[_TENSOR] * 8, *_REST), nogil=True, cache=True)
+    @compiled(void(*[_TENSOR] * 8, *_REST), nogil=True)
     def kernel(query, key, value, out, grad, query_grad, key_grad, value_grad, logs, seen, length, causal, first, last):
         _, heads, asking = logs.shape
         scale = np.float32(LOG2_E / math.sqrt(head_dim))

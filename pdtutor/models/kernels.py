@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
+from pdtutor.compiled import compiled
+
 # All that allows vectorised sums. NaN and infinities keep their meaning, so that a diverging run is noticed.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
@@ -24,7 +26,7 @@ EXAMPLES, UNITS = 16, 128
 BITS = 5  # signs that are looked up together; chosen by timing
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def soft_cross_entropy(logits, targets):
     """Return −Σ_b Σ_c q_bc log p_bc, and overwrite the logits with its gradient.
 
@@ -158,7 +160,7 @@ def _sgd(d: int, units: int):
     The closure holds nothing else, because numba's cache on disk finds a kernel by what its closure holds.
     """
 
-    @njit(nogil=True, fastmath=FAST, cache=True)
+    @compiled(nogil=True, fastmath=FAST)
     def kernel(w1, b1, w2, b2, inputs, targets, rates, losses, together):
         updates, batch, _ = inputs.shape
         classes, width = w2.shape
@@ -241,7 +243,7 @@ def _sgd(d: int, units: int):
     return kernel
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _codes(inputs):
     """Return codes (examples, ⌈d/BITS⌉), whose bits mark the negative inputs, and whether all inputs are ±1."""
     examples, d = inputs.shape
@@ -255,7 +257,7 @@ def _codes(inputs):
     return codes, others == 0
 
 
-@njit(nogil=True, fastmath=FAST, cache=True)
+@compiled(nogil=True, fastmath=FAST)
 def _logits_of_codes(w1, b1, w2, b2, codes):
     width, d = w1.shape
     classes = len(w2)

@@ -13,7 +13,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from pdtutor.compiled import compiled
 
 SHORTEST, BEFORE_LEAST, AFTER_LEAST, LONGEST, BEFORE_MOST, AFTER_MOST = range(6)  # columns of Nodes.bounds
 SCALED = 64  # the spans of a length are rescaled if their largest value leaves 2**-SCALED … 2**SCALED
@@ -67,7 +68,7 @@ class Chart(NamedTuple):
     exponents: np.ndarray
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _empty(length, bounds):
     """Return an all-zero chart for a sentence of this length, given all nodes' bounds, (nodes, 6)."""
     rows, count = np.empty(len(bounds), np.int64), 0
@@ -87,7 +88,7 @@ def _empty(length, bounds):
     return Chart(np.zeros(size), rows, low, high, low.copy(), high.copy(), cells, np.zeros(length + 1, np.int64))
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _extent(values):
     """Return where the nonzero values begin and end, and the largest value."""
     start, stop, most = 0, len(values), 0.0
@@ -100,7 +101,7 @@ def _extent(values):
     return start, stop, most
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def inside(likelihood, nodes, bounds):
     """Return the chart for a likelihood, (length, V), and all nodes' bounds, in sentences or in prefixes of them."""
     length, vocabulary = likelihood.shape
@@ -151,7 +152,7 @@ def inside(likelihood, nodes, bounds):
     return chart
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def sentence(chart, nodes, length):
     """Return the probability that the first `length` tokens are a whole sentence, scaled like the chart."""
     if not nodes.bounds[nodes.root, SHORTEST] <= length <= nodes.bounds[nodes.root, LONGEST]:
@@ -160,7 +161,7 @@ def sentence(chart, nodes, length):
     return chart.values[chart.cells[row]] if chart.low[row] == 0 < chart.high[row] else 0.0
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def outside(chart, nodes, length, vocabulary, levels, widest):
     """Return each position's cavity up to a factor, (length, V), and the spans, (levels, length, widest).
 
@@ -220,7 +221,7 @@ def outside(chart, nodes, length, vocabulary, levels, widest):
     return cavity, spans
 
 
-@njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def forward(chart, nodes, length, vocabulary):
     """Return what follows each prefix, (length + 1, V + 1), and the position of the first impossible token, else −1.
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
-from numba import njit
 
+from pdtutor.compiled import compiled
 from pdtutor.pcfg.grammar import Grammar
 from pdtutor.validate import whole
 
@@ -171,7 +171,7 @@ def _strings(grammar: Grammar, symbol: str, depth: int, codes: dict, places: dic
 def _sampler(levels: int):
     """Return the compiled sampler that records the spans of so many levels; for 0 it records none."""
 
-    @njit(nogil=True, cache=True)
+    @compiled(nogil=True)
     def sampler(
         rng, first, upto, start, right, ends, lineage, flat, places, longest, tokens, offsets, ancestors, closes
     ):

@@ -2,7 +2,6 @@
 
 import fnmatch
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,12 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
-
-def cache_folder() -> Path:
-    """Return the folder for downloads and tokens: $PDTUTOR_CACHE if set, else pdtutor's in the user's cache folder."""
-    return Path(os.environ.get("PDTUTOR_CACHE") or platformdirs.user_cache_dir("pdtutor", appauthor=False))
+from pdtutor.resources import cache_folder
 
 
 def fetch(package: str, version: str, wheel: str, sha256: str) -> Path:

@@ -8,10 +8,11 @@ that tens of millions take a second.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pandas as pd
+from numba import njit
 
+from pdtutor.compiled import compiled
 from pdtutor.progress import progress_bar
 from pdtutor.theory.algorithm import stage_one_teacher
 from pdtutor.theory.fourier import as_subset, check_degree, check_dimension
@@ -20,7 +21,7 @@ CHUNK = 2**18  # words at a time: 2 MB, and as much for their targets
 SUPERVISIONS = ("labels", "teacher")
 
 
-@numba.njit(inline="always")
+@njit(inline="always")
 def _popcount(word):  # pragma: no cover - compiled
     """Return the number of set bits of a 64-bit word: neighbours are added in pairs, fours, bytes.
 
@@ -32,7 +33,7 @@ def _popcount(word):  # pragma: no cover - compiled
     return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@numba.njit(cache=True)
+@compiled()
 def _add_gated(words, sign_word, bias, targets, sums):  # pragma: no cover - compiled
     """Add to sums (d,) what `gated_sums` returns."""
     d = sums.size

@@ -1,13 +1,19 @@
 """pdtutor.course: what a lesson is, its run, its pair of .py and .ipynb, and the stamp with the public address."""
 
+import ast
+import json
+import os
+import re
 import subprocess
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pdtutor.course import __main__ as command
@@ -66,7 +72,9 @@ def clone(tmp_path):
     (tmp_path / "pyproject.toml").write_text(text.replace(lessons.address(tmp_path), ADDRESS), encoding="utf-8")
     (tmp_path / "README.md").write_text(
         f"[![ci]({ADDRESS}/actions/workflows/ci.yml/badge.svg)]({ADDRESS}) git clone {ADDRESS}.git\n"
-        f"[Colab](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/01_tiny.ipynb)\n",
+        f"[Colab](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/01_tiny.ipynb)\n"
+        f"[Kaggle](https://kaggle.com/kernels/welcome?src={ADDRESS}/blob/main/notebooks/01_tiny.ipynb)\n"
+        f"[Binder](https://mybinder.org/v2/gh/OWNER/pdtutor/main?urlpath=lab/tree/notebooks/01_tiny.ipynb)\n",
         encoding="utf-8",
     )
     (tmp_path / "CITATION.cff").write_text(f'repository-code: "{ADDRESS}"\n', encoding="utf-8")
@@ -156,12 +164,24 @@ def test_a_later_display_of_claims_replaces_an_earlier():
 # The set-up cell
 
 
-def run_setup(monkeypatch, address, installed=("pdtutor", "torch", "numpy")):
+def setup_cell(address=ADDRESS) -> str:
+    return lessons.SETUP.format(address=address, placeholder=lessons.PLACEHOLDER)
+
+
+def run_setup(monkeypatch, address, installed=("pdtutor", "torch", "numpy"), error=""):
+    """Run the cell where these packages are installed, and return what it asks pip for; pip fails with the error."""
     calls = []
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: name if name in installed else None)
+
+    def run(command, **_):
+        calls.append(command)
+        return subprocess.CompletedProcess(command, int(bool(error)), "", error)
+
+    specs = {name: ModuleSpec(name, None, origin=f"/site/{name}/__init__.py") for name in installed}
+    specs |= {"pdtutor": ModuleSpec("pdtutor", None)} if "a folder called pdtutor" in installed else {}
+    monkeypatch.setattr("importlib.util.find_spec", specs.get)
     monkeypatch.setattr("importlib.metadata.version", {"torch": "2.6.0+cu124", "numpy": "2.0.2"}.__getitem__)
-    monkeypatch.setattr(subprocess, "run", lambda args, check: calls.append(args))
-    exec(lessons.SETUP.format(address=address, placeholder=lessons.PLACEHOLDER), {})
+    monkeypatch.setattr(subprocess, "run", run)
+    exec(setup_cell(address), {})
     return calls
 
 
@@ -173,14 +193,57 @@ def test_setup_does_nothing_where_pdtutor_is_installed(monkeypatch, capfd):
 def test_setup_installs_pdtutor_and_pins_torch_and_numpy(monkeypatch):
     [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=("torch", "numpy"))
     assert call[:4] == [sys.executable, "-m", "pip", "install"]
-    assert call[-3:] == ["git+https://github.com/a/b", "torch==2.6.0+cu124", "numpy==2.0.2"]
+    assert call[-3:] == ["pdtutor[hub] @ git+https://github.com/a/b", "torch==2.6.0+cu124", "numpy==2.0.2"]
     [call] = run_setup(monkeypatch, "https://github.com/a/b", installed=())
-    assert call[-1] == "git+https://github.com/a/b"
+    assert call[-1] == "pdtutor[hub] @ git+https://github.com/a/b"
 
 
-def test_setup_says_what_to_do_before_the_address_is_known(monkeypatch):
-    with pytest.raises(ImportError, match="make stamp"):
-        run_setup(monkeypatch, ADDRESS, installed=())
+def test_setup_takes_the_released_package_before_the_address_is_known(monkeypatch):
+    [call] = run_setup(monkeypatch, ADDRESS, installed=("numpy",))
+    assert call[-2:] == ["pdtutor[hub]", "numpy==2.0.2"]
+
+
+def test_setup_is_not_fooled_by_a_folder_of_that_name(monkeypatch):
+    """A clone in the current folder looks like a package without code."""
+    assert len(run_setup(monkeypatch, ADDRESS, installed=("a folder called pdtutor",))) == 1
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "https://github.com/a/b"])
+def test_setup_says_in_plain_words_what_to_do_where_pip_fails(monkeypatch, address):
+    with pytest.raises(ImportError, match=r"(?s)could not install .*No matching.*What you can do.*network.*make stamp"):
+        run_setup(monkeypatch, address, installed=(), error="ERROR: No matching distribution found")
+
+
+def test_setup_runs_on_an_older_python_as_far_as_its_message():
+    """So that pip can say which Python it needs; and no line is IPython's own, whose versions differ."""
+    ast.parse(setup_cell(), feature_version=(3, 8))
+    assert not re.search(r"^\s*[%!]", setup_cell(), flags=re.MULTILINE)
+
+
+# The header
+
+
+def test_lessons_with_transformers_ask_for_a_gpu_and_no_others():
+    for source in REAL_LESSONS:
+        asks = source.parent.name == "notebooks" and source.stem[:3] in ("03b", "04_", "05_")
+        for path in (source, source.with_suffix(".ipynb")):
+            metadata = lessons.read(path).metadata
+            assert (metadata.get("accelerator") == "GPU") == asks, path
+            assert ("kaggle" in metadata) == asks, path
+            assert not asks or (metadata.colab.gpuType, metadata.kaggle.isGpuEnabled) == ("T4", True), path
+
+
+def test_what_the_header_asks_for_survives_a_run_and_the_stamp(clone):
+    source = write_lesson(clone, "1 + 1")
+    header = "#   accelerator: GPU\n#   colab:\n#     gpuType: T4\n#   kaggle:\n#     isGpuEnabled: true\n"
+    text = source.read_text(encoding="utf-8").replace("# jupyter:\n", f"# jupyter:\n{header}")
+    source.write_text(text, encoding="utf-8")
+    command.notebooks(root=clone)
+    stamp.stamp(clone, "https://github.com/some-course/fork")
+    assert header in source.read_text(encoding="utf-8")
+    metadata = nbformat.read(source.with_suffix(".ipynb"), as_version=4).metadata
+    assert (metadata.accelerator, metadata.colab, metadata.kaggle) == ("GPU", {"gpuType": "T4"}, {"isGpuEnabled": True})
+    assert pair.faults(source, root=clone) == []
 
 
 # Running
@@ -197,6 +260,25 @@ def test_execute_names_the_cell_that_fails_and_keeps_the_rest(tmp_path):
     assert after.execution_count is None
     assert not set(run.notebook.metadata) & {"widgets", "language_info"}
     assert "execution" not in noisy.metadata
+
+
+@pytest.mark.parametrize("where", ["JUPYTER_PATH", "JUPYTER_DATA_DIR"])
+def test_execute_runs_in_its_own_environment_whatever_kernels_there_are(tmp_path, monkeypatch, where):
+    other = tmp_path / "kernels/python3"
+    other.mkdir(parents=True)
+    spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Other", "language": "python"}
+    (other / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    monkeypatch.setenv(where, str(tmp_path))
+    run = execute(new_notebook(cells=[new_code_cell("import sys; print(sys.prefix)")]), name="01", folder=tmp_path)
+    assert run.failure == ""
+    assert run.notebook.cells[0].outputs[0].text.strip() == sys.prefix
+
+
+def test_execute_leaves_no_kernel_running(tmp_path):
+    notebook = new_notebook(cells=[new_code_cell("import os; print(os.getpid())")])
+    execute(notebook, name="01", folder=tmp_path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(notebook.cells[0].outputs[0].text), 0)
 
 
 def test_execute_fails_on_a_figure_that_cannot_be_drawn(tmp_path):
@@ -388,3 +470,50 @@ def test_origin_comes_from_the_clone(clone):
     subprocess.run(["git", "-C", str(clone), "remote", "set-url", "origin", "https://gitlab.com/a/b"], check=True)
     with pytest.raises(ValueError, match="GitHub only"):
         stamp.origin(clone)
+
+
+# The workflow that stamps a fork
+
+
+def run_workflow(clone: Path, outputs: Path) -> None:
+    """Run the steps of stamp.yml in the clone, as some-course/fork on GitHub would; what installs is left out."""
+    [job] = yaml.safe_load((ROOT / ".github/workflows/stamp.yml").read_text(encoding="utf-8"))["jobs"].values()
+    there = {"ADDRESS": "https://github.com/some-course/fork", "GITHUB_REPOSITORY": "some-course/fork"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, **there, "GITHUB_OUTPUT": str(outputs), "PATH": path, "PYTHONPATH": str(ROOT)}
+    outputs.write_text("", encoding="utf-8")
+    for step in job["steps"]:
+        wanted = "if" not in step or "other=yes" in outputs.read_text(encoding="utf-8")
+        if "run" in step and wanted and "pip install" not in step["run"]:
+            subprocess.run(["bash", "-e", "-c", step["run"]], cwd=clone, env=environment, check=True)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", folder, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def test_the_workflow_stamps_a_fork_once_and_never_another_file(stored, clone, tmp_path_factory):
+    source, _ = stored
+    elsewhere = tmp_path_factory.mktemp("github")
+    git(elsewhere, "init", "-q", "--bare", "-b", "main", "fork.git")
+    git(clone, "init", "-q", "-b", "main")
+    git(clone, "add", ".")
+    git(clone, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "as copied")
+    git(clone, "remote", "add", "origin", str(elsewhere / "fork.git"))
+    git(clone, "push", "-qu", "origin", "main")
+    (clone / "left over.txt").write_text("of another step", encoding="utf-8")
+    run_workflow(clone, elsewhere / "outputs")
+    assert git(elsewhere / "fork.git", "log", "--format=%s") == (
+        "Badges and set-up cells open some-course/fork\nas copied\n"
+    )
+    assert "some-course/fork" in git(elsewhere / "fork.git", "show", "main:notebooks/01_tiny.py")
+    assert "left over.txt" not in git(elsewhere / "fork.git", "ls-tree", "--name-only", "main")
+    assert pair.faults(source, root=clone) == []
+    run_workflow(clone, elsewhere / "outputs")
+    assert git(elsewhere / "fork.git", "rev-list", "--count", "main") == "2\n"
+
+
+def test_the_workflow_may_write_and_starts_at_pushes_to_main_alone():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/stamp.yml").read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "write"}
+    assert workflow[True] == {"push": {"branches": ["main"]}}  # YAML reads `on` as true

@@ -237,7 +237,7 @@ def test_padding_changes_no_logits_and_no_gradients(causal):
     mine = torch.autograd.grad(sum(part.square().sum() for part in scored), list(model.parameters()))
     theirs = torch.autograd.grad(sum(part.square().sum() for part in alone), list(model.parameters()))
     for gradient, expected in zip(mine, theirs, strict=True):
-        torch.testing.assert_close(gradient, expected, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(gradient, expected, atol=5e-5, rtol=1e-4)
 
 
 def test_logits_of_rows_of_any_length_come_back_in_their_order(monkeypatch):
