@@ -32,7 +32,7 @@
 # - what happens when a task has *seven* parities in it: a curriculum of many steps, which no single checkpoint holds;
 # - to choose $C_1$ from a teacher's predictions alone, without knowing what it is about to learn.
 #
-# **You need** lesson 3. No GPU.
+# **You need** lesson 3. No GPU; where there is one, the Transformers train on it (`PDTUTOR_DEVICE=cpu` in the environment keeps them off).
 #
 # **Where in the paper** Section 3 and the appendices of *Progressive distillation induces an implicit curriculum* (Panigrahi et al., ICLR 2025): Transformers on sparse parity, and hierarchical parity. How to choose the checkpoint is a question that the paper leaves open; the answer here is ours.
 #

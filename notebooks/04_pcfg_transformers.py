@@ -33,7 +33,7 @@
 # - that a teacher goes through three phases: in the second it comes to lean on 3-grams, in the third it does so less. An implicit curriculum again;
 # - what progressive distillation gains from that, at several budgets; which checkpoint helps; and what the students know of the tree.
 #
-# **You need** lesson 3, and a little of what a Transformer is. No GPU.
+# **You need** lesson 3, and a little of what a Transformer is. No GPU; where there is one, models train on it (`PDTUTOR_DEVICE=cpu` in the environment keeps them off).
 #
 # **Where in the paper** Section 4 and the appendices of *Progressive distillation induces an implicit curriculum* (Panigrahi et al., ICLR 2025): BERT and GPT-2 on grammars. The grammars are those of Allen-Zhu and Li (2023). The exact optimum is ours.
 #

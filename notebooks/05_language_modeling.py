@@ -34,7 +34,7 @@
 # - to keep a teacher's answers on disk, $k$ of them per token, and what is lost by that;
 # - to distil from published checkpoints (MultiBERTs, Pythia, your own), on one device or several.
 #
-# **You need** lessons 3 and 4. No GPU; section 8 is for one.
+# **You need** lessons 3 and 4. No GPU; where there is one, models train on it (`PDTUTOR_DEVICE=cpu` in the environment keeps them off), and the end of section 10 is for one.
 #
 # **Where in the paper** Section 4.3 and appendix of *Progressive distillation induces an implicit curriculum* (Panigrahi et al., ICLR 2025): BERT on Wikipedia and books. No code was released for it.
 #
@@ -459,13 +459,21 @@ history = outcome.tables["history"]
 print("progressive students had the teachers", sorted(history[history["method"] == "progressive"]["teacher_step"].dropna().unique().astype(int).tolist()))
 
 # %% [markdown]
-# **On Colab** choose a GPU (Runtime → Change runtime type) and set `ON_A_GPU` to True: 2000 updates of a four-layer student with 28 MultiBERTs checkpoints, of which those that teach are downloaded, 440 MB each. It has not been run by us with the published checkpoints; with the little family above the code is the same.
+# **On Colab** choose a GPU (Runtime → Change runtime type) and set `ON_A_GPU` to True: 2000 updates of a four-layer student with 28 MultiBERTs checkpoints, of which those that teach are downloaded, 440 MB each. Matrices are multiplied in float16, because the T4 that Colab lends has no bfloat16. It has not been run by us with the published checkpoints; with the little family above the code is the same.
 
 # %%
 ON_A_GPU = False
 if ON_A_GPU:
     published = dataclasses.replace(
-        recipes.recipe("pretrained-progressive", "paper"), corpus=("wikitext-103",), limit=5000, steps=2000, eval_every=200, intervals=8, first=400, batch_size=64
+        recipes.recipe("pretrained-progressive", "paper"),
+        corpus=("wikitext-103",),
+        limit=5000,
+        steps=2000,
+        eval_every=200,
+        intervals=8,
+        first=400,
+        batch_size=64,
+        precision="float16",
     )
     outcome = published.run(seeds=1, out=Path("multiberts"), resume=True)
     print(outcome.tables["results"].to_string(index=False))
