@@ -1,7 +1,9 @@
 """`python -m pdtutor.course build|notebooks|pair|stamp`: the commands that the Makefile calls."""
 
+import os
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -12,9 +14,10 @@ from pdtutor.course import lessons
 from pdtutor.course import pair as pairing
 from pdtutor.course import stamp as stamping
 from pdtutor.course.claims import COLUMNS
+from pdtutor.validate import whole
 
 
-def build(*, root: Path = Path(), out: Path = Path("build")) -> None:
+def build(*, root: Path = Path(), out: Path = Path("build"), jobs: int = min(2, os.cpu_count() or 1)) -> None:
     """Execute every lesson and write OUT/course/*.html and OUT/claims.csv.
 
     Leave with status 1 if a lesson stops with an error or a claim does not hold.
@@ -22,15 +25,20 @@ def build(*, root: Path = Path(), out: Path = Path("build")) -> None:
     Args:
         root: the top of the clone.
         out: the folder for the results; notebooks/ stays as it is.
+        jobs: how many lessons run at a time; they share the cores.
     """
+    threads = max(1, (os.cpu_count() or 1) // whole("jobs", jobs))
     sources, pages = lessons.sources(root), out / "course"
     shutil.rmtree(pages, ignore_errors=True)  # or the page of a deleted lesson would stay
     pages.mkdir(parents=True)
-    entries, failures = [], []
-    for source in sources:
-        run, entry = building.run_lesson(source, pages=pages)
-        entries.append(entry)
-        failures += [run.failure] if run.failure else []
+    with ThreadPoolExecutor(jobs) as pool:
+        executed = [
+            pool.submit(building.run_lesson, source, pages=pages, line=line, threads=threads)
+            for line, source in enumerate(sources)
+        ]
+        runs = [future.result() for future in executed]
+    entries = [entry for _, entry in runs]
+    failures = [run.failure for run, _ in runs if run.failure]
     index = building.write_index(entries, pages)
     table = pd.DataFrame([row for entry in entries for row in entry["claims"]], columns=COLUMNS)
     table.to_csv(out / "claims.csv", index=False)

@@ -18,12 +18,15 @@ from pdtutor.course import lessons
 from pdtutor.course.execute import Execution, execute
 
 
-def run_lesson(source: Path, *, pages: Path) -> tuple[Execution, dict]:
-    """Execute a lesson, write its page into `pages`, and return the execution and the lesson's entry for the index."""
+def run_lesson(source: Path, *, pages: Path, **options: int) -> tuple[Execution, dict]:
+    """Execute a lesson, write its page into `pages`, and return the execution and the lesson's entry for the index.
+
+    Options go to `execute`.
+    """
     notebook = lessons.read(source)
     # It runs alone in an empty folder, as on Colab, so that a lesson which needs other files of the clone fails here.
     with tempfile.TemporaryDirectory() as folder:
-        run = execute(notebook, name=source.stem, folder=Path(folder))
+        run = execute(notebook, name=source.stem, folder=Path(folder), **options)
     title, summary = lessons.heading(notebook)
     title = title or source.stem
     run.notebook.cells.insert(0, new_markdown_cell("[All lessons](index.html)"))

@@ -1,6 +1,7 @@
 """Run one notebook from top to bottom, and show how far it has come."""
 
 import asyncio
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -44,12 +45,20 @@ class Execution:
     failure: str
 
 
-def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
+def execute(notebook: NotebookNode, *, name: str, folder: Path, line: int = 0, threads: int | None = None) -> Execution:
     """Run the code cells of `notebook` in `folder`, with a progress bar called `name`, and return the outcome.
 
     The notebook is changed in place. Its outputs hold no progress bars, and its metadata nothing that differs between
     machines. The run stops at a cell that raises an error; `failure` then names the cell and the error.
+
+    Args:
+        notebook, name, folder: as above.
+        line: how many lines below the cursor the bar is, so that several can be shown at a time.
+        threads: how many threads the lesson computes with, unless OMP_NUM_THREADS says it; torch's choice if not given.
     """
+    environment = dict(os.environ)
+    if threads is not None:
+        environment.setdefault("OMP_NUM_THREADS", str(threads))
     code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     for cell in code:
         cell.outputs, cell.execution_count = [], None
@@ -58,7 +67,7 @@ def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
     tick = 1 if sys.stderr.isatty() else 30
     # The bar shows no time left: cells take from milliseconds to minutes, so that tqdm's estimate would mislead.
     shape = "{desc} {percentage:3.0f}%|{bar:20}| cell {n_fmt} of {total_fmt} [{elapsed}{postfix}]"
-    with tqdm(total=len(code), desc=name, mininterval=tick, dynamic_ncols=True, bar_format=shape) as bar:
+    with tqdm(total=len(code), desc=name, position=line, mininterval=tick, dynamic_ncols=True, bar_format=shape) as bar:
         client = NotebookClient(
             notebook,
             timeout=None,
@@ -74,7 +83,7 @@ def execute(notebook: NotebookNode, *, name: str, folder: Path) -> Execution:
         )
         died = ""
         try:
-            asyncio.run(_with_clock(client, bar, tick))
+            asyncio.run(_with_clock(client, bar, tick, environment))
         except CellExecutionError:
             pass  # the error is among the outputs, too
         except DeadKernelError:
@@ -101,8 +110,8 @@ def _first_error(code: list[NotebookNode]) -> str:
     return ""
 
 
-async def _with_clock(client: NotebookClient, bar: tqdm, tick: int) -> None:
-    """Run the notebook, and redraw the bar every `tick` seconds meanwhile."""
+async def _with_clock(client: NotebookClient, bar: tqdm, tick: int, environment: dict[str, str]) -> None:
+    """Run the notebook in a kernel with this environment, and redraw the bar every `tick` seconds meanwhile."""
 
     async def clock():
         while True:
@@ -111,6 +120,6 @@ async def _with_clock(client: NotebookClient, bar: tqdm, tick: int) -> None:
 
     ticking = asyncio.create_task(clock())
     try:
-        await client.async_execute()
+        await client.async_execute(env=environment)
     finally:
         ticking.cancel()

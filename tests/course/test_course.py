@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -315,7 +316,7 @@ def test_build_goes_on_after_a_lesson_that_fails(clone, monkeypatch):
     write_lesson(clone, "1 / 0", name="01_bad")
     write_lesson(clone, "2", name="02_good")
 
-    def fake(notebook, *, name, folder):
+    def fake(notebook, *, name, folder, **options):
         return Execution(notebook, 61, "01_bad, code cell 2: …" if name == "01_bad" else "")
 
     monkeypatch.setattr(build, "execute", fake)
@@ -325,6 +326,35 @@ def test_build_goes_on_after_a_lesson_that_fails(clone, monkeypatch):
     assert "01_bad, code cell 2" in index
     assert (clone / "build/course/02_good.html").exists()
     assert "1 min 1 s" in index
+
+
+@pytest.mark.parametrize(("jobs", "threads"), [(2, 2), (4, 1), (8, 1)])
+def test_build_runs_lessons_side_by_side_and_shares_the_cores(clone, monkeypatch, jobs, threads):
+    for number in range(jobs):
+        write_lesson(clone, "2", name=f"0{number}_lesson")
+    together, given = threading.Barrier(jobs, timeout=20), []
+
+    def fake(notebook, *, name, folder, line, threads):
+        together.wait()  # goes on when all are there
+        given.append((name, line, threads))
+        return Execution(notebook, 1, "")
+
+    monkeypatch.setattr(build, "execute", fake)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    command.build(root=clone, out=clone / "build", jobs=jobs)
+    assert sorted(given) == [(f"0{number}_lesson", number, threads) for number in range(jobs)]
+    with pytest.raises(ValueError, match="jobs must be a whole number of at least 1, got 0"):
+        command.build(root=clone, out=clone / "build", jobs=0)
+
+
+@pytest.mark.parametrize(("asked", "said"), [(None, "3"), ("7", "7")])
+def test_a_lesson_computes_with_its_threads_unless_the_environment_says_otherwise(tmp_path, monkeypatch, asked, said):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    cell = new_code_cell("import os; print(os.environ['OMP_NUM_THREADS'])")
+    run = execute(new_notebook(cells=[cell]), name="01", folder=tmp_path, threads=3)
+    assert run.notebook.cells[0].outputs[0].text.strip() == said
 
 
 def test_a_folder_without_lessons_is_an_error(tmp_path):
