@@ -2,12 +2,14 @@ import re
 import subprocess
 import tomllib
 import zipfile
+from importlib.metadata import distributions, metadata
 from pathlib import Path
 
 import pytest
 import yaml
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from pdtutor import resources
 
@@ -53,6 +55,15 @@ def test_constraints_are_exact_allowed_by_the_floors_and_portable():
     for requirement in requirements():
         assert requirement.specifier.contains(pins[requirement.name]), requirement
     assert pins["torch"] == "2.13.0"
+
+
+def test_constraints_can_be_installed_under_the_oldest_python_that_people_have():
+    """Debian 12 has Python 3.11.2, and some packages ask for a later 3.11."""
+    pins = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), flags=re.M)
+    here = {distribution.name for distribution in distributions()} & set(pins)
+    asked = {name: metadata(name).get("Requires-Python") or "" for name in here}
+    assert len(here) > 100
+    assert {name: versions for name, versions in asked.items() if "3.11.2" not in SpecifierSet(versions)} == {}
 
 
 def test_binder_installs_the_clone_under_a_python_that_ci_tests():
