@@ -9,9 +9,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from fake_gpu import NAME, OnDevice, fake_gpu
+from safetensors.torch import load_file
 
 import pdtutor
 from pdtutor import (
@@ -23,6 +25,7 @@ from pdtutor import (
     Run,
     SparseParity,
     Stored,
+    Stream,
     Transformer,
     choose_checkpoint,
     compare,
@@ -35,6 +38,7 @@ from pdtutor import (
     train,
 )
 from pdtutor.cli import main
+from pdtutor.distillation.stored import store
 from pdtutor.models.model import device_of
 from pdtutor.models.placement import SMALL, placed
 from pdtutor.probes import choose
@@ -91,6 +95,13 @@ def test_auto_takes_the_gpu_for_all_but_small_mlps(gpu):
     weights = sum(p.numel() for p in narrow.parameters())
     assert device_of(placed(narrow, examples=SMALL // weights)).type == "cpu"
     assert device_of(placed(narrow, examples=SMALL // weights + 1)).type == "cuda"
+
+
+def test_the_batch_decides_where_an_mlp_trains(gpu):
+    weights = sum(p.numel() for p in small().parameters())
+    for batch_size, device in ((1, "cpu"), (SMALL // weights + 1, "cuda")):
+        run = train(small(), TASK, steps=1, batch_size=batch_size, **QUIET)
+        assert set(run.history["device"]) == {device}
 
 
 def test_auto_leaves_a_model_on_its_gpu_and_a_named_device_is_taken(gpu, monkeypatch):
@@ -253,6 +264,22 @@ def test_a_run_goes_on_on_another_device_and_says_so(monkeypatch, tmp_path):
     assert run.history["device"].tolist() == ["cuda", "cuda", "cuda", "cpu"]
     assert [entry["from_step"] for entry in run.hardware] == [0, 20]
     np.testing.assert_allclose(run.history["loss"], whole.history["loss"], atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_run_goes_on_on_its_gpu(gpu, monkeypatch, tmp_path, precision):
+    task = SparseParity(8, 2, encoding="tokens")
+    settings = {"steps": 30, "eval_every": 10, "save_every": 10, "precision": precision, "optimizer": AdamW(lr=0.01)}
+    whole = train(transformer(), task, **settings, **QUIET)
+    with monkeypatch.context() as patch:
+        killed_at(20, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(transformer(), task, out=tmp_path / "run", **settings, **QUIET)
+    (state,) = (tmp_path / "run").glob("resume_*.safetensors")
+    assert ("loss_scale" in load_file(state)) == (precision == "float16")
+    run = train(transformer(), task, out=tmp_path / "run", resume=True, **settings, **QUIET)
+    pd.testing.assert_frame_equal(run.history, whole.history)
 
 
 def test_a_resume_on_the_same_device_says_nothing(monkeypatch, tmp_path):
@@ -439,7 +466,10 @@ def test_probes_choices_and_stored_targets_are_asked_on_the_device(gpu, monkeypa
     assert asked
     assert {device.type for device in asked} == {"cuda"}
     taught = Distill(teacher, progressive(every=10))
+    streams = []
+    monkeypatch.setattr(store, "Stream", lambda *a, **how: (streams.append(how["device"].type), Stream(*a, **how))[1])
     targets = store_targets(tmp_path / "t", taught, task, steps=20, batch_size=8, seed=1, k=3, progress=False)
+    assert streams == ["cuda"]
     run = train(model(seed=1), task, steps=20, supervision=Stored(targets), role="student", **settings)
     assert set(run.history["device"]) == {"cuda"}
     student = placed(model(seed=1))
