@@ -197,7 +197,8 @@ def executed(name: str, out: Path, device: str) -> dict:
     """Execute a lesson in a kernel whose `auto` means this device; return seconds, claims and its first error."""
     folder = out / "lessons" / f"{name}-{device}"
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {"PDTUTOR_DEVICE": device} | ({"OMP_NUM_THREADS": "2"} if device == "cpu" else {})
+    threads = max(1, min(2, (os.cpu_count() or 1) // 2))  # as on a laptop, and room for the other one beside it
+    environment = {"PDTUTOR_DEVICE": device, "OMP_NUM_THREADS": str(threads)}
     call = f"from benchmarks.gpu import execute_here; execute_here({name!r}, {str(folder)!r})"
     command = [sys.executable, "-c", call]
     ran = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, cwd=ROOT, check=False)
