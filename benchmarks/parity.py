@@ -31,7 +31,7 @@ def works() -> list[Work]:
     return [
         labels(width=100, target=250),
         labels(width=1000, target=30),
-        labels(width=50_000, target=2),
+        labels(width=50_000, target=4),
         distillation(d=100, batch_size=1, target=100),
         distillation(d=30, batch_size=32, target=3),
         nine_students("autograd", target=3),

@@ -20,7 +20,7 @@ PURPOSE = "teacher data"  # the stream that `train` draws from, so that both lea
 
 def works() -> list[Work]:
     """Return this part's rows of the table."""
-    training = [masked(heads=heads, target=target) for heads, target in ((8, 1.5), (32, 1.5))]
+    training = [masked(heads=heads, target=target) for heads, target in ((8, 2.0), (32, 2.0))]
     return [*training, probing(root="16", layers=2, heads=4, target=10), probing(root=None, layers=4, heads=8)]
 
 

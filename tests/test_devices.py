@@ -21,6 +21,7 @@ from pdtutor import (
     SGD,
     AdamW,
     Distill,
+    FunctionTeacher,
     MaskedGrammar,
     Run,
     SparseParity,
@@ -31,6 +32,7 @@ from pdtutor import (
     compare,
     devices,
     monomial_correlations,
+    one_shot,
     over,
     progressive,
     storage_table,
@@ -477,6 +479,22 @@ def test_probes_choices_and_stored_targets_are_asked_on_the_device(gpu, monkeypa
     assert table["share"].iloc[-1] == pytest.approx(1)
     compared = compare(lambda seeds: model(seed=seeds), task, {"a": taught}, seeds=[1], steps=2, **settings)
     assert set(compared.history["device"]) == {"cuda"}
+
+
+def test_a_function_that_teaches_is_asked_where_it_is_told(gpu, tmp_path):
+    asked = []
+
+    def guess(inputs):
+        asked.append(inputs.device.type)
+        return torch.zeros(len(inputs), 2, device=inputs.device)
+
+    taught = Distill(FunctionTeacher(guess, classes=2, name="a guess"), one_shot())
+    for device in ("auto", "cuda"):
+        store_targets(
+            tmp_path / device, taught, TASK, steps=2, batch_size=4, seed=1, k=1, device=device, progress=False
+        )
+    assert set(asked[: len(asked) // 2]) == {"cpu"}
+    assert set(asked[len(asked) // 2 :]) == {"cuda"}
 
 
 def test_a_probe_runs_where_it_is_told(gpu):

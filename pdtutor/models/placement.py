@@ -12,9 +12,9 @@ from pdtutor.devices import AUTO, find, preferred
 from pdtutor.models.mlp import is_two_layer_mlp
 from pdtutor.models.model import Model, device_of
 
-# Up to so many multiplications in a forward pass, over all copies and examples of a batch, an MLP is small. One CPU
-# core does about 8e9 of them a second, with the backward pass and the update that go with them, so such an update takes
-# up to half a millisecond. A GPU needs a tenth to a fifth of one, however little there is to compute. The benchmark
+# Up to so many multiplications in a forward pass, over all copies and examples of a batch, an MLP is small. One core
+# does about 1e10 of them a second, with the backward pass and the update that go with them, so such an update takes up
+# to half a millisecond. A GPU needs a tenth to a fifth of one, however little there is to compute. The benchmark
 # `python -m benchmarks.gpu` measures where the two meet.
 SMALL = 2**22
 

@@ -96,10 +96,12 @@ class Session:
         self.state.tensors = {name: tensors[name].to(self.device) for name in self.state.tensors}
 
     def _note_hardware(self) -> None:
-        """Note what computes from this step on, and warn if it isn't what computed before."""
+        """Note what computes from this step on, and warn if something else did before. A finished run notes nothing."""
+        if self.finished:
+            return
         now = {**hardware(self.device), "processes": self.processes.size}
         before = self.hardware[-1] if self.hardware else None
-        if before is not None and not self.finished:
+        if before is not None:
             changed = [f"{key} was {before[key]}" for key in ("name", "torch") if before.get(key, now[key]) != now[key]]
             if changed:
                 warnings.warn(

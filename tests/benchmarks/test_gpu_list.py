@@ -52,7 +52,7 @@ def test_a_part_leaves_its_line_if_it_ends_fails_or_is_stopped(monkeypatch, tmp_
     assert stopped["error"] == "stopped after 0.5 s"
     assert stopped["steps"] == {"e3/teachers": 700}
     assert [line["part"] for line in lines(tmp_path)] == ["speeds", "agree", "e3"]
-    assert all(line["seconds"] >= 0 for line in lines(tmp_path))
+    assert lines(tmp_path)[-1]["seconds"] >= 0.5
 
 
 def test_the_parts_take_twelve_minutes_at_most():

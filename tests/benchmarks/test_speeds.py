@@ -115,7 +115,7 @@ def test_the_command_writes_every_row(tmp_path, monkeypatch, capsys):
         bench.main(out=path, seconds=1e-3)
     table = pd.read_csv(path)
     assert table.columns.tolist() == ["work", "baseline_per_s", "ours_per_s", "ratio", "target", "gflop_per_s", "share"]
-    assert table["target"].fillna(0).tolist() == [250, 30, 2, 100, 3, 3, 0, 500, 300, 1.5, 1.5, 10, 0]
+    assert table["target"].fillna(0).tolist() == [250, 30, 4, 100, 3, 3, 0, 500, 300, 2, 2, 10, 0]
     assert (table[["baseline_per_s", "ours_per_s", "ratio"]] > 0).all(axis=None)
     counted = table["gflop_per_s"] > 0
     assert table.loc[~counted, "work"].str.startswith("sentences").all()  # sampling multiplies no matrices

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from packaging.version import Version
 from torch.nn import functional
 
 from pdtutor import SparseParity, train
@@ -236,8 +237,9 @@ def test_padding_changes_no_logits_and_no_gradients(causal):
     scored = [together[:, row, : len(tokens)] for row, tokens in enumerate(rows)]
     mine = torch.autograd.grad(sum(part.square().sum() for part in scored), list(model.parameters()))
     theirs = torch.autograd.grad(sum(part.square().sum() for part in alone), list(model.parameters()))
+    coarser = 5 if Version(torch.__version__) < Version("2.7") else 1  # torch 2.6 sums in another order
     for gradient, expected in zip(mine, theirs, strict=True):
-        torch.testing.assert_close(gradient, expected, atol=5e-5, rtol=1e-4)
+        torch.testing.assert_close(gradient, expected, atol=1e-5 * coarser, rtol=1e-4)
 
 
 def test_logits_of_rows_of_any_length_come_back_in_their_order(monkeypatch):

@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import save
 from torch import Tensor
 
-from pdtutor.devices import AUTO
+from pdtutor.devices import AUTO, find
 from pdtutor.distillation.losses import divergence, labelled_positions, teacher_log_probabilities
 from pdtutor.distillation.schedule import Stages, value_at
 from pdtutor.distillation.stored.format import FORMAT, log_probabilities_of, pack, spread
@@ -89,10 +89,11 @@ def store_targets(
         "classes": classes,
     }
     index = _begin(Path(path), settings, stages, resume=resume)
-    place = device_of(placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"]))
+    first = placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"])
+    place = device_of(first) if device == AUTO else find(device)
     stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=place)
     start = index["shards"][-1]["stop"] if index["shards"] else 0
-    teacher = _Teacher(distill, stages, classes, stream.device)
+    teacher = _Teacher(distill, stages, classes, place, held=(stages[0][1], first))
     with progress_bar(total=steps, initial=start, desc="storing targets", unit="update", show=progress) as bar:
         while start < steps:
             first, pieces, tokens = start, [], 0
@@ -170,10 +171,17 @@ def storage_table(
 class _Teacher:
     """The checkpoint that teaches, one in memory at a time, asked at labelled positions only."""
 
-    def __init__(self, distill: Distill, stages: Stages, classes: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        distill: Distill,
+        stages: Stages,
+        classes: int,
+        device: torch.device,
+        held: tuple[int, Model] | None = None,
+    ) -> None:
         self.distill, self.classes, self.device = distill, classes, device
         self.starts, self.steps = zip(*stages, strict=True)
-        self._held: tuple[int, Model] | None = None
+        self._held = held
 
     def next_switch(self, step: int, stop: int) -> int:
         """Return the first student step in (step, stop) at which another checkpoint takes over; stop if none does."""
