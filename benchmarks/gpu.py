@@ -36,8 +36,9 @@ from pdtutor.course import lessons as course
 from pdtutor.course.execute import execute
 from pdtutor.recipes.catalogue import RECIPES
 
-LIMITS = {"tests": 60, "agree": 130, "lessons": 200, "speeds": 150, "e3": 180}  # seconds: 12 minutes in all
+LIMITS = {"tests": 60, "agree": 130, "lessons": 200, "speeds": 190, "e3": 140}  # seconds: 12 minutes in all
 LESSONS = ("03b_transformers_and_trees", "04_pcfg_transformers", "05_language_modeling")
+THREADS = 2 if (os.cpu_count() or 1) >= 4 else 1  # of a lesson: as on a laptop, and room for those beside it
 E3_STEPS = 2000  # the paper's smallest budget, in updates
 ROOT = Path(__file__).parents[1]
 
@@ -167,29 +168,27 @@ def apart(mine: pd.DataFrame, theirs: pd.DataFrame) -> float:
 
 
 def lessons(out: Path, device: torch.device, smoke: bool) -> dict:
-    """Execute lessons on the device and, at the same time, on two threads of the CPU; compare seconds and verdicts."""
-    names = LESSONS[1:2] if smoke else LESSONS
-    with ThreadPoolExecutor(1) as beside:
-        on_cpu = beside.submit(lambda: [executed(name, out, "cpu") for name in names])
-        there = [executed(name, out, "auto") for name in names]
-        here = on_cpu.result()
-    rows = []
-    for name, mine, theirs in zip(names, there, here, strict=True):
-        verdicts = [{row["claim"]: row["holds"] for row in run["claims"]} for run in (mine, theirs)]
-        changed = [claim for claim in verdicts[1] if verdicts[0].get(claim) != verdicts[1][claim]]
-        rows.append(
-            {
-                "lesson": name,
-                "seconds": mine["seconds"],
-                "cpu_seconds": theirs["seconds"],
-                "verdicts": len(verdicts[1]),
-                "changed": "; ".join(changed),
-                "failure": (mine["failure"] or theirs["failure"])[:300],
-            }
-        )
-    table = pd.DataFrame(rows)
-    table.to_csv(out / "lessons.csv", index=False, float_format="%.4g")
-    wrong = table[(table["changed"] != "") | (table["failure"] != "")]["lesson"].tolist()
+    """Execute lessons on the device, one at a time, and beside them on the CPU; compare seconds and verdicts."""
+    names, rows = LESSONS[1:2] if smoke else LESSONS, []
+
+    def save() -> None:
+        pd.DataFrame(rows).to_csv(out / "lessons.csv", index=False, float_format="%.4g")
+
+    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // (2 * THREADS) - 1)) as beside:
+        on_cpu = [beside.submit(executed, name, out, "cpu") for name in names]
+        on_gpu = []
+        for name in names:
+            on_gpu.append(executed(name, out, "auto"))
+            rows.append({"lesson": name, "seconds": on_gpu[-1]["seconds"], "failure": on_gpu[-1]["failure"][:300]})
+            save()
+        for row, mine, future in zip(rows, on_gpu, on_cpu, strict=True):
+            theirs = future.result()
+            verdicts = [{claim["claim"]: claim["holds"] for claim in run["claims"]} for run in (mine, theirs)]
+            changed = [claim for claim in verdicts[1] if verdicts[0].get(claim) != verdicts[1][claim]]
+            row |= {"cpu_seconds": theirs["seconds"], "verdicts": len(verdicts[1]), "changed": "; ".join(changed)}
+            row["failure"] = row["failure"] or theirs["failure"][:300]
+            save()
+    wrong = [row["lesson"] for row in rows if row["changed"] or row["failure"]]
     return {"lessons": rows} | ({"error": f"see lessons.csv: {', '.join(wrong)}"} if wrong else {})
 
 
@@ -197,8 +196,7 @@ def executed(name: str, out: Path, device: str) -> dict:
     """Execute a lesson in a kernel whose `auto` means this device; return seconds, claims and its first error."""
     folder = out / "lessons" / f"{name}-{device}"
     folder.mkdir(parents=True, exist_ok=True)
-    threads = max(1, min(2, (os.cpu_count() or 1) // 2))  # as on a laptop, and room for the other one beside it
-    environment = {"PDTUTOR_DEVICE": device, "OMP_NUM_THREADS": str(threads)}
+    environment = {"PDTUTOR_DEVICE": device, "OMP_NUM_THREADS": str(THREADS)}
     call = f"from benchmarks.gpu import execute_here; execute_here({name!r}, {str(folder)!r})"
     command = [sys.executable, "-c", call]
     ran = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, cwd=ROOT, check=False)
@@ -215,14 +213,22 @@ def execute_here(name: str, folder: str) -> None:
 
 
 def speeds(out: Path, device: torch.device, smoke: bool) -> dict:
-    """Measure updates per second of every work, writing the table after each."""
-    seconds, rows = (0.05, []) if smoke else (1.0, [])
+    """Measure updates per second of every work, writing the table after each; what has to be compiled comes last."""
+    seconds = 0.05 if smoke else 0.25
     numbers, side = (2**16, 64) if smoke else (gpu_speeds.COPIED, gpu_speeds.SIDE)
     bytes_per_s = gpu_speeds.bandwidth(device, numbers)
-    for work in gpu_speeds.works(smoke=smoke):
+    works, rows = gpu_speeds.works(smoke=smoke), []
+
+    def save() -> None:
+        pd.DataFrame(rows).to_csv(out / "speeds.csv", index=False, float_format="%.6g")
+
+    for work in works:
         flops_per_s = gpu_speeds.arithmetic(device, work.half, side)
         rows.append(gpu_speeds.measure(work, device, seconds, bytes_per_s=bytes_per_s, flops_per_s=flops_per_s))
-        pd.DataFrame(rows).to_csv(out / "speeds.csv", index=False, float_format="%.6g")
+        save()
+    for row, work in zip(rows, works, strict=True):
+        gpu_speeds.add_compiled(row, work, device, seconds)
+        save()
     apart = [row["work"] for row in rows if row["float32"] and row["difference"] > gpu_speeds.TOLERANCE]
     found = {"rows": len(rows), "GB_per_s": bytes_per_s / 1e9, "fastest": {row["work"]: row["fastest"] for row in rows}}
     return found | ({"error": f"recorded updates end at other weights: {', '.join(apart)}"} if apart else {})

@@ -12,6 +12,7 @@ import contextlib
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.__main__ import REPEATS, elapsed, updates_in
+from benchmarks.__main__ import elapsed
 from benchmarks.plain import Batches
 from pdtutor import MLP, SGD, AdamW, MaskedGrammar, Model, Pretrained, SparseParity, Task, Transformer, train
 from pdtutor.models.mlp import is_two_layer_mlp
@@ -29,7 +30,12 @@ from pdtutor.tasks.task import IGNORED
 COPIED = 2**28  # float32 numbers in the copy that measures bandwidth: 1 GiB, larger than any cache
 SIDE = 8192  # of the square matrices that are multiplied to measure the arithmetic
 COMPARED = 100  # updates after which the weights are compared: few, so that the last digits of sums don't grow
+WARM = 4  # updates before any is timed: `torch.compile` records a graph in its third
+LEAST = 32  # updates in the shortest run that is timed: recording is done by then
+REPEATS = 3  # measurements of a rate, whose median counts
 TOLERANCE = 1e-4  # largest difference that passes for the last digits of sums, in float32
+
+Way = Callable[[], Callable[[int], object]]  # prepares a training, and returns what makes so many updates
 
 
 @dataclass(frozen=True)
@@ -133,58 +139,88 @@ def bert(*, smoke: bool = False) -> Work:
 
 
 def measure(work: Work, device: torch.device, seconds: float, *, bytes_per_s: float, flops_per_s: float) -> dict:
-    """Return a row: updates/s by each way, the fastest one's share of the bound, and what speaks for or against it.
+    """Return a row: updates/s by each way but "compiled", and the least seconds that an update can take.
 
     A way that fails is NaN, and `failed` says why. `difference` is the largest between a weight trained by autograd and
-    the same one trained by recorded updates; it is small in float32 only.
+    the same one trained by recorded updates; it is measured in float32 only, as it is large otherwise.
     """
-    ways: dict[str, Callable[[int], object]] = {
-        "plain": lambda steps: plain(work, steps, device),
-        "autograd": lambda steps: ours(work, steps, device, "autograd"),
-        "graph": lambda steps: ours(work, steps, device, "graph"),
-        "compiled": lambda steps: plain(work, steps, device, compiled=True),
+    ways: dict[str, Way] = {
+        "plain": lambda: Plain(work, device).run,
+        "autograd": lambda: partial(ours, work, device, "autograd"),
+        "graph": lambda: partial(ours, work, device, "graph"),
     }
     if is_two_layer_mlp(work.model()):
-        ways["cpu"] = lambda steps: ours(work, steps, torch.device("cpu"), "kernel")
-    rates, failed = {}, []
-    for name, run in ways.items():
-        try:
-            steps = updates_in(seconds, run)
-            rates[name] = statistics.median(steps / elapsed(run, steps) for _ in range(REPEATS))
-        except Exception as error:  # the table is to show every failure
-            rates[name] = float("nan")
-            failed.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200])
-    bound = max(least_bytes(work) / bytes_per_s, flops(work, device) / flops_per_s)  # seconds per update
-    best = max((name for name in rates if rates[name] == rates[name]), key=lambda name: rates[name])
-    return {
-        "work": work.name,
-        **{f"{name}_per_s": rate for name, rate in rates.items()},
-        "fastest": best,
-        "float32": work.half is None,
-        "share_of_bound": rates[best] * bound,
-        "auto": "gpu" if faster_on_gpu(work.model(), work.batch_size) else "cpu",
-        "difference": difference(work, device) if "graph: " not in " ".join(failed) else float("nan"),
-        "failed": "; ".join(failed),
-    }
+        ways["cpu"] = lambda: partial(ours, work, torch.device("cpu"), "kernel")
+    row: dict[str, Any] = {"work": work.name, "float32": work.half is None, "failed": ""}
+    row["auto"] = "gpu" if faster_on_gpu(work.model(), work.batch_size) else "cpu"
+    row["bound_seconds"] = max(least_bytes(work) / bytes_per_s, flops(work, device) / flops_per_s)
+    for name, way in ways.items():
+        add_rate(row, name, way, seconds)
+    comparable = row["float32"] and row["graph_per_s"] == row["graph_per_s"]
+    row["difference"] = difference(work, device) if comparable else float("nan")
+    return row
 
 
-def plain(work: Work, steps: int, device: torch.device, *, compiled: bool = False) -> Model:
-    """Train as one would first write it and return the model; with `compiled`, its forward pass by torch.compile."""
-    model = work.model().to(device)
-    model.train()
-    forward: Callable = torch.compile(model, mode="reduce-overhead") if compiled else model
-    optimizer = work.plain_optimizer(model.parameters())
-    batches = Batches(work.task, batch_size=work.batch_size, seed=0)
-    for _, (inputs, labels) in zip(range(steps), DataLoader(batches, batch_size=None), strict=False):
-        with multiplied_in(work.half, device):
-            logits = forward(inputs.to(device).unsqueeze(0))[0]  # (batch, …, classes), of the only copy
-        wanted = labels.to(device).flatten()
-        loss = nn.functional.cross_entropy(logits.float().flatten(0, -2), wanted, ignore_index=IGNORED)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    wait_for(device)
-    return model
+def add_compiled(row: dict, work: Work, device: torch.device, seconds: float) -> None:
+    """Add to a row the updates/s of the plain loop compiled; compiling takes up to a minute, which is not counted."""
+    add_rate(row, "compiled", lambda: Plain(work, device, compiled=True).run, seconds)
+
+
+def add_rate(row: dict, name: str, way: Way, seconds: float) -> None:
+    """Add to a row the updates/s of this way, or why it failed, and say which way is the fastest so far."""
+    try:
+        row[f"{name}_per_s"] = updates_per_s(way(), seconds)
+    except Exception as error:  # the table is to show every failure
+        row[f"{name}_per_s"] = float("nan")
+        reason = f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
+        row["failed"] = "; ".join(filter(None, [row["failed"], reason]))
+    rates = {way.removesuffix("_per_s"): rate for way, rate in row.items() if way.endswith("_per_s") and rate == rate}
+    row["fastest"] = max(rates, key=rates.__getitem__) if rates else ""
+    row["share_of_bound"] = max(rates.values(), default=float("nan")) * row["bound_seconds"]
+
+
+def updates_per_s(run: Callable[[int], object], seconds: float) -> float:
+    """Return how many updates a second this way adds: what starting, compiling, recording and saving take drops out.
+
+    It is the median of three differences between many updates and a quarter of them, each of at least so many seconds;
+    of one, if that alone took eight times as long.
+    """
+    run(WARM)
+    steps, took = LEAST, elapsed(run, LEAST)
+    while (more := elapsed(run, 4 * steps)) - took < seconds:
+        steps, took = 4 * steps, more
+    differences = [more - took]
+    while len(differences) < REPEATS and more + took < 8 * seconds:
+        differences.append(elapsed(run, 4 * steps) - elapsed(run, steps))
+    return 3 * steps / statistics.median(differences)
+
+
+class Plain:
+    """The training as one would first write it; with `compiled`, its forward pass by torch.compile.
+
+    Attributes:
+        model: the model, on the device; every call of `run` trains it further.
+    """
+
+    def __init__(self, work: Work, device: torch.device, *, compiled: bool = False) -> None:
+        self.work, self.device = work, device
+        self.model = work.model().to(device)
+        self.model.train()
+        self.forward: Callable = torch.compile(self.model, mode="reduce-overhead") if compiled else self.model
+        self.optimizer = work.plain_optimizer(self.model.parameters())
+
+    def run(self, steps: int) -> None:
+        """Make so many updates, and wait for the device."""
+        batches = Batches(self.work.task, batch_size=self.work.batch_size, seed=0)
+        for _, (inputs, labels) in zip(range(steps), DataLoader(batches, batch_size=None), strict=False):
+            with multiplied_in(self.work.half, self.device):
+                logits = self.forward(inputs.to(self.device).unsqueeze(0))[0]  # (batch, …, classes), of the only copy
+            wanted = labels.to(self.device).flatten()
+            loss = nn.functional.cross_entropy(logits.float().flatten(0, -2), wanted, ignore_index=IGNORED)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        wait_for(self.device)
 
 
 @contextlib.contextmanager
@@ -194,7 +230,7 @@ def multiplied_in(half: torch.dtype | None, device: torch.device) -> Iterator[No
         yield
 
 
-def ours(work: Work, steps: int, device: torch.device, engine: str) -> Model:
+def ours(work: Work, device: torch.device, engine: str, steps: int) -> Model:
     """Train by `train`, which ends with a checkpoint on disk and so waits for the device, and return the model."""
     return train(
         work.model(),
@@ -213,7 +249,7 @@ def ours(work: Work, steps: int, device: torch.device, engine: str) -> Model:
 
 def difference(work: Work, device: torch.device) -> float:
     """Return the largest difference between weights after some updates by autograd and as many recorded ones."""
-    models = [ours(work, COMPARED, device, engine) for engine in ("autograd", "graph")]
+    models = [ours(work, device, engine, COMPARED) for engine in ("autograd", "graph")]
     pairs = zip(*(model.parameters() for model in models), strict=True)
     return max((p - q).abs().max().item() for p, q in pairs)
 
@@ -227,8 +263,9 @@ def least_bytes(work: Work) -> int:
 
 def flops(work: Work, device: torch.device) -> int:
     """Return the floating-point operations of an update's products, two per multiplication, as torch counts them."""
+    plain = Plain(work, device)
     with FlopCounterMode(display=False) as counter:
-        plain(work, 1, device)
+        plain.run(1)
     return counter.get_total_flops()
 
 

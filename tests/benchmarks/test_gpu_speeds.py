@@ -22,19 +22,20 @@ def small(optimizer=None):
 
 def test_a_row_holds_what_it_says(monkeypatch):
     """On the CPU, where nothing is recorded but all of the code runs; torch.compile is played by the plain loop."""
-    monkeypatch.setattr(gpu_speeds, "REPEATS", 1)
-    monkeypatch.setattr(gpu_speeds, "updates_in", lambda seconds, run: {0.5: 40}[seconds])
-    monkeypatch.setattr(gpu_speeds, "elapsed", lambda run, steps: (run(steps), 0.25)[1])
+    monkeypatch.setattr(gpu_speeds, "updates_per_s", lambda run, seconds: (run(3), 160.0)[1])
     monkeypatch.setattr(torch, "compile", lambda model, mode: model)
     weights, products = 8 * 4 + 4 + 4 * 2 + 2, 2 * (4 * 8 * 4 + 6 * 4 * 2)
     for bound in ({"bytes_per_s": 1e6, "flops_per_s": 1e12}, {"bytes_per_s": 1e12, "flops_per_s": 1e5}):
         row = gpu_speeds.measure(small(), CPU, 0.5, **bound)
+        assert "compiled_per_s" not in row
+        gpu_speeds.add_compiled(row, small(), CPU, 0.5)
         least = max(2 * 4 * weights / bound["bytes_per_s"], products / bound["flops_per_s"])
         assert row == {
             "work": "small",
             **{f"{way}_per_s": 160.0 for way in ("plain", "autograd", "graph", "compiled", "cpu")},
             "fastest": "plain",
             "float32": True,
+            "bound_seconds": pytest.approx(least),
             "share_of_bound": pytest.approx(160 * least),
             "auto": "cpu",
             "difference": 0.0,
@@ -46,13 +47,27 @@ def test_a_way_that_fails_leaves_its_reason(monkeypatch):
     def broken(model, mode):
         raise RuntimeError("no compiler\nmore")
 
-    monkeypatch.setattr(gpu_speeds, "REPEATS", 1)
-    monkeypatch.setattr(gpu_speeds, "updates_in", lambda seconds, run: (run(1), 2)[1])
     monkeypatch.setattr(torch, "compile", broken)
-    row = gpu_speeds.measure(small(), CPU, 0.5, bytes_per_s=1e9, flops_per_s=1e9)
-    assert row["failed"] == "compiled: RuntimeError: no compiler"
+    row = {
+        "work": "small",
+        "failed": "graph: x",
+        "graph_per_s": float("nan"),
+        "plain_per_s": 2.0,
+        "bound_seconds": 0.25,
+    }
+    gpu_speeds.add_compiled(row, small(), CPU, 0.5)
+    assert row["failed"] == "graph: x; compiled: RuntimeError: no compiler"
     assert row["compiled_per_s"] != row["compiled_per_s"]
-    assert row["fastest"] != "compiled"
+    assert (row["fastest"], row["share_of_bound"]) == ("plain", 0.5)
+
+
+@pytest.mark.parametrize(("start", "asked"), [(0.3, [4, 32, 128, 512, 512, 128, 512, 128]), (10.0, [4, 32, 128, 512])])
+def test_a_rate_leaves_out_what_starting_takes(monkeypatch, start, asked):
+    """An update takes 1/400 s here; a way that is slow to start is measured once only."""
+    run, made = (lambda steps: made.append(steps)), []
+    monkeypatch.setattr(gpu_speeds, "elapsed", lambda run, steps: (run(steps), start + steps / 400)[1])
+    assert gpu_speeds.updates_per_s(run, 0.5) == pytest.approx(400)
+    assert made == asked
 
 
 def test_the_bound_counts_the_optimizer_s_state():
@@ -66,8 +81,9 @@ def test_bandwidth_counts_what_is_read_and_what_is_written(monkeypatch):
 
 
 def test_the_plain_loop_trains():
-    before, after = small().model(), gpu_speeds.plain(small(), 20, CPU)
-    assert not torch.equal(next(before.parameters()), next(after.parameters()))
+    plain = gpu_speeds.Plain(small(), CPU)
+    plain.run(20)
+    assert not torch.equal(next(small().model().parameters()), next(plain.model.parameters()))
 
 
 @pytest.mark.parametrize("work", [*gpu_speeds.works()[:5], *gpu_speeds.works(smoke=True)], ids=lambda work: work.name)
