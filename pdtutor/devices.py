@@ -6,6 +6,7 @@ Nothing else in pdtutor asks torch for a GPU.
 import functools
 import os
 import platform
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -145,7 +146,9 @@ def hardware(device: torch.device) -> dict[str, str]:
         found["cuda"] = str(torch.version.cuda or torch.version.hip)
         driver = Path("/proc/driver/nvidia/version")
         if driver.exists():
-            found["driver"] = driver.read_text(encoding="utf-8", errors="replace").splitlines()[0]
+            line = driver.read_text(encoding="utf-8", errors="replace").splitlines()[0]
+            number = re.search(r"\b\d+\.\d+(\.\d+)?\b", line)
+            found["driver"] = number[0] if number else line
     return found
 
 

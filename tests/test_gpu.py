@@ -1,5 +1,7 @@
 """What only a GPU can show: `make test-gpu`. Elsewhere these tests are skipped, and `test_devices` plays the GPU."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +28,8 @@ from pdtutor.training import captured
 from pdtutor.training.evaluate import held_out
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # torch asks for it before it promises equal bits
 
 SIGNS, TOKENS = SparseParity(20, 3), SparseParity(20, 3, encoding="tokens")
 MASKED, CAUSAL = MaskedGrammar("cfg3b", root="16"), CausalGrammar("cfg3f", root="16", level=1)
@@ -56,12 +60,23 @@ def weights(run):
     return torch.cat([p.detach().cpu().flatten() for p in run.model.parameters()])
 
 
+@pytest.fixture
+def deterministic():
+    """Have torch take algorithms that sum in one order: with padding, its fastest attention doesn't."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
 @pytest.mark.parametrize("name", TRAININGS)
-def test_the_gpu_computes_what_the_cpu_computes(name):
+def test_the_gpu_computes_what_the_cpu_computes(name, deterministic):
+    """Adam can turn the rounding of a gradient near 0 into a whole step, so a few weights may differ by more."""
     cpu = weights(trained(name, engine="autograd", device="cpu"))
     gpu = {engine: weights(trained(name, engine=engine, device="cuda")) for engine in ("autograd", "graph")}
     assert torch.equal(gpu["graph"], gpu["autograd"])
-    assert (gpu["graph"] - cpu).abs().max() < 1e-3
+    apart = (gpu["graph"] - cpu).abs()
+    assert apart.quantile(0.99) < 1e-5
+    assert apart.max() < 5e-3
 
 
 @pytest.mark.parametrize("name", TRAININGS)
@@ -120,7 +135,7 @@ def test_a_run_goes_from_the_gpu_to_the_cpu_and_back(tmp_path, monkeypatch):
     assert Run.open(tmp_path / "run").hardware == run.hardware
 
 
-def test_a_killed_run_resumes_bit_for_bit_on_one_gpu(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_bit_for_bit_on_one_gpu(tmp_path, monkeypatch, deterministic):
     whole = trained("masked", device="cuda", eval_every=10)
     from pdtutor.training.session import Session
 
