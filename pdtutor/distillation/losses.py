@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from pdtutor.tasks.task import IGNORED
+from pdtutor.tasks.task import IGNORED, few_sizes
 from pdtutor.validate import number, one_of, whole
 
 TEMPERATURE = 1e-4  # τ of the paper: practically the argmax, so that soft labels can't explain the gain
@@ -101,12 +101,14 @@ def labelled_positions(
 ) -> tuple[Int[Tensor, "*rows n"], Int[Tensor, "*rows n"]]:
     """Return where each row has labels, and these labels: (…, length) → (…, n) int64 and (…, n).
 
-    n is the largest number of labels in any row, but at least 1. Rows with fewer labels are filled up with position −1
-    and label IGNORED. The loss needs the logits at these positions only.
+    n is the largest number of labels in any row, but at least 1; on an accelerator it is one of few sizes. Rows with
+    fewer labels are filled up with position −1 and label IGNORED. The loss needs the logits at these positions only.
     """
     labelled = labels != IGNORED
     counts = labelled.sum(-1, keepdim=True)
     n = max(1, int(counts.max()))
+    if labels.device.type != "cpu":
+        n = few_sizes(n, labels.shape[-1])
     first = labelled.byte().sort(dim=-1, descending=True, stable=True).indices[..., :n]  # labelled ones, in order
     there = torch.arange(n, device=labels.device) < counts
     return first.where(there, -1), labels.gather(-1, first).where(there, IGNORED)

@@ -13,10 +13,10 @@ from pdtutor.models.mlp import is_two_layer_mlp
 from pdtutor.models.model import Model, device_of
 
 # Up to so many multiplications in a forward pass, over all copies and examples of a batch, an MLP is small. One core
-# does about 1e10 of them a second, with the backward pass and the update that go with them, so such an update takes up
-# to half a millisecond. A GPU needs a tenth to a fifth of one, however little there is to compute. The benchmark
-# `python -m benchmarks.gpu` measures where the two meet.
-SMALL = 2**22
+# does about 1e10 of them a second, with the backward pass and the update that go with them. An H100 takes 40 to 100
+# microseconds for a recorded update of an MLP, however little there is to compute (data/gpu/speeds.csv). The two meet
+# at about 5e5; a smaller GPU takes longer, and so does a slower core.
+SMALL = 2**19
 
 M = TypeVar("M", bound=Model)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from pdtutor.seeds import generator
-from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, Task, is_packed
+from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, SequenceTask, Task, few_sizes, is_packed
 
 BLOCK_EXAMPLES = 4096
 ALL = slice(None)  # all rows of a batch
@@ -74,7 +74,7 @@ class Stream:
         batch_size: examples per update.
         seeds: one seed per copy of the model; copies with equal seeds see equal examples.
         purpose: the stream's name ("teacher data", "student data"); another purpose gives other examples.
-        device: the device to return examples on; they are the same on every device.
+        device: the device to return examples on; they are the same on every device, but for padding.
         rows: the rows of every batch that this process works on; see `Stretch`.
 
     Attributes:
@@ -138,8 +138,13 @@ class Stream:
         return torch.from_numpy(inputs), torch.from_numpy(labels)
 
     def _by_length(self, task: Padded, drawn: list[Examples], number: int) -> list[Examples]:
-        """Return the examples of every seed, in batches of similar length, padded to the longest row of all."""
+        """Return the examples of every seed, in batches of similar length, padded to the longest row of all.
+
+        On an accelerator, where every new shape costs time, rows have one of few lengths.
+        """
         longest = max(inputs.shape[1] for inputs, _ in drawn)
+        if self.device.type != "cpu" and isinstance(task, SequenceTask):
+            longest = few_sizes(longest, task.longest)
         turns = generator(0, f"{self.purpose}: order of batches", number).permutation(self.block)
         ordered = []
         for inputs, labels in drawn:

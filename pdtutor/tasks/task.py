@@ -116,6 +116,14 @@ class MaskedTask(SequenceTask, Protocol):
         ...
 
 
+def few_sizes(size: int, most: int) -> int:
+    """Return the size rounded up to a multiple of 16, so that few different ones occur; at most `most`.
+
+    On an accelerator a new shape means memory to find, kernels to choose and updates to record.
+    """
+    return min(-(-size // 16) * 16, most)
+
+
 def require_examples(task: Task, examples: Any, n: int) -> Examples:
     """Return n examples as they came, if they are what a task must draw (see `Task.sample`).
 

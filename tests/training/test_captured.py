@@ -22,7 +22,7 @@ from pdtutor import (
     progressive,
     train,
 )
-from pdtutor.tasks.stream import Stretch
+from pdtutor.tasks.stream import Stream, Stretch
 from pdtutor.training import captured
 from pdtutor.training.captured import GraphEngine, pieces
 from pdtutor.training.engines import choose_engine
@@ -231,19 +231,42 @@ def test_replays_are_autograd_s_updates_on_a_gpu(teachers, model, optimizer):
     np.testing.assert_allclose(runs[0].history.train_loss, on_cpu.history.train_loss, atol=1e-2)
 
 
-def test_other_shapes_are_recorded_anew(fake_cuda):
-    model = MLP(8, width=6, seed=[0])
-    optimizer = AdamW()
+def updates_of(engine, optimizer, batch_size):
+    """Run four updates at this batch size."""
+    soft = torch.full((1, 4, batch_size, 2), 0.5)
+    stretch = Stretch(torch.randn(1, 4, batch_size, 8), torch.zeros(1, 4, batch_size), torch.tensor([0]), 0)
+    losses = engine(stretch, SimpleNamespace(soft=soft, at=None), torch.ones(4, 1), optimizer.corrections(0, 4))
+    assert losses.shape == (4, 1)
+    assert np.isfinite(losses.numpy()).all()
+
+
+def test_every_shape_is_recorded_once(fake_cuda, monkeypatch):
+    model, optimizer = MLP(8, width=6, seed=[0]), AdamW()
     engine = GraphEngine(model, optimizer.start(model.parameters()))
-    for batch_size in (2, 2, 3, 3):
-        inputs = torch.randn(1, 4, batch_size, 8)
-        soft = torch.full((1, 4, batch_size, 2), 0.5)
-        targets = SimpleNamespace(soft=soft, at=None)
-        stretch = Stretch(inputs, torch.zeros(1, 4, batch_size), torch.tensor([0]), 0)
-        losses = engine(stretch, targets, torch.ones(4, 1), optimizer.corrections(0, 4))
-        assert losses.shape == (4, 1)
-        assert np.isfinite(losses.numpy()).all()
-    assert (fake_cuda.recorded, fake_cuda.replayed) == (2, 2)
+    for batch_size in (2, 3, 2, 3, 2):
+        updates_of(engine, optimizer, batch_size)
+    assert (fake_cuda.recorded, fake_cuda.replayed) == (2, 3)
+    monkeypatch.setattr(captured, "SHAPES", 2)
+    updates_of(engine, optimizer, 4)  # one too many: all others are forgotten
+    updates_of(engine, optimizer, 2)
+    updates_of(engine, optimizer, 4)
+    assert (fake_cuda.recorded, fake_cuda.replayed) == (4, 4)
+
+
+def test_sentences_come_in_few_shapes_on_a_gpu(monkeypatch):
+    """Otherwise almost every block of sentences would be recorded anew, and next to nothing replayed."""
+    task = MaskedGrammar("cfg3b", root="16")
+    shapes = {"cpu": set(), "meta": set()}
+    for device, seen in shapes.items():
+        stream = Stream(task, batch_size=512, seeds=[0], purpose="data")
+        stream.device = torch.device(device)
+        monkeypatch.setattr(torch.Tensor, "to", lambda self, *_: self)  # looks at the shapes alone
+        for start in range(0, 160, 8):
+            inputs = stream.stretch(start, start + 8).inputs
+            seen.add(inputs.shape[-1])
+    assert len(shapes["meta"]) < len(shapes["cpu"])
+    assert all(length % 16 == 0 or length == task.longest for length in shapes["meta"])
+    assert max(shapes["meta"]) <= task.longest
 
 
 def test_what_cannot_be_recorded_says_what_to_do(fake_cuda, monkeypatch):
