@@ -57,6 +57,20 @@ class HeldOut(Task, Protocol):
 
 
 @runtime_checkable
+class Fingerprinted(Task, Protocol):
+    """A task whose examples depend on files, so that its `config()` alone doesn't say which examples it draws."""
+
+    def fingerprint(self) -> str:
+        """Return a short digest of all content that its examples are drawn from."""
+        ...
+
+
+def fingerprint_of(task: Task) -> str | None:
+    """Return the task's fingerprint, None if its `config()` says it all."""
+    return task.fingerprint() if isinstance(task, Fingerprinted) else None
+
+
+@runtime_checkable
 class Padded(Task, Protocol):
     """A task on rows of ids of different lengths, filled up with padding; its batches hold rows of similar length."""
 
