@@ -1,8 +1,23 @@
-"""Files that are either complete or absent: written under a temporary name, then renamed."""
+"""Paths as people write them, and files that are complete or absent: written under a temporary name, then renamed."""
 
 import json
 import os
 from pathlib import Path
+
+
+def user_path(path: str | Path) -> Path:
+    """Return the path with the user's home for a leading `~`, which a shell leaves as it is in `--out=~/run`.
+
+    `~name` is that user's home; as in a shell, it stays as it is if there is no such user. Raises ValueError for `~` if
+    no home is known.
+    """
+    path = Path(path)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        if path.parts[0] != "~":
+            return path
+        raise ValueError(f"{path}: no home folder is known for ~; set HOME, or write the path without ~") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

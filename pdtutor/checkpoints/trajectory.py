@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from pdtutor.checkpoints.teachable import nearest
-from pdtutor.files import read_json, write_bytes, write_json
+from pdtutor.files import read_json, user_path, write_bytes, write_json
 from pdtutor.models.build import MODELS, build_model, select_copies
 from pdtutor.models.model import Model
 from pdtutor.processes import TemporaryFolder, on_main
@@ -39,7 +39,7 @@ class Trajectory:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = user_path(path)
         self._temporary: TemporaryFolder | None = None  # held so that a temporary folder lives as long as this
         if not (self.path / "trajectory.json").exists():
             raise ValueError(f"{self.path} holds no trajectory: it has no trajectory.json")
@@ -63,7 +63,7 @@ class Trajectory:
         if path is None:
             temporary = TemporaryFolder()
             path = temporary.path
-        _start(Path(path), model, task)
+        _start(user_path(path), model, task)
         trajectory = cls(path)
         trajectory._temporary = temporary
         return trajectory

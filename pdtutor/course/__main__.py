@@ -14,6 +14,7 @@ from pdtutor.course import lessons
 from pdtutor.course import pair as pairing
 from pdtutor.course import stamp as stamping
 from pdtutor.course.claims import COLUMNS
+from pdtutor.files import user_path
 from pdtutor.validate import whole
 
 
@@ -28,6 +29,7 @@ def build(*, root: Path = Path(), out: Path = Path("build"), jobs: int = min(2, 
         jobs: how many lessons run at a time; they share the cores.
     """
     threads = max(1, (os.cpu_count() or 1) // whole("jobs", jobs))
+    root, out = user_path(root), user_path(out)
     sources, pages = lessons.sources(root), out / "course"
     shutil.rmtree(pages, ignore_errors=True)  # or the page of a deleted lesson would stay
     pages.mkdir(parents=True)
@@ -54,6 +56,7 @@ def notebooks(lesson: tyro.conf.Positional[tuple[str, ...]] = (), *, root: Path 
         lesson: names such as 02_teacher_training; all if none is given.
         root: the top of the clone.
     """
+    root = user_path(root)
     sources = lessons.sources(root) + lessons.solutions(root)
     known = {source.stem for source in sources}
     if not known.issuperset(lesson):
@@ -70,6 +73,7 @@ def pair(*, root: Path = Path()) -> None:
     Args:
         root: the top of the clone.
     """
+    root = user_path(root)
     sources = lessons.sources(root) + lessons.solutions(root)
     failures = [f"{source}: {fault}" for source in sources for fault in pairing.faults(source, root=root)]
     failures += [f"{orphan}: has no .py" for orphan in pairing.orphans(root)]
@@ -84,6 +88,7 @@ def stamp(*, address: str | None = None, root: Path = Path()) -> None:
         address: a GitHub repository; the clone's `origin` if not given.
         root: the top of the clone.
     """
+    root = user_path(root)
     address = stamping.public_address(address) if address else stamping.origin(root)
     changed = stamping.stamp(root, address)
     print(f"{address}: {len(changed)} files changed", *changed, sep="\n  ")
