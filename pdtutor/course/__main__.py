@@ -33,12 +33,15 @@ def build(*, root: Path = Path(), out: Path = Path("build"), jobs: int = min(2, 
     sources, pages = lessons.sources(root), out / "course"
     shutil.rmtree(pages, ignore_errors=True)  # or the page of a deleted lesson would stay
     pages.mkdir(parents=True)
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         executed = [
             pool.submit(building.run_lesson, source, pages=pages, line=line, threads=threads)
             for line, source in enumerate(sources)
         ]
         runs = [future.result() for future in executed]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C, nobody wants to wait for the lessons that run
     entries = [entry for _, entry in runs]
     failures = [run.failure for run, _ in runs if run.failure]
     index = building.write_index(entries, pages)
@@ -101,12 +104,15 @@ def _exit(failures: list[str]) -> None:
 
 
 def main() -> None:
-    """Run the command that the command line names."""
+    """Run the command that the command line names. An error is one line, with status 1; Ctrl-C ends with status 130."""
     commands = {"build": build, "notebooks": notebooks, "pair": pair, "stamp": stamp}
     try:
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m pdtutor.course")
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr, flush=True)
+        os._exit(130)  # at once: threads may still run lessons, whose kernels end with this process
 
 
 if __name__ == "__main__":
