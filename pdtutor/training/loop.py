@@ -151,7 +151,7 @@ def _start(
         accumulate=settings.accumulate,
     )
     record = settings.record(engine)
-    require_same(record, processes)
+    require_same({**record, "resume": resume}, processes)
     _keep_freed_memory()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
