@@ -36,7 +36,8 @@ check: .venv/.installed-test  ## lint, format, imports between wings, types, not
 	$(BIN)/python -m pdtutor.course pair
 
 lab: .venv/.installed-course  ## open JupyterLab on the lessons
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+	JUPYTER_PATH="$(CURDIR)/.venv/share/jupyter$${JUPYTER_PATH:+:$$JUPYTER_PATH}" \
+	  $(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks  # .venv's kernel comes before a cluster's
 
 notebooks: .venv/.installed-course  ## re-execute lessons and solutions and store their outputs
 	$(BIN)/python -m pdtutor.course notebooks $(LESSON)

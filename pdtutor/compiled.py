@@ -13,7 +13,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 from numba import njit
@@ -61,7 +60,7 @@ class _Cache(FunctionCache):
     def save_overload(self, sig, data):
         try:
             super().save_overload(sig, data)
-        except (OSError, EOFError, UnpicklingError):  # a full disk, or a damaged index that can't be replaced
+        except Exception:  # a full disk, or a damaged index that can't be replaced: it is read again before
             _warn(f"Compiled code can't be written to {self.cache_path}. {REMEDY}")
 
 

@@ -20,6 +20,11 @@ VARIABLE = "PDTUTOR_DEVICE"  # environment variable that says what "auto" means
 LEAST_FREE = 2**29  # bytes that must be free on a GPU for `auto` to take it: 512 MB
 _said: set[str] = set()  # what `say_once` has said
 
+# A forked process (multiprocessing on Linux, workers of a DataLoader) has its parent's torch but not its threads, and
+# would wait for them for ever. It computes with one thread of its own.
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+
 
 class DeviceMemoryError(MemoryError):
     """A device had too little memory for what was asked of it; the message says what to lower."""

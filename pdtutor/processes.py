@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -23,10 +24,11 @@ from filelock import FileLock
 from torch import Tensor
 
 from pdtutor.devices import AUTO, flag
-from pdtutor.files import LOCK, locked
+from pdtutor.files import LOCK, locked, user_path
 from pdtutor.seeds import generator
 from pdtutor.validate import whole
 
+PATIENCE = timedelta(minutes=30)  # how long processes wait for each other; one may prepare data for all meanwhile
 TEMPORARY = "pdtutor-"  # what names of temporary folders begin with
 MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # MPI's number of processes, by library
 
@@ -73,11 +75,15 @@ class Processes:
         return self.device
 
     def all_reduce_sum(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Return the tensors, each summed over all processes; they are sent in one message."""
+        """Return the tensors, each summed over all processes; they are sent in one message.
+
+        Like all that waits for other processes, it raises ConnectionError if one of them is gone or doesn't answer.
+        """
         if self.size == 1:
             return tensors
         flat = torch.cat([tensor.flatten() for tensor in tensors])
-        torch.distributed.all_reduce(flat)
+        with self._waiting():
+            torch.distributed.all_reduce(flat)
         parts = flat.split([tensor.numel() for tensor in tensors])
         return [part.view(tensor.shape).to(tensor.dtype) for part, tensor in zip(parts, tensors, strict=True)]
 
@@ -86,19 +92,36 @@ class Processes:
         if self.size == 1:
             return value
         values = [value]
-        torch.distributed.broadcast_object_list(values, src=0)
+        with self._waiting():
+            torch.distributed.broadcast_object_list(values, src=0)
         return values[0]
 
     def barrier(self) -> None:
         """Wait until every process has called this."""
         if self.size > 1:
-            torch.distributed.barrier()
+            with self._waiting():
+                torch.distributed.barrier()
 
     def share_weights(self, tensors: Iterable[Tensor]) -> None:
         """Copy the main process's values into these tensors of every process."""
         if self.size > 1:
-            for tensor in tensors:
-                torch.distributed.broadcast(tensor.detach(), src=0)
+            with self._waiting():
+                for tensor in tensors:
+                    torch.distributed.broadcast(tensor.detach(), src=0)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Raise ConnectionError, with what to look for, if another process is gone while the block waits for it."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise ConnectionError(
+                f"process {self.rank} of {self.size} lost another, or waited {PATIENCE} for it in vain: look for that "
+                f"one's error ({reason})"
+            ) from error
 
     @contextmanager
     def own_noise(self, seed: int, step: int) -> Iterator[None]:
@@ -123,7 +146,8 @@ def launched() -> Processes:
     """Return the processes that this one was launched with, connected to it. Within `on_main` it is alone.
 
     Raises ImportError if there are others and Accelerate is missing, RuntimeError if Accelerate finds another number
-    of processes. Warns if accelerate launch started a single process instead of several.
+    of processes, ConnectionError if the others don't come. Warns if accelerate launch started a single process instead
+    of several.
     """
     accelerated = "ACCELERATE_MIXED_PRECISION" in os.environ  # set by every accelerate launch
     names = ("WORLD_SIZE", *(MPI_SIZES if accelerated else ()))  # else MPI may run for another purpose
@@ -146,7 +170,14 @@ def _meet(size: int) -> Processes:
             f"{size} processes were launched; to train together they need Accelerate: pip install 'pdtutor[hub]'"
         ) from error
     cuda_like = torch.accelerator.is_available() and not torch.backends.mps.is_available()
-    state = PartialState(cpu=flag("ACCELERATE_USE_CPU") or not cuda_like)
+    try:
+        state = PartialState(cpu=flag("ACCELERATE_USE_CPU") or not cuda_like, timeout=PATIENCE)
+    except torch.distributed.DistError as error:
+        raise ConnectionError(
+            f"of {size} processes that should train together, not all have come within {PATIENCE}: start them all with "
+            "torchrun or accelerate launch, or unset WORLD_SIZE if this process is to train alone "
+            f"({str(error).partition(chr(10))[0]})"
+        ) from error
     if state.num_processes != size:
         raise RuntimeError(
             f"{size} processes were launched, but Accelerate finds {state.num_processes}: start them with torchrun or "
@@ -199,7 +230,7 @@ def exclusive(folder: str | Path | None) -> Iterator[None]:
         yield
         return
     with ExitStack() as held:
-        take = on_main(lambda: _nothing(held.enter_context(locked(Path(folder)))))
+        take = on_main(lambda: _nothing(held.enter_context(locked(user_path(folder)))))
         take()
         yield
 

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import pandas as pd
 import platformdirs
 
-from pdtutor.files import write_bytes
+from pdtutor.files import user_path, write_bytes
 
 PACKAGE = Path(__file__).resolve().parent
 PINNED = "fetched.sha256"
@@ -25,7 +25,7 @@ SECONDS = 60  # a server that is silent for so long is given up
 
 def cache_folder() -> Path:
     """Return the folder for downloads and tokens: $PDTUTOR_CACHE if set, else pdtutor's in the user's cache folder."""
-    return Path(os.environ.get("PDTUTOR_CACHE") or platformdirs.user_cache_dir("pdtutor", appauthor=False))
+    return user_path(os.environ.get("PDTUTOR_CACHE") or platformdirs.user_cache_dir("pdtutor", appauthor=False))
 
 
 def data_path(name: str = "") -> Path:
@@ -107,7 +107,7 @@ def _sources() -> list[str]:
     There the tag of this version comes first, which a fork may not have, and then its main branch.
     """
     if given := os.environ.get("PDTUTOR_DATA"):
-        return [given.rstrip("/") if "://" in given else Path(given).expanduser().resolve().as_uri()]
+        return [given.rstrip("/") if "://" in given else user_path(given).resolve().as_uri()]
     try:
         about = metadata("pdtutor")
     except PackageNotFoundError:  # a copy that was never installed

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import pickle
 import re
 import tempfile
 import warnings
@@ -104,6 +105,27 @@ def test_damaged_files_are_replaced(site, suffix, share):
     third = double(site)
     assert third(2) == 4
     assert sum(third.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"garbage", b"cnowhere\nNothing\n.", pickle.dumps("0.0") + b"\x80\x05N.", "5"]
+)
+def test_damaged_files_of_another_user_stop_nothing(site, monkeypatch, content):
+    """Those that can be neither read nor replaced."""
+    double(site)(2)
+    [index] = kept(site, ".nbi")
+    if isinstance(content, str):  # the version that is expected, and then nonsense
+        with index.open("rb") as file:
+            content = pickle.dumps(pickle.load(file)) + pickle.dumps(pickle.dumps(content))
+    index.write_bytes(content)
+
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile._open_for_write", denied)
+    with pytest.warns(RuntimeWarning, match="can't be written to .*Set NUMBA_CACHE_DIR"):
+        assert double(site)(2) == 4
+    assert index.read_bytes() == content
 
 
 def test_a_full_disk_stops_nothing(site, monkeypatch):

@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -536,3 +539,33 @@ def test_only_one_module_asks_torch_for_a_gpu_and_no_lesson_names_one():
         text = file.read_text(encoding="utf-8")
         assert ".cuda()" not in text, file
         assert file in allowed or not re.search(r"torch\.cuda|to\([\"']cuda", text), file
+
+
+FORKS = """
+import os, sys, torch
+from pdtutor import MLP, SparseParity, train
+
+torch.set_num_threads(2)
+
+def loss():
+    settings = {"steps": 2, "batch_size": 64, "eval_examples": 64, "engine": "autograd", "progress": False}
+    return train(MLP(20, width=600), SparseParity(20, 3), **settings).history.loss.iloc[-1]
+
+before = loss()
+child = os.fork()
+if not child:
+    os._exit(0 if torch.get_num_threads() == 1 and abs(loss() - before) < 1e-5 else 1)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+def test_a_forked_process_trains_as_its_parent_did():
+    """It would wait for ever for its parent's threads; the time limit is there to end it then."""
+    command = [sys.executable, "-c", FORKS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            assert process.communicate(timeout=100)[0].strip() == "0"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the child, too

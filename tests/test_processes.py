@@ -197,12 +197,36 @@ def test_a_killed_launch_is_resumed_by_one_process(single, tmp_path):
 
 
 def test_an_error_in_one_process_ends_the_launch_with_its_message(tmp_path):
-    script = "train(MLP(8, width=4), SIGNS, steps=10 + launched().rank, out=sys.argv[1], **QUIET)"
+    settings = "steps=10 + launched().rank, resume=launched().rank > 0"
+    script = f"train(MLP(8, width=4), SIGNS, {settings}, out=sys.argv[1], **QUIET)"
     (tmp_path / "script.py").write_text(PREAMBLE + script)
     ended = torchrun(tmp_path / "script.py", tmp_path / "run")
     assert ended.returncode != 0
     assert "ValueError: all processes must be asked for the same run: " in ended.stderr
     assert "steps in process 0 is 10, in process 1 11" in ended.stderr
+    assert "resume in process 0 is False, in process 1 True" in ended.stderr
+
+
+def test_a_process_that_ends_before_the_others_is_not_waited_for(tmp_path):
+    (tmp_path / "script.py").write_text(PREAMBLE + "launched().rank and os._exit(0)\nlaunched().barrier()")
+    ended = torchrun(tmp_path / "script.py")
+    assert ended.returncode != 0
+    assert "ConnectionError: process 0 of 2 lost another, or waited 0:30:00 for it in vain: look for" in ended.stderr
+
+
+def test_a_process_that_never_comes_is_not_waited_for_for_ever():
+    script = "from datetime import timedelta; from pdtutor import processes; processes.PATIENCE = timedelta(seconds=1)"
+    meeting = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    ended = subprocess.run(
+        [sys.executable, "-c", f"{script}; processes.launched()"],
+        env=environment(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", **meeting),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    message = "ConnectionError: of 2 processes that should train together, not all have come within 0:00:01: start them"
+    assert message in ended.stderr
 
 
 def test_accelerate_launch_says_precision_and_micro_batches(tmp_path):

@@ -18,15 +18,21 @@ from typing import Any
 
 from pdtutor.checkpoints.foreign import ForeignTrajectory
 from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.files import user_path
 from pdtutor.models.architectures import OBJECTIVES, quiet
 from pdtutor.models.pretrained import Pretrained
-from pdtutor.models.saved import NotThere, Saved, in_reach, read_saved
+from pdtutor.models.saved import NotThere, Saved, in_reach, read_saved, shortened
 from pdtutor.processes import on_main
 from pdtutor.validate import one_of, whole
 
 PYTHIA_STEPS = (0, *(2**i for i in range(10)), *range(1_000, 144_000, 1_000))  # 154
 MULTIBERTS_STEPS = (*range(20_000, 220_000, 20_000), *range(300_000, 2_100_000, 100_000))  # 28
 MULTIBERTS_SEEDS = 5  # this many of the 25 MultiBERTs were published with intermediate checkpoints
+
+
+# How a folder's name says the step: step_20k, checkpoint-500, global_step500, step1000-tokens2B, epoch_0_step_500, 500
+WORD = r"(?:global[_-]?)?(?:steps?|checkpoint|ckpt|iter|iteration)"
+NAMED = re.compile(rf"(?P<kind>|.*?{WORD})[_=-]?(?P<number>\d+)(?P<thousands>k?)(?:[_-]tokens\d+\w?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -180,25 +186,41 @@ def pythia(size: str = "160m", folder: str | Path | None = None, **settings: Any
 
 
 def local_family(folder: str | Path, objective: str, *, stem: str = "", **settings: Any) -> PretrainedTrajectory:
-    """Return the checkpoints in the subfolders of a folder, which name the step: step_20k, step1000, step_000020.
+    """Return the checkpoints in the subfolders of a folder, whose names end with the step.
+
+    Names may be step_20k, step1000 or step_000020, checkpoint-500 as the Trainer of transformers writes it,
+    global_step500, my-run-step500, epoch_0_step_500, step1000-tokens2B, or the number alone; subfolders with other
+    names are ignored.
 
     Args:
         folder: its subfolders hold what `save_pretrained` writes, config.json and weights.
         objective: "masked" or "causal".
-        stem: what may come before `step` in a name; subfolders with other names are ignored.
+        stem: what comes before `step`, `checkpoint` or the number in the names to read, if the folder holds several
+            models; names without any stem are read, too.
         **settings: further arguments of `PretrainedTrajectory`.
 
-    Raises ValueError if there is no such folder or subfolder, if two subfolders name one step, and for an unknown
-    objective.
+    Raises ValueError if there is no such folder or subfolder, if subfolders are named in several ways or two name one
+    step, and for an unknown objective.
     """
-    if not Path(folder).is_dir():
+    folder = user_path(folder)
+    if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
-    subfolders = sorted(path for path in Path(folder).iterdir() if path.is_dir())
-    found = [Checkpoint(step, str(path)) for path in subfolders if (step := _step_of(path.name, stem)) is not None]
+    subfolders = sorted(path for path in folder.iterdir() if path.is_dir())
+    found = _steps_of([path.name for path in subfolders], stem)
     if not found:
-        there = ", ".join(path.name for path in subfolders[:5]) or "no subfolders"
-        raise ValueError(f"{folder} has no subfolders named {stem}step_20k, step_1000 or the like; it has {there}")
-    return PretrainedTrajectory(found, objective=objective, **{"name": str(folder), **settings})
+        there = shortened(path.name for path in subfolders) or "no subfolders"
+        single = " and a config.json, so it is one checkpoint itself: name the folder that holds several"
+        raise ValueError(
+            f"{folder} has no subfolders named {stem}step_20k, step_1000, checkpoint-500 or the like; it has {there}"
+            + (single if (folder / "config.json").exists() else "")
+        )
+    if len(kinds := sorted({kind for kind, _, _ in found})) > 1:
+        raise ValueError(
+            f"{folder} has subfolders named in several ways ({', '.join(f'{kind}…' for kind in kinds)}), which may be "
+            "several models: choose one by stem, what comes before the word or number of its step"
+        )
+    checkpoints = [Checkpoint(step, str(folder / name)) for _, step, name in found]
+    return PretrainedTrajectory(checkpoints, objective=objective, **{"name": str(folder), **settings})
 
 
 @on_main
@@ -208,6 +230,7 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
     `local_family` and transformers can open them. Each subfolder is complete or absent, and replaces an earlier one.
     Raises ValueError for a trajectory of other models.
     """
+    folder = user_path(folder)
     for step in trajectory.steps:
         model = trajectory.at(step)
         if not isinstance(model, Pretrained):
@@ -215,7 +238,7 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
                 f"{trajectory.path} holds models of class {type(model).__name__}; only a Pretrained can be "
                 "saved for transformers"
             )
-        place, unfinished = Path(folder) / f"step_{step}", Path(folder) / f".step_{step}.tmp"
+        place, unfinished = folder / f"step_{step}", folder / f".step_{step}.tmp"
         shutil.rmtree(unfinished, ignore_errors=True)
         with quiet():
             model.network.save_pretrained(unfinished)  # pyright: ignore[reportCallIssue]  # of transformers
@@ -223,12 +246,27 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
         unfinished.rename(place)
 
 
-def _step_of(name: str, stem: str) -> int | None:
-    """Return the step in a folder's name, where k means thousand; None if the name has none."""
-    match = re.fullmatch(r"step[_-]?(\d+)(k?)", name.removeprefix(stem))
-    return int(match[1]) * (1000 if match[2] else 1) if match else None
+def _steps_of(names: Sequence[str], stem: str) -> list[tuple[str, int, str]]:
+    """Return (kind, step, name) for the names that have a step, where k means thousand.
+
+    The kind is what comes before the step, without the stem and the number of an epoch: it tells models apart. Numbers
+    alone count only where nothing else does; so do, with a stem, names of another kind than those that begin with it.
+    """
+    found = []
+    for name in names:
+        match = NAMED.fullmatch(name.removeprefix(stem))
+        if match is None or name.startswith((".", "tmp-")):  # a checkpoint that is, or was, being written
+            continue
+        kind = re.sub(r"(epoch[_=-]?)\d+", r"\1", match["kind"])
+        if not stem or (name.startswith(stem) if not kind else re.fullmatch(WORD, kind, re.IGNORECASE)):
+            found.append((kind, int(match["number"]) * (1000 if match["thousands"] else 1), name))
+    for preferred in (lambda kind, name: stem != "" and name.startswith(stem), lambda kind, name: kind != ""):
+        if len({kind for kind, _, _ in found}) > 1:
+            found = [one for one in found if preferred(one[0], one[2])] or found
+    return found
 
 
 def _place(repo: str) -> str:
     """Return a folder's absolute path, and the name of a repository as it is."""
-    return str(Path(repo).resolve()) if Path(repo).is_dir() else repo
+    folder = user_path(repo)
+    return str(folder.resolve()) if folder.is_dir() else repo

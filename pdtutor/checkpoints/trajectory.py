@@ -22,6 +22,7 @@ from pdtutor.files import (
     read_sealed,
     require_entry,
     require_size,
+    user_path,
     write_bytes,
     write_sealed,
 )
@@ -56,7 +57,7 @@ class Trajectory:
     """
 
     def __init__(self, path: str | Path, *, unfinished: bool = False) -> None:
-        self.path = Path(path)
+        self.path = user_path(path)
         self._unfinished = unfinished
         self._temporary: TemporaryFolder | None = None  # held so that a temporary folder lives as long as this
         if not (self.path / "trajectory.json").exists():
@@ -82,7 +83,7 @@ class Trajectory:
         if path is None:
             temporary = TemporaryFolder()
             path = temporary.path
-        _start(Path(path), model, task, updates)
+        _start(user_path(path), model, task, updates)
         trajectory = cls(path)
         trajectory._temporary = temporary
         return trajectory

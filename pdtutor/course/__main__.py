@@ -14,6 +14,7 @@ from pdtutor.course import lessons
 from pdtutor.course import pair as pairing
 from pdtutor.course import stamp as stamping
 from pdtutor.course.claims import COLUMNS
+from pdtutor.files import user_path
 from pdtutor.validate import whole
 
 
@@ -28,15 +29,19 @@ def build(*, root: Path = Path(), out: Path = Path("build"), jobs: int = min(2, 
         jobs: how many lessons run at a time; they share the cores.
     """
     threads = max(1, (os.cpu_count() or 1) // whole("jobs", jobs))
+    root, out = user_path(root), user_path(out)
     sources, pages = lessons.sources(root), out / "course"
     shutil.rmtree(pages, ignore_errors=True)  # or the page of a deleted lesson would stay
     pages.mkdir(parents=True)
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         executed = [
             pool.submit(building.run_lesson, source, pages=pages, line=line, threads=threads)
             for line, source in enumerate(sources)
         ]
         runs = [future.result() for future in executed]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C, nobody wants to wait for the lessons that run
     entries = [entry for _, entry in runs]
     failures = [run.failure for run, _ in runs if run.failure]
     index = building.write_index(entries, pages)
@@ -54,6 +59,7 @@ def notebooks(lesson: tyro.conf.Positional[tuple[str, ...]] = (), *, root: Path 
         lesson: names such as 02_teacher_training; all if none is given.
         root: the top of the clone.
     """
+    root = user_path(root)
     sources = lessons.sources(root) + lessons.solutions(root)
     known = {source.stem for source in sources}
     if not known.issuperset(lesson):
@@ -70,6 +76,7 @@ def pair(*, root: Path = Path()) -> None:
     Args:
         root: the top of the clone.
     """
+    root = user_path(root)
     sources = lessons.sources(root) + lessons.solutions(root)
     failures = [f"{source}: {fault}" for source in sources for fault in pairing.faults(source, root=root)]
     failures += [f"{orphan}: has no .py" for orphan in pairing.orphans(root)]
@@ -84,6 +91,7 @@ def stamp(*, address: str | None = None, root: Path = Path()) -> None:
         address: a GitHub repository; the clone's `origin` if not given.
         root: the top of the clone.
     """
+    root = user_path(root)
     address = stamping.public_address(address) if address else stamping.origin(root)
     changed = stamping.stamp(root, address)
     print(f"{address}: {len(changed)} files changed", *changed, sep="\n  ")
@@ -96,12 +104,15 @@ def _exit(failures: list[str]) -> None:
 
 
 def main() -> None:
-    """Run the command that the command line names."""
+    """Run the command that the command line names. An error is one line, with status 1; Ctrl-C ends with status 130."""
     commands = {"build": build, "notebooks": notebooks, "pair": pair, "stamp": stamp}
     try:
         tyro.extras.subcommand_cli_from_dict(commands, prog="python -m pdtutor.course")
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {' '.join(str(error).split())}")
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr, flush=True)
+        os._exit(130)  # at once: threads may still run lessons, whose kernels end with this process
 
 
 if __name__ == "__main__":

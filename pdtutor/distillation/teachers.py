@@ -29,6 +29,7 @@ class Teachers:
         self.supervision, self.timetable = supervision, Timetable(supervision, steps)
         self._sources = [s.source for s in supervision]
         self._held: dict[tuple[str | None, int], Answers] = {}  # by source and teacher step
+        self._unsound: dict[tuple[int, int], Tensor] = {}  # by copy and teacher step: has it given such logits?
 
     def logits(self, stretch: Stretch, at: Tensor | None, classes: int) -> dict[int, Tensor]:
         """Return the logits of the teachers in force, by copy; a copy without a teacher has no entry.
@@ -39,7 +40,8 @@ class Teachers:
             classes: the student's number of classes.
 
         Each entry is (updates, rows, …, classes), or (updates, rows, n, classes) for `at`. Raises ValueError if a
-        teacher predicts another number of classes.
+        teacher predicts another number of classes and, on the CPU, what `require_sound` raises; on an accelerator,
+        looking at the logits would mean waiting for them.
         """
         in_force = self.timetable.in_force(stretch.start)
         self._hold(in_force, stretch.inputs.device)
@@ -55,8 +57,24 @@ class Teachers:
                 if said.shape[-1] != classes:
                     raise ValueError(f"the teacher predicts {said.shape[-1]} classes, the student {classes}")
                 found[key, row] = said
+                unsound = ~said.amax(-1).isfinite().all()
+                self._unsound[copy, step] = self._unsound.get((copy, step), unsound) | unsound
             logits[copy] = found[key, row]
+        if stretch.inputs.device.type == "cpu":
+            self.require_sound()
         return logits
+
+    def require_sound(self) -> None:
+        """Raise FloatingPointError, naming the teacher and its step, if logits so far give no probabilities.
+
+        Such logits are NaN or +∞ for some class, or −∞ for all.
+        """
+        for (copy, step), unsound in self._unsound.items():
+            if unsound:
+                raise FloatingPointError(
+                    f"the teacher of copy {copy} is at fault, not the student's learning rate: its checkpoint of step "
+                    f"{step} gives logits that are NaN or infinite; see {self.supervision[copy]!r}"
+                )
 
     def _hold(self, in_force: Sequence[int | None], device: torch.device) -> None:
         """Load the checkpoints that are in force now, and release all others."""

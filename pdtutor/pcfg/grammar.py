@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pdtutor.files import user_path
 from pdtutor.resources import data_path
 from pdtutor.validate import whole
 
@@ -136,7 +137,7 @@ class Grammar:
 
         Raises ValueError if there is no such name and no such file, and for what `parse` refuses.
         """
-        path = data_path(f"grammars/{name}.txt") if str(name) in SHIPPED else Path(name)
+        path = data_path(f"grammars/{name}.txt") if str(name) in SHIPPED else user_path(name)
         try:
             return cls.parse(path.read_text(encoding="utf-8"))
         except FileNotFoundError:

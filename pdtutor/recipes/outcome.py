@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pdtutor.devices import AUTO
+from pdtutor.files import user_path
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Outcome:
 
     def save(self, folder: Path) -> None:
         """Write every table as CSV and the figure as PNG into the folder, and close the figure."""
+        folder = user_path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in self.tables.items():
             table.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")  # more digits would be noise

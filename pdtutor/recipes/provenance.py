@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdtutor.devices import processor
-from pdtutor.files import read_sealed, write_sealed
+from pdtutor.files import read_sealed, user_path, write_sealed
 from pdtutor.processes import on_main
 from pdtutor.recipes.settings import settings
 from pdtutor.validate import differences
@@ -37,6 +37,7 @@ def sign(out: Path, name: str, recipe: Any, *, scale: str, seeds: int, command: 
     Raises ValueError if the folder holds another recipe's results, or this one's unless it is resumed with the same
     settings and seeds. The device may differ.
     """
+    out = user_path(out)
     mine = {"recipe": name, "seeds": seeds, **settings(recipe)}
     mine = json.loads(json.dumps(mine))  # tuples are lists there
     start = {

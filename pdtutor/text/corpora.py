@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pdtutor.files import user_path
 from pdtutor.resources import data_path
 from pdtutor.text.wheels import fetch, members
 
@@ -31,8 +32,8 @@ def documents(corpus: str | Path) -> Iterator[str]:
     """
     if str(corpus) in CORPORA:
         found = _published(CORPORA[str(corpus)])
-    elif Path(corpus).is_dir():
-        found = _folder(Path(corpus))
+    elif user_path(corpus).is_dir():
+        found = _folder(user_path(corpus))
     else:
         raise ValueError(f"no corpus and no folder is called {str(corpus)!r}; the corpora are {', '.join(CORPORA)}")
     return (document for document in (text.strip() for text in found) if document)
@@ -42,7 +43,7 @@ def fingerprint(corpus: str | Path) -> list:
     """Return a JSON-ready list that differs between versions of a corpus, found without reading its texts."""
     if str(corpus) in CORPORA:
         return [str(corpus), *sorted(item for item in CORPORA[str(corpus)].items() if item[0] not in DESCRIPTIVE)]
-    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(Path(corpus))]
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(user_path(corpus))]
 
 
 def _published(entry: dict) -> Iterator[str]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from pdtutor.files import user_path
+
 SPECIAL = {"padding": "[PAD]", "unknown": "[UNK]", "start": "[CLS]", "end": "[SEP]", "mask": "[MASK]"}
 # their names in the tokenizers of published models
 ALIASES = {
@@ -95,7 +97,7 @@ def load_tokenizer(source: str | Path) -> Tokenizer:
     Raises ValueError, naming the source, if no tokenizer can be read from it, and ImportError if transformers is
     needed but not installed.
     """
-    path = Path(source)
+    source = path = user_path(source)
     try:
         if path.is_file():
             tokenizer = Tokenizer.from_file(str(path))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from pdtutor.files import read_json, write_json
+from pdtutor.files import read_json, user_path, write_json
 from pdtutor.progress import progress_bar
 from pdtutor.text.corpora import documents, fingerprint
 from pdtutor.text.tokenizers import load_tokenizer, special_ids, train_tokenizer
@@ -96,7 +96,7 @@ def prepare(
     corpora = (corpora,) if isinstance(corpora, str | Path) else tuple(corpora)
     tokenizer = str(tokenizer)
     kind, _, _ = tokenizer.partition("-")
-    trained = kind in ("characters", "bpe", "wordpiece") and not Path(tokenizer).exists()
+    trained = kind in ("characters", "bpe", "wordpiece") and not user_path(tokenizer).exists()
     given = None if trained else load_tokenizer(tokenizer)
     named = tokenizer if given is None else given.to_str()
     asked = [FORMAT, VALIDATION, [fingerprint(c) for c in corpora], named, limit]

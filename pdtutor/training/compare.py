@@ -13,6 +13,7 @@ import pandas as pd
 
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.distillation.supervision import Supervision
+from pdtutor.files import user_path
 from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
@@ -88,7 +89,7 @@ def compare(
     else:
         groups = [pairs]
     resume = settings.get("resume", False)
-    folders = [None] * len(groups) if out is None else _folders(groups, Path(out), resume=resume)
+    folders = [None] * len(groups) if out is None else _folders(groups, user_path(out), resume=resume)
     runs, histories, places = [], [], {}
     for group, folder in zip(groups, folders, strict=True):
         names = [method for method, _ in group]

@@ -8,6 +8,7 @@ import torch
 from pdtutor.devices import AUTO, memory_advice, require_precision, say_where
 from pdtutor.distillation.supervision import Supervision
 from pdtutor.distillation.targets import make_targets, updates_that_fit
+from pdtutor.files import user_path
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model, device_of, reads_positions
 from pdtutor.models.placement import placed
@@ -96,9 +97,10 @@ def train(
             with other examples or fewer steps, and a device that can't be used or can't multiply in the precision asked
             for.
         DeviceMemoryError: a MemoryError that says what to lower, if the device has too little memory.
-        FloatingPointError: if a loss is no longer finite; it names the step, on a GPU only at the next evaluation. The
-            last checkpoint stays readable.
+        FloatingPointError: if a loss is no longer finite, or a teacher's logits aren't, which the message then names;
+            on a GPU only at the next evaluation. The last checkpoint stays readable.
     """
+    out = None if out is None else user_path(out)
     settings = check(
         model,
         task,
@@ -150,7 +152,7 @@ def _start(
         accumulate=settings.accumulate,
     )
     record = settings.record(engine)
-    require_same(record, processes)
+    require_same({**record, "resume": resume}, processes)
     _keep_freed_memory()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:

@@ -201,6 +201,7 @@ class Session:
         """
         bad = (~torch.isfinite(losses)).nonzero()
         if len(bad):
+            self.teachers.require_sound()
             kept = "" if self.out is None else f"; the checkpoints up to here are in {self.out}"
             raise FloatingPointError(
                 f"the loss of copy {int(bad[0, 1])} stopped being finite at step "

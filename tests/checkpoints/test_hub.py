@@ -117,7 +117,7 @@ def test_a_folder_that_is_gone_is_named(family, tmp_path):
     with pytest.raises(ValueError, match=r"no folder .*step_20k, .*; of mine, this machine has steps 500, 2000000"):
         teacher.at(20_000)
     (tmp_path / "copy" / "step_000500" / "config.json").unlink()
-    with pytest.raises(ValueError, match=r"step_000500 has no config.json; of mine, this machine has steps 2000000"):
+    with pytest.raises(ValueError, match=r"step_000500 has no config.json; it has model.safetensors; of mine, this"):
         teacher.at(500)
 
 
@@ -145,8 +145,11 @@ def test_lists_that_make_no_trajectory_are_refused(tmp_path):
         PretrainedTrajectory([Checkpoint(-1, "a/b")], objective="masked")
     with pytest.raises(ValueError, match="objective must be one of"):
         PretrainedTrajectory([Checkpoint(5, "a/b")], objective="span")
-    (tmp_path / "checkpoint-500").mkdir()
-    with pytest.raises(ValueError, match="no subfolders named step_20k, step_1000 or the like; it has checkpoint-500"):
+    (tmp_path / "epoch_3").mkdir()
+    with pytest.raises(ValueError, match=r"no subfolders named step_20k, step_1000, .* or the like; it has epoch_3$"):
+        local_family(tmp_path, "masked")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"it has epoch_3 and a config.json, so it is one checkpoint itself"):
         local_family(tmp_path, "masked")
     with pytest.raises(ValueError, match=r"there is no folder .*/nowhere"):
         local_family(tmp_path / "nowhere", "masked")
@@ -154,6 +157,51 @@ def test_lists_that_make_no_trajectory_are_refused(tmp_path):
         (tmp_path / name).mkdir()
     with pytest.raises(ValueError, match="has several checkpoints of step 2000"):
         local_family(tmp_path, "masked")
+
+
+NAMES = [
+    "checkpoint-{}",
+    "checkpoint_{}",
+    "global_step{}",
+    "step-{}",
+    "my-run-step{}",
+    "step{}-tokens2B",
+    "iter_{:07d}",
+]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "epoch_{0}_step_{0}", "ckpt={}", "{}", "step_{}K"])
+def test_subfolders_may_be_named_as_trainers_name_them(tmp_path, name):
+    thousands = 1000 if name.endswith("K") else 1
+    others = ("runs", "tmp-checkpoint-900", ".step_900.tmp", "epoch_9", "checkpoint-900-merged", "2024-01-31")
+    for folder in (*others, name.format(20), name.format(500)):
+        (tmp_path / folder).mkdir()
+    teacher = local_family(tmp_path, "causal")
+    assert teacher.steps == (20 * thousands, 500 * thousands)
+    assert Path(teacher.checkpoints[1].repo).name == name.format(500)
+
+
+def test_subfolders_of_several_models_are_told_apart_by_their_stem(tmp_path):
+    for folder in ("checkpoint-500", "checkpoint-1000", "a-step500", "b-step700", "2024"):
+        (tmp_path / folder).mkdir()
+    with pytest.raises(
+        ValueError, match=r"named in several ways \(a-step…, b-step…, checkpoint…\).*choose one by stem"
+    ):
+        local_family(tmp_path, "causal")
+    for stem, steps in (("a-", (500,)), ("b-", (700,)), ("checkpoint-", (500, 1000)), ("checkpoint", (500, 1000))):
+        assert local_family(tmp_path, "causal", stem=stem).steps == steps
+
+
+def test_checkpoints_of_the_trainer_of_transformers_teach(tmp_path):
+    network = transformers.GPTNeoXForCausalLM(NEOX)
+    arguments = transformers.TrainingArguments(
+        str(tmp_path / "out"), max_steps=4, save_steps=2, report_to=[], use_cpu=True, disable_tqdm=True
+    )
+    rows = [{"input_ids": IDS[0, 0], "labels": IDS[0, 0]}] * 4
+    transformers.Trainer(network, arguments, train_dataset=rows).train()
+    teacher = local_family(tmp_path / "out", "causal")
+    assert teacher.steps == (2, 4)
+    assert alike(teacher.at(4)(IDS)[0], network.eval()(IDS[0]).logits)
 
 
 def test_the_published_families_are_listed_without_a_network():
@@ -335,7 +383,7 @@ def test_damage_in_the_cache_is_named(cache):
     weights.unlink()
     with pytest.raises(ValueError, match="google/multiberts-seed_0-step_20k has no weights: neither"):
         multiberts().at(20_000)
-    torch.save({}, snapshot / "pytorch_model.bin")
+    torch.save({"weight": torch.ones(2)}, snapshot / "pytorch_model.bin")
     with pytest.raises(ValueError, match="weights of google/multiberts-seed_0-step_20k don't fill a BertForMaskedLM"):
         multiberts().at(20_000)
 

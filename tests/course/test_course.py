@@ -275,6 +275,29 @@ def test_execute_runs_in_its_own_environment_whatever_kernels_there_are(tmp_path
     assert run.notebook.cells[0].outputs[0].text.strip() == sys.prefix
 
 
+def test_the_lab_starts_kernels_of_its_own_environment(tmp_path, monkeypatch):
+    """By the name `python3`, although JUPYTER_PATH, which clusters set, has another of that name."""
+    for name in ("theirs/kernels/python3", "theirs/kernels/julia"):
+        (tmp_path / name).mkdir(parents=True)
+        spec = {"argv": ["/bin/false", "{connection_file}"], "display_name": "Other", "language": "python"}
+        (tmp_path / name / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    recipe = re.search(r"^lab:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    recipe = recipe.replace("$(CURDIR)", str(tmp_path)).replace("$$", "$")
+
+    def says(command: str) -> str:
+        """Return what a command prints in the place of `jupyter lab`, with its environment."""
+        run = ["sh", "-c", recipe.replace("$(BIN)/jupyter", f"{command} #")]
+        return subprocess.run(run, capture_output=True, text=True, check=True).stdout
+
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "theirs"))
+    kernels = json.loads(says(f"{sys.executable} -m jupyter_client.kernelspecapp list --json"))["kernelspecs"]
+    assert kernels["python3"]["resource_dir"] == str(tmp_path / ".venv/share/jupyter/kernels/python3")
+    assert "julia" in kernels
+    monkeypatch.delenv("JUPYTER_PATH")
+    assert says("printenv JUPYTER_PATH").strip() == str(tmp_path / ".venv/share/jupyter")
+
+
 def test_execute_leaves_no_kernel_running(tmp_path):
     notebook = new_notebook(cells=[new_code_cell("import os; print(os.getpid())")])
     execute(notebook, name="01", folder=tmp_path)
@@ -326,6 +349,33 @@ def test_build_goes_on_after_a_lesson_that_fails(clone, monkeypatch):
     assert "01_bad, code cell 2" in index
     assert (clone / "build/course/02_good.html").exists()
     assert "1 min 1 s" in index
+
+
+def test_an_interrupted_build_ends_at_once_and_in_one_line(clone, monkeypatch, capsys):
+    for name in ("01_stopped", "02_running"):
+        write_lesson(clone, "2", name=name)
+    running, released, ended = (threading.Event() for _ in range(3))
+
+    def lesson(source, **_):
+        if source.stem == "01_stopped":
+            running.wait(timeout=20)
+            raise KeyboardInterrupt
+        running.set()
+        released.wait(timeout=20)
+        ended.set()
+
+    def left(status):
+        assert not ended.is_set()
+        raise SystemExit(status)
+
+    monkeypatch.setattr(build, "run_lesson", lesson)
+    monkeypatch.setattr(command.os, "_exit", left)
+    monkeypatch.setattr(sys, "argv", ["course", "build", "--root", str(clone), "--out", str(clone / "out"), "--jobs=2"])
+    with pytest.raises(SystemExit) as stopped:
+        command.main()
+    released.set()
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.strip() == "interrupted"
 
 
 @pytest.mark.parametrize(("jobs", "threads"), [(2, 2), (4, 1), (8, 1)])

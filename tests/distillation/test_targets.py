@@ -1,7 +1,23 @@
+from math import inf, nan
+
 import pytest
 import torch
 
-from pdtutor import FINAL, MLP, Anneal, Distill, Labels, SparseParity, Trajectory, n_shot, one_shot, train
+from pdtutor import (
+    FINAL,
+    MLP,
+    Anneal,
+    Distill,
+    FunctionTeacher,
+    Labels,
+    SparseParity,
+    Trajectory,
+    explicit,
+    n_shot,
+    one_shot,
+    store_targets,
+    train,
+)
 from pdtutor.distillation.losses import distillation_loss
 from pdtutor.distillation.targets import make_targets
 from pdtutor.distillation.teachers import Teachers
@@ -98,3 +114,57 @@ def test_a_checkpoint_is_loaded_once_while_it_teaches(trajectory, monkeypatch):
     for start in (0, 2, 4, 6, 8):
         make_targets(stream.stretch(start, start + 2), teachers, classes=2)
     assert loaded == [20, 60]
+
+
+class Ill:
+    """A teacher that gives one class of one example another logit than a number, at its second checkpoint."""
+
+    def __init__(self, logit: float, *, all_classes: bool):
+        def wrong(inputs):
+            logits = torch.zeros(len(inputs), 2)
+            logits[-1, : 2 if all_classes else 1] = logit
+            return logits
+
+        functions = {0: lambda inputs: torch.zeros(len(inputs), 2), 7: wrong}
+        self.teacher = FunctionTeacher(functions, classes=2, name="an ill teacher")
+
+
+ILL = [Ill(nan, all_classes=False), Ill(inf, all_classes=False), Ill(-inf, all_classes=True)]
+
+
+@pytest.mark.parametrize("ill", ILL)
+@pytest.mark.parametrize("settings", [{}, {"divergence": "jensen_shannon", "temperature": 1.0}, {"top_k": 1}])
+def test_a_teacher_that_gives_no_probabilities_is_named_and_not_the_learning_rate(ill, settings):
+    supervision = [Labels(), Distill(ill.teacher, explicit([(0, 0), (4, 7)]), **settings)]
+    with pytest.raises(FloatingPointError, match=r"teacher of copy 1 .* step 7 .*an ill teacher") as stopped:
+        train(MLP(8, width=4, seed=[0, 1]), SparseParity(8, 2), steps=8, supervision=supervision, progress=False)
+    assert "a smaller learning rate" not in str(stopped.value)
+
+
+def test_where_logits_are_not_looked_at_at_once_the_teacher_is_still_named(monkeypatch):
+    """On an accelerator, where looking means waiting, only once a loss is not finite."""
+    look, looks = Teachers.require_sound, []
+    monkeypatch.setattr(Teachers, "require_sound", lambda teachers: looks.append(1) or len(looks) < 2 or look(teachers))
+    with pytest.raises(FloatingPointError, match="checkpoint of step 7 gives logits"):
+        train(
+            MLP(8, width=4),
+            SparseParity(8, 2),
+            steps=8,
+            supervision=Distill(ILL[0].teacher, explicit([(0, 7)])),
+            progress=False,
+        )
+    assert len(looks) == 2
+
+
+def test_a_class_of_probability_zero_is_sound():
+    teacher = Ill(-inf, all_classes=False).teacher
+    supervision = Distill(teacher, explicit([(0, 7)]), temperature=1.0)
+    run = train(MLP(8, width=4), SparseParity(8, 2), steps=4, supervision=supervision, progress=False)
+    assert run.history["train_loss"].iloc[-1] >= 0
+
+
+@pytest.mark.parametrize("ill", ILL)
+def test_what_such_a_teacher_says_is_not_stored(ill, tmp_path):
+    supervision = Distill(ill.teacher, explicit([(0, 0), (4, 7)]))
+    with pytest.raises(FloatingPointError, match="step 7 of an ill teacher gives logits that are NaN or infinite"):
+        store_targets(tmp_path, supervision, SparseParity(8, 2), steps=8, batch_size=4, seed=0, k=1, progress=False)

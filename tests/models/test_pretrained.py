@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import traceback
 
 import numpy as np
 import pytest
@@ -333,6 +334,138 @@ def test_a_truncated_file_is_named(tmp_path, format, cut):
     file.write_bytes(file.read_bytes()[:cut])
     with pytest.raises(ValueError, match=rf"{file.name}, weights of {tmp_path}, is damaged"):
         Pretrained.load(tmp_path, objective="masked")
+
+
+def test_code_that_comes_with_a_model_is_neither_run_nor_asked_about(tmp_path, monkeypatch):
+    """transformers would ask at the keyboard whether to run it, and yes is one key."""
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    (tmp_path / "own.py").write_text(f"import os; os.mkdir({str(tmp_path / 'owned')!r})\n")
+    saved = save(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "own.Config", "AutoModelForMaskedLM": "own.Model"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    model = Pretrained.load(tmp_path, objective="masked")
+    assert alike(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "own"}))
+    with pytest.raises(ValueError, match="no architecture with model_type 'own'; it has code of its own") as refused:
+        Pretrained.load(tmp_path, objective="masked")
+    assert "trust_remote_code" not in str(refused.value)
+    assert not (tmp_path / "owned").exists()
+
+
+class Custom:
+    """What a training script may put beside the weights."""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"model": {"weight": torch.ones(2)}, "args": Custom()}, "it holds .*Custom and not only tensors"),
+        ("TorchScript", "it is a TorchScript archive: save the model's state_dict"),
+        (None, "it is truncated, or torch.save did not write it"),
+        (b"", "it is empty"),
+    ],
+)
+def test_no_error_advises_to_switch_a_protection_off(tmp_path, content, message):
+    save(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    file = tmp_path / "pytorch_model.bin"
+    if content == "TorchScript":
+        torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.ones(2)), file)
+    elif content is None:
+        file.write_bytes(pickle.dumps(Custom()))
+    elif content == b"":
+        file.write_bytes(content)
+    else:
+        torch.save(content, file)
+    with pytest.raises(ValueError, match=rf"pytorch_model.bin, weights of .* is damaged .*{message}") as refused:
+        Pretrained.load(tmp_path, objective="masked")
+    assert "weights_only" not in "".join(traceback.format_exception(refused.value))
+    assert len(str(refused.value).splitlines()) == 1
+
+
+PREFIXES = ["module.", "_orig_mod.", "_orig_mod.module.", "model.", "base_model.model.", "teacher."]
+
+
+def rewrite(folder, change):
+    """Replace the saved weights by what `change` makes of the state dict, in the older format."""
+    saved = save(folder)
+    (folder / "model.safetensors").unlink()
+    torch.save(change(saved.state_dict()), folder / "pytorch_model.bin")
+    return saved
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_weights_are_found_below_the_names_of_what_wrapped_the_model(tmp_path, prefix):
+    saved = rewrite(tmp_path, lambda state: {prefix + key: tensor for key, tensor in state.items()})
+    model = Pretrained.load(tmp_path, objective="masked")
+    assert alike(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
+
+
+def test_weights_of_a_compiled_part_and_of_an_architecture_with_a_common_prefix_are_found(tmp_path):
+    rewrite(tmp_path / "part", lambda state: {k.replace("encoder.", "encoder._orig_mod."): v for k, v in state.items()})
+    Pretrained.load(tmp_path / "part", objective="masked")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    llama = transformers.LlamaConfig(vocab_size=40, **sizes, tie_word_embeddings=True)  # model.… are its own names
+    saved = save(tmp_path / "llama", llama, transformers.LlamaForCausalLM)
+    model = Pretrained.load(tmp_path / "llama", objective="causal")
+    assert alike(model(rows())[0], saved(input_ids=rows()[0]).logits)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model", "model_state_dict"])
+def test_weights_are_found_inside_a_training_checkpoint(tmp_path, key):
+    optimizer = {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]}
+    saved = rewrite(tmp_path, lambda state: {key: state, "optimizer": optimizer, "step": 3})
+    model = Pretrained.load(tmp_path, objective="masked")
+    assert alike(model(rows())[0], saved(input_ids=rows()[0]).prediction_logits)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: {"model": state, "ema": state}, "holds several state dicts, model, ema: save the one"),
+        (lambda state: {"step": 3, "optimizer": {}}, r"holds no state dict \(a dictionary of step, optimizer\): save"),
+        (lambda state: list(state.values()), r"holds no state dict \(list\): save"),
+        (
+            lambda state: {f"{part}.{key}": tensor for part in ("teacher", "student") for key, tensor in state.items()},
+            r"don't fill a BertForMaskedLM: .* is missing, .* and \d+ more; the file also has student.bert",
+        ),
+        (
+            lambda state: state | {"bert.pooler.dense.lora_A.weight": torch.ones(2, 2)},
+            "those of an adapter are not merged; the file also has .*lora_A",
+        ),
+    ],
+)
+def test_weights_that_are_not_those_of_one_model_are_described_in_a_line(tmp_path, change, message):
+    rewrite(tmp_path, change)
+    with pytest.raises(ValueError, match=message) as refused:
+        Pretrained.load(tmp_path, objective="masked")
+    assert len(str(refused.value)) < 700
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_what_stands_in_the_place_of_weights_is_named(tmp_path):
+    for name in ("pointer", "other", "quantized", "listed", "index"):
+        save(tmp_path / name)
+    (tmp_path / "pointer/model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:a\n")
+    (tmp_path / "other/model.safetensors").rename(tmp_path / "other/consolidated.00.pth")
+    config = json.loads((tmp_path / "quantized/config.json").read_text())
+    (tmp_path / "quantized/config.json").write_text(json.dumps(config | {"quantization_config": {"bits": 4}}))
+    (tmp_path / "listed/config.json").write_text("[]")
+    (tmp_path / "index/model.safetensors").unlink()
+    (tmp_path / "index/model.safetensors.index.json").write_text("{}")
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter/adapter_config.json").write_text("{}")
+    for name, message in {
+        "pointer": "model.safetensors, weights of .*, is a git-LFS pointer .*: run `git lfs pull` there",
+        "other": "has no weights: neither .* it has config.json, consolidated.00.pth",
+        "quantized": "the weights of .* are quantized: a model in full or half precision is needed",
+        "listed": "config.json describes no model: it holds a list, not a JSON object",
+        "index": "index.json is damaged or no list of files: it has no weight_map",
+        "adapter": "holds a PEFT adapter .*, not a whole model: merge it",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            Pretrained.load(tmp_path / name, objective="masked")
 
 
 @pytest.mark.parametrize(

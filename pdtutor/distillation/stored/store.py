@@ -19,7 +19,7 @@ from pdtutor.distillation.schedule import Stages, value_at
 from pdtutor.distillation.stored.format import FORMATS, log_probabilities_of, pack, spread
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.distillation.supervision import Distill
-from pdtutor.files import clear_temporary, locked, write_bytes, write_sealed
+from pdtutor.files import clear_temporary, locked, user_path, write_bytes, write_sealed
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
 from pdtutor.models.placement import placed
@@ -67,8 +67,9 @@ def store_targets(
     Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that needs a
     checkpoint which the trajectory lacks or that depends on the student's progress, a teacher with another number of
     classes, a folder that already holds targets (unless resumed) or that another process writes in, a resume with other
-    settings, and a device that can't be used.
+    settings, and a device that can't be used. Raises FloatingPointError for a teacher whose logits are NaN or infinite.
     """
+    path = user_path(path)
     _require_plain(distill)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
     if whole("k", k) > classes:
@@ -89,8 +90,8 @@ def store_targets(
         "k": int(k),
         "classes": classes,
     }
-    with locked(Path(path)):
-        index = _begin(Path(path), settings, stages, resume=resume)
+    with locked(path):
+        index = _begin(path, settings, stages, resume=resume)
         first = placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"])
         place = device_of(first) if device == AUTO else find(device)
         stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=place)
@@ -109,7 +110,7 @@ def store_targets(
                     pieces.append(pack(log_p, labels[:updates], k))
                     start, tokens = start + updates, tokens + len(log_p)
                     bar.update(updates)
-                _write_shard(Path(path), index, first, start, pieces)
+                _write_shard(path, index, first, start, pieces)
     return StoredTargets(path)
 
 
@@ -204,7 +205,12 @@ class _Teacher:
         temperatures = [value_at(self.distill.temperature, start + update) for update in range(len(labels))]
         counts = (labels != IGNORED).flatten(1).sum(1)
         temperature = torch.tensor(temperatures, device=self.device).repeat_interleave(counts).unsqueeze(-1)
-        return teacher_log_probabilities(logits, temperature, top_k=top_k)
+        log_p = teacher_log_probabilities(logits, temperature, top_k=top_k)
+        if log_p[:, 0].isnan().any():  # then so is the rest of such a row
+            raise FloatingPointError(
+                f"the checkpoint of step {step} of {self.distill.trajectory.path} gives logits that are NaN or infinite"
+            )
+        return log_p
 
 
 def _labelled_logits(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
