@@ -210,9 +210,9 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
     """
     for step in trajectory.steps:
         model = trajectory.at(step)
-        if not isinstance(model, Pretrained):
+        if type(model) is not Pretrained:  # a subclass would be reopened as its network alone
             raise ValueError(
-                f"{trajectory.path} holds models of class {type(model).__name__}; only a Pretrained can be "
+                f"{trajectory.path} holds models of class {type(model).__name__}; only a Pretrained itself can be "
                 "saved for transformers"
             )
         place, unfinished = Path(folder) / f"step_{step}", Path(folder) / f".step_{step}.tmp"

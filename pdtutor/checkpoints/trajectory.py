@@ -7,6 +7,7 @@ name, size and SHA-256 of every checkpoint. Nothing is ever unpickled.
 import hashlib
 import json
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ from pdtutor.processes import TemporaryFolder, on_main
 from pdtutor.registry import require_rebuildable
 from pdtutor.tasks.build import TASKS, build_task
 from pdtutor.tasks.task import Task
+from pdtutor.validate import differences
 
 FORMAT = "pdtutor trajectory 1"
 
@@ -88,8 +90,9 @@ class Trajectory:
 
     @property
     def digest(self) -> str:
-        """A short fingerprint of the model, the task and every checkpoint's content."""
-        return hashlib.sha256(repr((self._index, self._copies)).encode()).hexdigest()[:16]
+        """A short fingerprint of the model, the task and every checkpoint's content; a subclass has others."""
+        kind = () if type(self) is Trajectory else (type(self).__qualname__,)
+        return hashlib.sha256(repr((self._index, self._copies, *kind)).encode()).hexdigest()[:16]
 
     def is_of(self, model: dict, task: dict) -> bool:
         """Return whether it holds checkpoints of the model and the task that these configurations describe."""
@@ -100,8 +103,8 @@ class Trajectory:
         """Return the same trajectory with only this copy of its model. Raises ValueError if there is no such copy."""
         if number not in range(len(self.seeds)):
             raise ValueError(f"copy must be in 0…{len(self.seeds) - 1}, got {number!r}")
-        view = Trajectory(self.path)
-        view._temporary = self._temporary
+        view = copy(self)
+        view._index = read_json(self.path / "trajectory.json")
         view._copies = [number if self._copies is None else self._copies[number]]
         return view
 
@@ -118,8 +121,11 @@ class Trajectory:
         """Save the model as the checkpoint of this step, replacing any earlier one of the same step.
 
         All other checkpoints stay readable even if the process is killed here. If several processes train together, all
-        must call this; the main one writes.
+        must call this; the main one writes. Raises ValueError for a model with another `config()` than that of the
+        trajectory: it would be reopened as something else.
         """
+        if different := differences(self._index["model"], json.loads(json.dumps(model.config()))):
+            raise ValueError(f"{self.path} holds checkpoints of another model: {different}")
         self._index = _add(self.path, self._index, step, model)
 
     def at(self, step: int) -> Model:

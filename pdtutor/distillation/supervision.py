@@ -130,7 +130,7 @@ class Labels:
 
     def config(self) -> dict:
         """Return a JSON-ready description."""
-        return {"class": "Labels"}
+        return {"class": type(self).__name__}
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ class Distill:
 
     @property
     def source(self) -> str:
-        """The digest of the trajectory."""
-        return self.trajectory.digest
+        """The digest of the trajectory. A subclass may answer otherwise, so each object of one is a source of its own."""
+        return self.trajectory.digest if type(self) is Distill else f"{self.trajectory.digest}, object {id(self)}"
 
     def stages(self, steps: int) -> Stages:
         """Return [(first student step, teacher step), …] for `steps` student updates.
@@ -210,7 +210,7 @@ class Distill:
     def config(self) -> dict:
         """Return a JSON-ready description, with the digest of the trajectory for the teacher."""
         return {
-            "class": "Distill",
+            "class": type(self).__name__,
             "teacher": self.trajectory.digest,
             "schedule": repr(self.schedule),
             "temperature": repr(self.temperature),
@@ -257,8 +257,8 @@ class Stored:
 
     @property
     def source(self) -> str:
-        """The digest of the stored targets."""
-        return self.targets.digest
+        """The digest of the stored targets. Each object of a subclass is a source of its own, as for `Distill`."""
+        return self.targets.digest if type(self) is Stored else f"{self.targets.digest}, object {id(self)}"
 
     def stages(self, steps: int) -> Stages:
         """Return [(first student step, teacher step), …] for `steps` student updates."""
@@ -285,7 +285,7 @@ class Stored:
     def config(self) -> dict:
         """Return a JSON-ready description, with the digest of the stored targets."""
         return {
-            "class": "Stored",
+            "class": type(self).__name__,
             "targets": self.targets.digest,
             "alpha": repr(self.alpha),
             "divergence": self.divergence,

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from pdtutor.models.model import HiddenStates, Model, device_of, evaluating
+from pdtutor.models.model import Model, device_of, evaluating, shows_states
 from pdtutor.pcfg.inference import marginals
 from pdtutor.progress import progress_bar
 from pdtutor.seeds import generator
@@ -58,7 +58,7 @@ def nonterminal_probe(
 
     The probe maps a model to a table with a row per copy: copy, level, kind, and the held-out accuracy at tokens where
     a span of this level `ends`, at tokens `inside` a span and at `all` tokens, and `chance`, the accuracy of always
-    naming the most frequent symbol. A model without `states` is read from its logits. `BayesOptimal` needs no read-out,
+    naming the most frequent symbol. A model without `states` (see `shows_states`) is read from its logits. `BayesOptimal` needs no read-out,
     since it computes how probable each span is; its kind is "exact".
 
     Args:
@@ -88,10 +88,10 @@ def nonterminal_probe(
     symbols = len(levels[level])
 
     def probe(model: Model) -> pd.DataFrame:
-        if isinstance(model, BayesOptimal):
+        if type(model) is BayesOptimal:
             return table(_most_probable(task, level, unseen.ids).unsqueeze(0), kind="exact")
         device = device_of(model)
-        width = model.width if isinstance(model, HiddenStates) else model.classes
+        width = model.width if shows_states(model) else model.classes
         make = AttentionReadOut if kind == "attention" else LinearReadOut
         read_out = make(
             len(model.seeds), width, symbols, heads=heads, length=task.longest, padding=task.padding, seed=seed
@@ -210,7 +210,7 @@ def _states(model: Model, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "co
     """
     ids = ids.unsqueeze(0)
     with evaluating(model):
-        return model.states(ids) if isinstance(model, HiddenStates) else model(ids)
+        return model.states(ids) if shows_states(model) else model(ids)
 
 
 def _warm_cosine(step: int, steps: int) -> float:
