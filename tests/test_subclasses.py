@@ -280,7 +280,7 @@ def test_a_subclass_with_its_own_sample_is_not_evaluated_on_its_parent_s_example
         sample_held_out = Split.sample_held_out  # on purpose
 
     with pytest.raises(
-        ValueError, match="Half has a sample of its own but inherits sample_held_out.*write one in Half"
+        ValueError, match=r"Half has a sample of its own but inherits sample_held_out.*write one in Half"
     ):
         train(MLP(8, width=8), Half(), steps=2, **QUIET)
     parent, both, plain = (held_out(kind(), 50)[1] for kind in (Split, Both, Plain))

@@ -99,6 +99,18 @@ class Trajectory:
         described = json.loads(json.dumps({"model": model, "task": task}))  # as they are once they were written
         return all(self._index[part] == config for part, config in described.items())
 
+    def require_task(self, task: Task) -> None:
+        """Raise ValueError, naming what differs, for another task than the one that the run was trained on."""
+        ours = json.loads(json.dumps(task.config()))
+        if ours == self._index["task"]:
+            return
+        try:
+            recorded = self.task.config()  # as this version writes it
+        except (ValueError, TypeError):  # of a class that isn't known here
+            recorded = self._index["task"]
+        if different := differences(json.loads(json.dumps(recorded)), ours):
+            raise ValueError(f"{self.path} was trained on another task: {different}")
+
     def copy(self, number: int) -> "Trajectory":
         """Return the same trajectory with only this copy of its model. Raises ValueError if there is no such copy."""
         if number not in range(len(self.seeds)):

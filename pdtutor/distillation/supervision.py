@@ -1,13 +1,13 @@
 """The contract `Supervision`, and its three kinds: labels, a teacher's checkpoints, a teacher's stored predictions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.checkpoints.teachable import RecordsTask, Teachable
 from pdtutor.distillation.losses import DIVERGENCES, TEMPERATURE
 from pdtutor.distillation.schedule import Anneal, Schedule, Stages, ends
 from pdtutor.distillation.stored.targets import StoredTargets
@@ -145,6 +145,8 @@ class Distill:
         alpha: α, the weight of the labels, in [0, 1], or an `Anneal`; 0 in every run of the paper.
         divergence: "forward_kl" (the paper's), "reverse_kl" or "jensen_shannon".
         top_k: keep only the teacher's k most probable classes; all if None.
+        other_task: allow students of another task than the one that the trajectory records, such as one with label
+            noise. Otherwise they are refused: a teacher knows nothing of another support.
 
     Raises ValueError for any other value, and for a trajectory with several copies.
     """
@@ -155,6 +157,7 @@ class Distill:
     alpha: float | Anneal = 0.0
     divergence: str = "forward_kl"
     top_k: int | None = None
+    other_task: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         for value in ends(self.temperature):
@@ -175,7 +178,7 @@ class Distill:
 
     @property
     def source(self) -> str:
-        """The digest of the trajectory. A subclass may answer otherwise, so each object of one is a source of its own."""
+        """The digest of the trajectory. A subclass may answer otherwise: each object of one is a source of its own."""
         return self.trajectory.digest if type(self) is Distill else f"{self.trajectory.digest}, object {id(self)}"
 
     def stages(self, steps: int) -> Stages:
@@ -205,7 +208,13 @@ class Distill:
         self.trajectory.prefetch(step)
 
     def require(self, *, task: Task, batch_size: int, seed: int, role: str, steps: int) -> None:
-        """Do nothing: a teacher in memory can be asked about any example."""
+        """Raise ValueError for another task than the one that the trajectory records, unless that is allowed."""
+        if self.other_task or not isinstance(self.trajectory, RecordsTask):
+            return
+        try:
+            self.trajectory.require_task(task)
+        except ValueError as error:
+            raise ValueError(f"the teacher {error}; if that is meant, say Distill(…, other_task=True)") from None
 
     def config(self) -> dict:
         """Return a JSON-ready description, with the digest of the trajectory for the teacher."""

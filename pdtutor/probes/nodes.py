@@ -1,6 +1,6 @@
 """Node correlations: which nodes of a hierarchical parity has a model learned? (paper, appendix)"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
 from pdtutor.probes.monomials import correlate, random_sets
+from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.hierarchical import HierarchicalParity, node_depth
 from pdtutor.validate import whole
@@ -24,7 +25,7 @@ def node_correlations(
     examples: int = 16_384,
     off_support: int = 64,
     seed: int = 0,
-) -> Callable[[Model], pd.DataFrame]:
+) -> Probe:
     """Return a probe that measures |E_x[χ_A(x)·p(left at v | x)]| at every node v, for monomials with |A| = degree.
 
     p(left at v | x) is the probability of the leaves on v's left over that of all leaves below v, and x runs over the
@@ -98,7 +99,7 @@ def node_correlations(
             ]
         return pd.DataFrame(rows).sort_values("copy", kind="stable", ignore_index=True)
 
-    return probe
+    return Probe(task, probe)
 
 
 def left_probability(

@@ -1,7 +1,6 @@
 """Non-terminal probe: do a model's hidden states show which spans a token lies in? (paper section 4)"""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from pdtutor.models.model import Model, device_of, evaluating, shows_states
 from pdtutor.pcfg.inference import marginals
+from pdtutor.probes.probe import Probe
 from pdtutor.progress import progress_bar
 from pdtutor.seeds import generator
 from pdtutor.tasks.optimal import BayesOptimal
@@ -48,7 +48,7 @@ def nonterminal_probe(
     held_out: int = 512,
     seed: int = 0,
     progress: bool = False,
-) -> Callable[[Model], pd.DataFrame]:
+) -> Probe:
     """Return a probe that predicts the symbol of `level` above every token from frozen last hidden states.
 
     The read-out is trained anew for every model that is probed. The "attention" read-out is the paper's: every head
@@ -58,8 +58,8 @@ def nonterminal_probe(
 
     The probe maps a model to a table with a row per copy: copy, level, kind, and the held-out accuracy at tokens where
     a span of this level `ends`, at tokens `inside` a span and at `all` tokens, and `chance`, the accuracy of always
-    naming the most frequent symbol. A model without `states` (see `shows_states`) is read from its logits. `BayesOptimal` needs no read-out,
-    since it computes how probable each span is; its kind is "exact".
+    naming the most frequent symbol. A model without `states` (see `shows_states`) is read from its logits.
+    `BayesOptimal` needs no read-out, since it computes how probable each span is; its kind is "exact".
 
     Args:
         task: the task that gives the sentences.
@@ -126,7 +126,7 @@ def nonterminal_probe(
         accuracy = {name: right[:, where].float().mean(1).tolist() for name, where in shares.items()}
         return pd.DataFrame({"copy": range(len(right)), "level": level, "kind": kind, **accuracy, "chance": most})
 
-    return probe
+    return Probe(task, probe)
 
 
 def spans(task: MaskedGrammar, level: int, n: int, *, seed: int, purpose: str) -> Spans:

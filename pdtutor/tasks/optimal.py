@@ -30,8 +30,8 @@ class BayesOptimal(nn.Module):
         super().__init__()
         if type(task) not in (MaskedGrammar, CausalGrammar):
             raise ValueError(
-                f"the optimum is known for MaskedGrammar and CausalGrammar, got a {type(task).__name__}, whose examples "
-                "may be drawn otherwise"
+                f"the optimum is known for MaskedGrammar and CausalGrammar, got a {type(task).__name__}, whose "
+                "examples may be drawn otherwise"
             )
         self.task, self.classes, self.padding, self.seeds = task, task.classes, task.padding, [0]
 

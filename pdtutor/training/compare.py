@@ -97,6 +97,10 @@ def compare(
         model = student(wanted)
         if list(model.seeds) != wanted:
             raise ValueError(f"student({wanted}) must make a model of these seeds, got one of seeds {model.seeds}")
+        if any(model is run.model for run in runs):
+            raise ValueError(
+                f"student({wanted}) returned a model that has already been trained: it must make a new one each time"
+            )
         run = train(
             model,
             task,

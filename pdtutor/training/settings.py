@@ -111,6 +111,7 @@ def check(
             "pdtutor.tasks.task says what a task of your own needs"
         )
     copies = len(model.seeds)
+    _require_copies(model, copies)
     if model.classes != task.classes:
         raise ValueError(f"the model predicts {model.classes} classes, the task has {task.classes}")
     steps, batch_size = whole("steps", steps), whole("batch_size", batch_size)
@@ -150,6 +151,18 @@ def require_same(settings: dict, processes: Processes) -> None:
 def _named(given: object) -> str:
     """Return what to call something of the wrong kind in a message."""
     return f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+
+
+def _require_copies(model: Model, copies: int) -> None:
+    """Raise ValueError for a model of several copies that share a parameter or a buffer: they would be one student."""
+    if copies < 2:
+        return
+    for name, tensor in model.state_dict().items():
+        if tensor.shape[:1] != (copies,):
+            raise ValueError(
+                f"the model has {copies} seeds, so {name} must have a first axis of {copies}, one entry per copy, got "
+                f"shape {tuple(tensor.shape)}: copies must not share weights"
+            )
 
 
 def _saved_steps(steps: int, save_every: int | None, save_at: Sequence[int]) -> list[int]:

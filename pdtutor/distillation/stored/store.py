@@ -65,9 +65,9 @@ def store_targets(
         progress: show a progress bar.
 
     Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that needs a
-    checkpoint which the trajectory lacks or that depends on the student's progress, a teacher with another number of
-    classes, a folder that already holds targets (unless resumed), a resume with other settings, and a device that
-    can't be used.
+    checkpoint which the trajectory lacks or that depends on the student's progress, a teacher of another task or with
+    another number of classes, a folder that already holds targets (unless resumed), a resume with other settings, and a
+    device that can't be used.
     """
     _require_plain(distill)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
@@ -88,6 +88,7 @@ def store_targets(
         "k": int(k),
         "classes": classes,
     }
+    distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
     index = _begin(Path(path), settings, stages, resume=resume)
     first = placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"])
     place = device_of(first) if device == AUTO else find(device)
@@ -142,6 +143,7 @@ def storage_table(
     Raises ValueError as `store_targets` does, and for reverse_kl with a k smaller than the number of classes.
     """
     _require_plain(distill)
+    distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
     classes, steps, updates = task.classes, whole("steps", steps), min(whole("updates", updates), steps)
     ks = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes] if ks is None else list(ks)
     device = device_of(student)
