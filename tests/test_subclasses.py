@@ -125,7 +125,7 @@ def test_what_is_recorded_for_a_gpu_is_pdtutor_s_own_only(monkeypatch):
         requires_grad, device, dtype = True, torch.device("cuda"), torch.float32
 
     def engine(model, optimizer):
-        monkeypatch.setattr(model, "parameters", lambda recurse=True: iter([OnGpu()]) if recurse else iter([]))
+        monkeypatch.setattr(model, "parameters", lambda: iter([OnGpu()]))
         return choose_engine("auto", model, optimizer, 32, linear=True)
 
     def model():

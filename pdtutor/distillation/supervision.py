@@ -1,5 +1,6 @@
 """The contract `Supervision`, and its three kinds: labels, a teacher's checkpoints, a teacher's stored predictions."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -14,7 +15,7 @@ from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.models.logits import logits_of
 from pdtutor.tasks.stream import Stretch
 from pdtutor.tasks.task import Task
-from pdtutor.validate import number, one_of, whole
+from pdtutor.validate import flag, instance, number, one_of, whole
 
 # A teacher's answers to a stretch of updates, on those rows of its batches that this process works on. Called with the
 # stretch, an index into its first axis (which has one entry per distinct seed of the examples), and positions (updates,
@@ -160,11 +161,22 @@ class Distill:
     other_task: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        for value in ends(self.temperature):
-            number("temperature", value, minimum=0)
-        _require_mixture(self.alpha, self.divergence)
-        if self.top_k is not None:
-            whole("top_k", self.top_k)
+        instance(
+            "trajectory",
+            self.trajectory,
+            Teachable,
+            "a teacher's checkpoints, such as a Trajectory or the `trajectory` of a run",
+        )
+        instance("schedule", self.schedule, Schedule, "a schedule, such as one_shot() or progressive(every=500)")
+        checked = {
+            "temperature": _setting("temperature", self.temperature),
+            "alpha": _setting("alpha", self.alpha, maximum=1),
+            "divergence": one_of("divergence", self.divergence, DIVERGENCES),
+            "top_k": None if self.top_k is None else whole("top_k", self.top_k),
+            "other_task": flag("other_task", self.other_task),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         if len(self.trajectory.seeds) != 1:
             raise ValueError(
                 f"a teacher is one model, but {self.trajectory.path} holds {len(self.trajectory.seeds)} copies: "
@@ -257,7 +269,8 @@ class Stored:
     def __post_init__(self) -> None:
         if not isinstance(self.targets, StoredTargets):
             raise ValueError(f"targets must be StoredTargets(path), got {self.targets!r}")
-        _require_mixture(self.alpha, self.divergence)
+        object.__setattr__(self, "alpha", _setting("alpha", self.alpha, maximum=1))
+        one_of("divergence", self.divergence, DIVERGENCES)
         if self.divergence == "reverse_kl" and self.targets.k < self.targets.classes:
             raise ValueError(
                 f"reverse_kl is infinite unless all classes are stored, and {self.targets.k} of {self.targets.classes} "
@@ -301,8 +314,7 @@ class Stored:
         }
 
 
-def _require_mixture(alpha: float | Anneal, divergence: str) -> None:
-    """Raise ValueError for α outside [0, 1] and for an unknown divergence."""
-    for value in ends(alpha):
-        number("alpha", value, minimum=0, maximum=1)
-    one_of("divergence", divergence, DIVERGENCES)
+def _setting(name: str, value: float | Anneal, *, maximum: float = math.inf) -> float | Anneal:
+    """Return an `Anneal` as it is, and a number as a float. Raises ValueError unless it stays in [0, maximum]."""
+    found = [number(name, end, minimum=0, maximum=maximum) for end in ends(value)]
+    return value if isinstance(value, Anneal) else found[0]

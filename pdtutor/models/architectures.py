@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from pdtutor.models.layers import in_float32
 from pdtutor.models.saved import Saved, optional
 
 OBJECTIVES = ("masked", "causal")
@@ -87,13 +88,16 @@ def filled(network: nn.Module, saved: Saved) -> nn.Module:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers, whose warnings the caller handles, and restore torch's random generator at the end."""
+    """Silence transformers, whose warnings the caller handles, and restore torch's random generator at the end.
+
+    What is built meanwhile is in float32.
+    """
     logging = optional("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), in_float32():
             yield
     finally:
         logging.set_verbosity(verbosity)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pdtutor.models.layers import Linear
 from pdtutor.models.model import is_changed
 from pdtutor.seeds import generator
-from pdtutor.validate import seed_list, whole
+from pdtutor.validate import seed_list, several, whole
 
 
 class MLP(nn.Module):
@@ -29,7 +29,8 @@ class MLP(nn.Module):
     def __init__(self, d: int, *, width: int | Sequence[int], classes: int = 2, seed: int | Sequence[int] = 0) -> None:
         super().__init__()
         self.d, self.classes = whole("d", d), whole("classes", classes)
-        self.widths = [whole("width", units) for units in (width if isinstance(width, Sequence) else [width])]
+        widths = several(width)
+        self.widths = [whole("width", units) for units in ([width] if widths is None else widths)]
         self.seeds = seed_list(seed)
         if not self.widths:
             raise ValueError("an MLP needs at least one hidden layer, got an empty list")

@@ -53,6 +53,7 @@ class Model(Protocol):
     # These come with torch.nn.Module.
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
+    def modules(self) -> Iterator[nn.Module]: ...
     def buffers(self) -> Iterator[Tensor]: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> Any: ...
@@ -70,7 +71,7 @@ class Padded(Protocol):
 
 
 @runtime_checkable
-class HiddenStates(Protocol):
+class HiddenStates(Model, Protocol):
     """A model that shows its last hidden states, from which the logits are read out; `width` is their size.
 
     A subclass that overrides `forward` or `logits` overrides `states`, too, or it is taken to show none.
@@ -134,7 +135,7 @@ def is_changed(module: nn.Module) -> bool:
     Hooks of its own parameters count, too; those of the modules in it don't.
     """
     hooks = [module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks]
-    hooks += [parameter._backward_hooks for parameter in module.parameters(recurse=False)]
+    hooks += [parameter._backward_hooks for parameter in module._parameters.values() if parameter is not None]
     return any(hooks) or "forward" in vars(module)
 
 

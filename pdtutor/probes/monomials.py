@@ -41,9 +41,10 @@ def monomial_correlations(
     Raises ValueError for degree, examples or off_support < 1; for degree > k; and for fewer than `degree` coordinates
     outside the support.
     """
-    whole("degree", degree)
-    whole("examples", examples)
-    whole("off_support", off_support)
+    degree, examples, off_support = (
+        whole(name, given)
+        for name, given in {"degree": degree, "examples": examples, "off_support": off_support}.items()
+    )
     if degree > task.k:
         raise ValueError(f"degree must be at most k = {task.k}, got {degree}")
     outside = [i for i in range(task.d) if i not in task.support]

@@ -55,11 +55,11 @@ def _windows(
     task: MaskedTask, n: int, *, sentences: int, positions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids (pairs, length), positions i (pairs,), and which ids lie in the window of i, (pairs, length) bool."""
-    if whole("n", n) % 2 == 0:
+    n, sentences, positions = whole("n", n), whole("sentences", sentences), whole("positions", positions)
+    if n % 2 == 0:
         raise ValueError(f"n must be odd, so that the window has as many tokens before i as after it; got {n}")
-    whole("positions", positions)
     rng = generator(seed, "n-grams")
-    drawn, tokens = task.whole(rng, whole("sentences", sentences))
+    drawn, tokens = task.whole(rng, sentences)
     fits = tokens >= n
     if not fits.any():
         raise ValueError(

@@ -15,7 +15,7 @@ from pdtutor.probes.monomials import correlate, random_sets
 from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.hierarchical import HierarchicalParity, node_depth
-from pdtutor.validate import whole
+from pdtutor.validate import several, whole
 
 
 def node_correlations(
@@ -49,13 +49,13 @@ def node_correlations(
     Raises ValueError for no degree; for a degree, examples or off_support < 1; for a degree > k; for fewer than
     `degree` coordinates outside all supports; and if fewer than two examples pass through a node.
     """
-    degrees = list(dict.fromkeys(degree)) if isinstance(degree, Sequence) else [degree]
+    listed = several(degree)
+    degrees = list(dict.fromkeys(whole("degree", size) for size in ([degree] if listed is None else listed)))
     whole("the number of degrees", len(degrees))
-    whole("examples", examples)
-    whole("off_support", off_support)
+    examples, off_support = whole("examples", examples), whole("off_support", off_support)
     outside = sorted(set(range(task.d)).difference(*task.supports))
     for size in degrees:
-        if whole("degree", size) > task.k:
+        if size > task.k:
             raise ValueError(f"degree must be at most k = {task.k}, got {size}")
         if len(outside) < size:
             raise ValueError(

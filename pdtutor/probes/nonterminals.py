@@ -17,7 +17,7 @@ from pdtutor.seeds import generator
 from pdtutor.tasks.optimal import BayesOptimal
 from pdtutor.tasks.pcfg import MaskedGrammar
 from pdtutor.tasks.task import IGNORED
-from pdtutor.validate import one_of, whole
+from pdtutor.validate import flag, number, one_of, whole
 
 
 @dataclass
@@ -77,14 +77,18 @@ def nonterminal_probe(
     Raises ValueError for a level that the grammar doesn't have, any other kind, and sizes < 1.
     """
     levels = task.rules.levels
-    if levels is None or whole("level", level, minimum=0) >= len(levels):
+    level = whole("level", level, minimum=0)
+    if levels is None or level >= len(levels):
         there = "no levels" if levels is None else f"levels 0…{len(levels) - 1}"
         raise ValueError(f"the grammar has {there}, got level {level}")
     one_of("kind", kind, ("attention", "linear"))
-    for name, size in {"heads": heads, "epochs": epochs, "batch_size": batch_size}.items():
-        whole(name, size)
-    seen = spans(task, level, whole("sentences", sentences), seed=seed, purpose="span probe: training")
-    unseen = spans(task, level, whole("held_out", held_out), seed=seed, purpose="span probe: evaluation")
+    heads, epochs, batch_size = (
+        whole(name, size) for name, size in {"heads": heads, "epochs": epochs, "batch_size": batch_size}.items()
+    )
+    lr, seed, progress = number("lr", lr, minimum=0), whole("seed", seed, minimum=0), flag("progress", progress)
+    sentences, held_out = whole("sentences", sentences), whole("held_out", held_out)
+    seen = spans(task, level, sentences, seed=seed, purpose="span probe: training")
+    unseen = spans(task, level, held_out, seed=seed, purpose="span probe: evaluation")
     symbols = len(levels[level])
 
     def probe(model: Model) -> pd.DataFrame:
@@ -145,8 +149,10 @@ class LinearReadOut(nn.Module):
     def __init__(self, copies: int, width: int, symbols: int, *, seed: int, **_) -> None:
         super().__init__()
         rng = torch.Generator().manual_seed(seed)
-        self.weight = nn.Parameter(torch.randn(copies, width, symbols, generator=rng) / math.sqrt(width))
-        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
+        self.weight = nn.Parameter(
+            torch.randn(copies, width, symbols, generator=rng, dtype=torch.float32) / math.sqrt(width)
+        )
+        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols, dtype=torch.float32))
 
     def forward(
         self, states: Float[Tensor, "copies batch length width"], ids: Int[Tensor, "batch length"]
@@ -166,9 +172,11 @@ class AttentionReadOut(nn.Module):
         super().__init__()
         rng = torch.Generator().manual_seed(seed)
         self.padding = padding
-        self.places = nn.Parameter(torch.randn(copies, heads, length, self.DIM, generator=rng))
-        self.weight = nn.Parameter(torch.randn(copies, heads, width, symbols, generator=rng) / math.sqrt(width * heads))
-        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
+        self.places = nn.Parameter(torch.randn(copies, heads, length, self.DIM, generator=rng, dtype=torch.float32))
+        self.weight = nn.Parameter(
+            torch.randn(copies, heads, width, symbols, generator=rng, dtype=torch.float32) / math.sqrt(width * heads)
+        )
+        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols, dtype=torch.float32))
 
     def forward(
         self, states: Float[Tensor, "copies batch length width"], ids: Int[Tensor, "batch length"]

@@ -11,6 +11,7 @@ from pdtutor.models.model import Model
 from pdtutor.models.placement import placed
 from pdtutor.probes.probe import Probe
 from pdtutor.progress import progress_bar
+from pdtutor.validate import sequence
 
 
 def over(
@@ -45,7 +46,7 @@ def over(
             trajectory.require_task(probe.task)
         except ValueError as error:
             raise ValueError(f"{error}; if the probe is meant for it, say over(…, other_task=True)") from None
-    chosen = trajectory.steps if steps is None else tuple(steps)
+    chosen = trajectory.steps if steps is None else tuple(sequence("steps", steps))
     if not chosen:
         raise ValueError(
             f"there is nothing to probe: the trajectory in {trajectory.path} is empty, or no steps were given"

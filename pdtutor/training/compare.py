@@ -17,6 +17,7 @@ from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
+from pdtutor.validate import sequence, whole
 
 LONGEST = 100  # characters of a method's name in that of its folder
 
@@ -78,8 +79,9 @@ def compare(
 
     Raises ValueError for no methods, no seeds or repeated seeds, and whatever `train` raises.
     """
+    seeds = [whole("seeds", seed, minimum=0) for seed in sequence("seeds", seeds)]
     if not methods or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"compare needs methods and distinct seeds, got {list(methods)} and {list(seeds)}")
+        raise ValueError(f"compare needs methods and distinct seeds, got {list(methods)} and {seeds}")
     pairs = [(method, seed) for method in methods for seed in seeds]
     if not side_by_side:
         groups = [[pair] for pair in pairs]

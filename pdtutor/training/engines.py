@@ -87,7 +87,7 @@ class KernelEngine:
         """Run the updates of a stretch; see `Engine`. SGD has no corrections."""
         first, second = self.model.layers
         parameters = [layer.get_parameter(name) for layer in (first, second) for name in ("weight", "bias")]
-        losses = torch.empty(len(self.model.seeds), len(rates))
+        losses = torch.empty(len(self.model.seeds), len(rates), dtype=torch.float32)
 
         def run(copy: int) -> None:
             w1, b1, w2, b2 = (parameter.detach()[copy].numpy() for parameter in parameters)

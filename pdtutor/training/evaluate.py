@@ -48,7 +48,7 @@ def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes 
 def _sums(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy and the number of correct predictions, summed over labelled positions: (2, copies)."""
     if not len(inputs):
-        return torch.zeros(2, len(model.seeds), device=inputs.device)
+        return torch.zeros(2, len(model.seeds), device=inputs.device, dtype=torch.float32)
     at = None
     if labels.dim() > 1:  # sequences with a label per position
         at, labels = labelled_positions(labels)

@@ -27,7 +27,7 @@ from pdtutor.processes import on_main
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream
 from pdtutor.tasks.task import IGNORED, Task
-from pdtutor.validate import differences, whole
+from pdtutor.validate import differences, sequence, whole
 
 SHARD_TOKENS = 2**20  # labelled positions per shard: one is held in memory, 48 MB for 16 of 256 classes
 LOGITS = 2**26  # the most logits of the teacher in memory while storing: 256 MB
@@ -71,21 +71,22 @@ def store_targets(
     """
     _require_plain(distill)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
-    if whole("k", k) > classes:
+    batch_size, seed, k = whole("batch_size", batch_size), whole("seed", seed, minimum=0), whole("k", k)
+    if k > classes:
         raise ValueError(f"k must be at most the number of classes, {classes}; got {k}")
     if distill.top_k not in (None, k):
         raise ValueError(f"k is {k}, but the supervision to store has top_k={distill.top_k}: make them equal")
     stages = distill.stages(steps)
     settings = {
         "task": task.config(),
-        "batch_size": whole("batch_size", batch_size),
-        "seed": whole("seed", seed, minimum=0),
+        "batch_size": batch_size,
+        "seed": seed,
         "role": "student",
         "steps": steps,
         "teacher": distill.trajectory.digest,
         "schedule": repr(distill.schedule),
         "temperature": repr(distill.temperature),
-        "k": int(k),
+        "k": k,
         "classes": classes,
     }
     distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
@@ -145,7 +146,9 @@ def storage_table(
     _require_plain(distill)
     distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
     classes, steps, updates = task.classes, whole("steps", steps), min(whole("updates", updates), steps)
-    ks = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes] if ks is None else list(ks)
+    batch_size, seed = whole("batch_size", batch_size), whole("seed", seed, minimum=0)
+    powers = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes]
+    ks = powers if ks is None else [whole("ks", k) for k in sequence("ks", ks)]
     device = device_of(student)
     stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device)
     teacher = _Teacher(distill, distill.stages(steps), classes, device)
@@ -203,7 +206,9 @@ class _Teacher:
             raise ValueError(f"the teacher predicts {logits.shape[-1]} classes, the task has {self.classes}")
         temperatures = [value_at(self.distill.temperature, start + update) for update in range(len(labels))]
         counts = (labels != IGNORED).flatten(1).sum(1)
-        temperature = torch.tensor(temperatures, device=self.device).repeat_interleave(counts).unsqueeze(-1)
+        temperature = (
+            torch.tensor(temperatures, device=self.device, dtype=torch.float32).repeat_interleave(counts).unsqueeze(-1)
+        )
         return teacher_log_probabilities(logits, temperature, top_k=top_k)
 
 
