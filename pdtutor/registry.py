@@ -110,5 +110,15 @@ def name_of(kind: Callable) -> str:
     return kind.__name__
 
 
+def overrides(kind: type, name: str, beside: str) -> bool:
+    """Return whether a class has its own `name` but took over `beside`, which was written for an earlier `name`.
+
+    Both are names of members that only make sense together, such as `sample` and `sample_held_out`. The answer is True
+    if the class in which `name` is defined inherits from the one in which `beside` is.
+    """
+    own, earlier = (next(base for base in kind.__mro__ if member in vars(base)) for member in (name, beside))
+    return own is not earlier and issubclass(own, earlier)
+
+
 def _place(kind: Callable) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -8,12 +8,12 @@ import zlib
 
 import numpy as np
 
+from pdtutor.validate import whole
+
 
 def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:
     """Return the generator for this seed, purpose and index; the same key gives the same draws on every machine.
 
-    Raises ValueError if the seed is not an integer ≥ 0.
+    Raises ValueError if the seed is not a whole number ≥ 0.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be an integer of at least 0, got {seed!r}")
-    return np.random.default_rng([int(seed), zlib.crc32(purpose.encode()), *index])
+    return np.random.default_rng([whole("seed", seed, minimum=0), zlib.crc32(purpose.encode()), *index])

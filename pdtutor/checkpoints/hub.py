@@ -233,9 +233,9 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
     folder = user_path(folder)
     for step in trajectory.steps:
         model = trajectory.at(step)
-        if not isinstance(model, Pretrained):
+        if type(model) is not Pretrained:  # a subclass would be reopened as its network alone
             raise ValueError(
-                f"{trajectory.path} holds models of class {type(model).__name__}; only a Pretrained can be "
+                f"{trajectory.path} holds models of class {type(model).__name__}; only a Pretrained itself can be "
                 "saved for transformers"
             )
         place, unfinished = folder / f"step_{step}", folder / f".step_{step}.tmp"

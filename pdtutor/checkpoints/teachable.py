@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Protocol, Self, runtime_checkable
 
 from pdtutor.models.model import Model
+from pdtutor.tasks.task import Task
 
 
 @runtime_checkable
@@ -64,6 +65,15 @@ class Teachable(Protocol):
 
         To do nothing is allowed.
         """
+        ...
+
+
+@runtime_checkable
+class RecordsTask(Protocol):
+    """Checkpoints that record which task their model was trained on, as a `Trajectory` does."""
+
+    def require_task(self, task: Task) -> None:
+        """Raise ValueError, naming what differs, for another task than the one recorded."""
         ...
 
 

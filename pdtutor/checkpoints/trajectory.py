@@ -8,6 +8,7 @@ SHA-256. Nothing is ever unpickled.
 import hashlib
 import json
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ from pdtutor.processes import TemporaryFolder, on_main
 from pdtutor.registry import require_rebuildable
 from pdtutor.tasks.build import TASKS, build_task
 from pdtutor.tasks.task import Task, fingerprint_of
+from pdtutor.validate import differences
 
 FORMATS = ("pdtutor trajectory 1", "pdtutor trajectory 2")  # version 0.1 wrote the first
 
@@ -125,20 +127,33 @@ class Trajectory:
 
     @property
     def digest(self) -> str:
-        """A short fingerprint of the model, the task and every checkpoint's content."""
-        return hashlib.sha256(repr((self._index, self._copies)).encode()).hexdigest()[:16]
+        """A short fingerprint of the model, the task and every checkpoint's content; a subclass has others."""
+        kind = () if type(self) is Trajectory else (type(self).__qualname__,)
+        return hashlib.sha256(repr((self._index, self._copies, *kind)).encode()).hexdigest()[:16]
 
     def is_of(self, model: dict, task: dict) -> bool:
         """Return whether it holds checkpoints of the model and the task that these configurations describe."""
         described = json.loads(json.dumps({"model": model, "task": task}))  # as they are once they were written
         return all(self._index[part] == config for part, config in described.items())
 
+    def require_task(self, task: Task) -> None:
+        """Raise ValueError, naming what differs, for another task than the one that the run was trained on."""
+        ours = json.loads(json.dumps(task.config()))
+        if ours == self._index["task"]:
+            return
+        try:
+            recorded = self.task.config()  # as this version writes it
+        except (ValueError, TypeError):  # of a class that isn't known here
+            recorded = self._index["task"]
+        if different := differences(json.loads(json.dumps(recorded)), ours):
+            raise ValueError(f"{self.path} was trained on another task: {different}")
+
     def copy(self, number: int) -> "Trajectory":
         """Return the same trajectory with only this copy of its model. Raises ValueError if there is no such copy."""
         if number not in range(len(self.seeds)):
             raise ValueError(f"copy must be in 0…{len(self.seeds) - 1}, got {number!r}")
-        view = Trajectory(self.path, unfinished=self._unfinished)
-        view._temporary = self._temporary
+        view = copy(self)
+        view._index = read_sealed(self.path / "trajectory.json", FORMATS)
         view._copies = [number if self._copies is None else self._copies[number]]
         return view
 
@@ -154,10 +169,12 @@ class Trajectory:
     def save(self, step: int, model: Model, *, last: bool = False) -> None:
         """Save the model as the checkpoint of this step, replacing any earlier one of the same step.
 
-        With `last`, the run ends here.
-        All other checkpoints stay readable even if the process is killed here. If several processes train together, all
-        must call this; the main one writes.
+        With `last`, the run ends here. All other checkpoints stay readable even if the process is killed here. If
+        several processes train together, all must call this; the main one writes. Raises ValueError for a model with
+        another `config()` than that of the trajectory: it would be reopened as something else.
         """
+        if different := differences(self._index["model"], json.loads(json.dumps(model.config()))):
+            raise ValueError(f"{self.path} holds checkpoints of another model: {different}")
         self._index = _add(self.path, self._index, step, model, last)
 
     def at(self, step: int) -> Model:

@@ -44,7 +44,8 @@ def teacher_log_probabilities(
     scaled = torch.where(cold, limit, gap / torch.where(cold, 1.0, temperature))
     if top_k is not None:
         classes = logits.shape[-1]
-        if whole("top_k", top_k) > classes:
+        top_k = whole("top_k", top_k)
+        if top_k > classes:
             raise ValueError(f"top_k must be at most the number of classes, {classes}; got {top_k}")
         kept = scaled.topk(top_k, dim=-1)
         scaled = torch.full_like(scaled, -torch.inf).scatter(-1, kept.indices, kept.values)
@@ -140,7 +141,7 @@ def distillation_loss(
     Raises ValueError for α outside [0, 1], a temperature that is negative or not finite, an unknown divergence, top_k
     outside 1 … classes, and shapes that don't match.
     """
-    number("alpha", alpha, minimum=0, maximum=1)
+    alpha = number("alpha", alpha, minimum=0, maximum=1)
     if student_logits.shape != teacher_logits.shape or student_logits.shape[:-1] != labels.shape:
         raise ValueError(
             f"student logits {tuple(student_logits.shape)}, teacher logits {tuple(teacher_logits.shape)} and labels "
@@ -167,5 +168,5 @@ def soft_targets(
     scored = labels != IGNORED
     mixed = 0.0 if teacher_p is None else (1 - alpha) * teacher_p
     if teacher_p is None or torch.as_tensor(alpha).any():  # in most runs labels have no weight
-        mixed = mixed + alpha * torch.nn.functional.one_hot(labels.where(scored, 0), classes)
+        mixed = mixed + alpha * torch.nn.functional.one_hot(labels.where(scored, 0), classes).float()
     return mixed * scored.unsqueeze(-1)

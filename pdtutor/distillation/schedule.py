@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pdtutor.checkpoints.teachable import Teachable
-from pdtutor.validate import number, whole
+from pdtutor.validate import number, sequence, several, shown, whole
 
 FINAL = "final"  # stands for the step of the teacher's last checkpoint
 
@@ -131,7 +131,6 @@ class OnPlateau(Schedule):
     adaptive = True
 
     def __post_init__(self) -> None:
-        number("min_delta", self.min_delta, minimum=0)
         if not self.checkpoints:
             raise ValueError("checkpoints must name at least one step, got none")
 
@@ -190,9 +189,9 @@ def n_shot(checkpoints: int | Sequence[int | str], *, each: int) -> Schedule:
     Raises ValueError for N or T < 1 and, once it is applied to a trajectory, for a step that was not saved, or for
     fewer than N different checkpoints.
     """
-    if isinstance(checkpoints, int):
-        return NShot(whole("checkpoints", checkpoints), whole("each", each))
-    return NShot(tuple(_step(step) for step in checkpoints), whole("each", each))
+    steps = several(checkpoints)
+    chosen = whole("checkpoints", checkpoints) if steps is None else tuple(_step(step) for step in steps)
+    return NShot(chosen, whole("each", each))
 
 
 def explicit(pairs: Sequence[tuple[int, int | str]]) -> Schedule:
@@ -201,7 +200,11 @@ def explicit(pairs: Sequence[tuple[int, int | str]]) -> Schedule:
     Raises ValueError if the student steps don't start at 0 and increase and, once it is applied to a trajectory, for a
     teacher step that was not saved.
     """
-    return Explicit(tuple((whole("student step", start, minimum=0), _step(step)) for start, step in pairs))
+    stages = [sequence("each of pairs", pair) for pair in sequence("pairs", pairs)]
+    for stage in stages:
+        if len(stage) != 2:
+            raise ValueError(f"pairs must hold pairs (first student step, teacher step), got {shown(stage)}")
+    return Explicit(tuple((whole("student step", start, minimum=0), _step(step)) for start, step in stages))
 
 
 def on_plateau(checkpoints: Sequence[int | str], *, patience: int = 3, min_delta: float = 0.005) -> Schedule:
@@ -214,14 +217,15 @@ def on_plateau(checkpoints: Sequence[int | str], *, patience: int = 3, min_delta
     Raises ValueError for no checkpoints, patience < 1 or min_delta < 0 and, once it is applied to a trajectory, for a
     step that was not saved.
     """
-    return OnPlateau(tuple(_step(step) for step in checkpoints), whole("patience", patience), min_delta)
+    ladder = tuple(_step(step) for step in sequence("checkpoints", checkpoints))
+    return OnPlateau(ladder, whole("patience", patience), number("min_delta", min_delta, minimum=0))
 
 
 @dataclass(frozen=True)
 class Anneal:
     """A setting that moves linearly from `start` to `stop` over the first `steps` student updates, then stays there.
 
-    For α, or for the temperature of `Distill`. Raises ValueError for steps < 1.
+    For α, or for the temperature of `Distill`. Raises ValueError for steps < 1, and for numbers that are not finite.
     """
 
     start: float
@@ -229,7 +233,9 @@ class Anneal:
     steps: int
 
     def __post_init__(self) -> None:
-        whole("steps", self.steps)
+        object.__setattr__(self, "start", number("start", self.start))
+        object.__setattr__(self, "stop", number("stop", self.stop))
+        object.__setattr__(self, "steps", whole("steps", self.steps))
 
     def at(self, step: int) -> float:
         """Return the value at this student step."""
@@ -248,7 +254,7 @@ def ends(setting: float | Anneal) -> tuple[float, ...]:
 
 def _step(step: int | str) -> int | str:
     """Return FINAL as it is, and any whole number as an int: steps from a data frame are numpy's."""
-    return step if step == FINAL else whole("a teacher's step", step, minimum=0)
+    return FINAL if isinstance(step, str) and step == FINAL else whole("a teacher's step", step, minimum=0)
 
 
 def _find(saved: Sequence[int], step: int | str) -> int:

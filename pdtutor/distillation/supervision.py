@@ -1,20 +1,21 @@
 """The contract `Supervision`, and its three kinds: labels, a teacher's checkpoints, a teacher's stored predictions."""
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.checkpoints.teachable import RecordsTask, Teachable
 from pdtutor.distillation.losses import DIVERGENCES, TEMPERATURE
 from pdtutor.distillation.schedule import Anneal, Schedule, Stages, ends
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.models.logits import logits_of
 from pdtutor.tasks.stream import Stretch
 from pdtutor.tasks.task import Task
-from pdtutor.validate import number, one_of, whole
+from pdtutor.validate import flag, instance, number, one_of, whole
 
 # A teacher's answers to a stretch of updates, on those rows of its batches that this process works on. Called with the
 # stretch, an index into its first axis (which has one entry per distinct seed of the examples), and positions (updates,
@@ -130,7 +131,7 @@ class Labels:
 
     def config(self) -> dict:
         """Return a JSON-ready description."""
-        return {"class": "Labels"}
+        return {"class": type(self).__name__}
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,8 @@ class Distill:
         alpha: α, the weight of the labels, in [0, 1], or an `Anneal`; 0 in every run of the paper.
         divergence: "forward_kl" (the paper's), "reverse_kl" or "jensen_shannon".
         top_k: keep only the teacher's k most probable classes; all if None.
+        other_task: allow students of another task than the one that the trajectory records, such as one with label
+            noise. Otherwise they are refused: a teacher knows nothing of another support.
 
     Raises ValueError for any other value, and for a trajectory with several copies, without checkpoints, or of a run
     that hasn't ended (`Trajectory(path, unfinished=True)` says that its checkpoints will do).
@@ -156,13 +159,25 @@ class Distill:
     alpha: float | Anneal = 0.0
     divergence: str = "forward_kl"
     top_k: int | None = None
+    other_task: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        for value in ends(self.temperature):
-            number("temperature", value, minimum=0)
-        _require_mixture(self.alpha, self.divergence)
-        if self.top_k is not None:
-            whole("top_k", self.top_k)
+        instance(
+            "trajectory",
+            self.trajectory,
+            Teachable,
+            "a teacher's checkpoints, such as a Trajectory or the `trajectory` of a run",
+        )
+        instance("schedule", self.schedule, Schedule, "a schedule, such as one_shot() or progressive(every=500)")
+        checked = {
+            "temperature": _setting("temperature", self.temperature),
+            "alpha": _setting("alpha", self.alpha, maximum=1),
+            "divergence": one_of("divergence", self.divergence, DIVERGENCES),
+            "top_k": None if self.top_k is None else whole("top_k", self.top_k),
+            "other_task": flag("other_task", self.other_task),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
         if len(self.trajectory.seeds) != 1:
             raise ValueError(
                 f"a teacher is one model, but {self.trajectory.path} holds {len(self.trajectory.seeds)} copies: "
@@ -177,8 +192,8 @@ class Distill:
 
     @property
     def source(self) -> str:
-        """The digest of the trajectory."""
-        return self.trajectory.digest
+        """The digest of the trajectory. A subclass may answer otherwise: each object of one is a source of its own."""
+        return self.trajectory.digest if type(self) is Distill else f"{self.trajectory.digest}, object {id(self)}"
 
     def stages(self, steps: int) -> Stages:
         """Return [(first student step, teacher step), …] for `steps` student updates.
@@ -207,12 +222,18 @@ class Distill:
         self.trajectory.prefetch(step)
 
     def require(self, *, task: Task, batch_size: int, seed: int, role: str, steps: int) -> None:
-        """Do nothing: a teacher in memory can be asked about any example."""
+        """Raise ValueError for another task than the one that the trajectory records, unless that is allowed."""
+        if self.other_task or not isinstance(self.trajectory, RecordsTask):
+            return
+        try:
+            self.trajectory.require_task(task)
+        except ValueError as error:
+            raise ValueError(f"the teacher {error}; if that is meant, say Distill(…, other_task=True)") from None
 
     def config(self) -> dict:
         """Return a JSON-ready description, with the digest of the trajectory for the teacher."""
         return {
-            "class": "Distill",
+            "class": type(self).__name__,
             "teacher": self.trajectory.digest,
             "schedule": repr(self.schedule),
             "temperature": repr(self.temperature),
@@ -250,7 +271,8 @@ class Stored:
     def __post_init__(self) -> None:
         if not isinstance(self.targets, StoredTargets):
             raise ValueError(f"targets must be StoredTargets(path), got {self.targets!r}")
-        _require_mixture(self.alpha, self.divergence)
+        object.__setattr__(self, "alpha", _setting("alpha", self.alpha, maximum=1))
+        one_of("divergence", self.divergence, DIVERGENCES)
         if self.divergence == "reverse_kl" and self.targets.k < self.targets.classes:
             raise ValueError(
                 f"reverse_kl is infinite unless all classes are stored, and {self.targets.k} of {self.targets.classes} "
@@ -259,8 +281,8 @@ class Stored:
 
     @property
     def source(self) -> str:
-        """The digest of the stored targets."""
-        return self.targets.digest
+        """The digest of the stored targets. Each object of a subclass is a source of its own, as for `Distill`."""
+        return self.targets.digest if type(self) is Stored else f"{self.targets.digest}, object {id(self)}"
 
     def stages(self, steps: int) -> Stages:
         """Return [(first student step, teacher step), …] for `steps` student updates."""
@@ -287,15 +309,14 @@ class Stored:
     def config(self) -> dict:
         """Return a JSON-ready description, with the digest of the stored targets."""
         return {
-            "class": "Stored",
+            "class": type(self).__name__,
             "targets": self.targets.digest,
             "alpha": repr(self.alpha),
             "divergence": self.divergence,
         }
 
 
-def _require_mixture(alpha: float | Anneal, divergence: str) -> None:
-    """Raise ValueError for α outside [0, 1] and for an unknown divergence."""
-    for value in ends(alpha):
-        number("alpha", value, minimum=0, maximum=1)
-    one_of("divergence", divergence, DIVERGENCES)
+def _setting(name: str, value: float | Anneal, *, maximum: float = math.inf) -> float | Anneal:
+    """Return an `Anneal` as it is, and a number as a float. Raises ValueError unless it stays in [0, maximum]."""
+    found = [number(name, end, minimum=0, maximum=maximum) for end in ends(value)]
+    return value if isinstance(value, Anneal) else found[0]

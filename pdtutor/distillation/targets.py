@@ -87,9 +87,9 @@ def make_targets(stretch: Stretch, teachers: Teachers, *, classes: int, some_pos
     labels = labels[stretch.index]  # (copies, updates, rows, …)
     scored = labels != IGNORED
     per_update = labels.dim() - 2  # axes over which an update's mean runs
-    weights = scored / in_batch.view(*labels.shape[:2], *[1] * per_update)
-    soft = torch.empty(*labels.shape, classes, device=labels.device)
-    constant = torch.zeros(labels.shape[:2], device=labels.device)
+    weights = scored.float() / in_batch.view(*labels.shape[:2], *[1] * per_update)
+    soft = torch.empty(*labels.shape, classes, device=labels.device, dtype=torch.float32)
+    constant = torch.zeros(labels.shape[:2], device=labels.device, dtype=torch.float32)
     others = []
     if untaught := [copy for copy in range(len(labels)) if copy not in logits]:
         soft[untaught] = soft_targets(labels[untaught], None, 1.0, classes=classes)
@@ -120,7 +120,8 @@ def _over(settings: Sequence[float | Anneal], stretch: Stretch, labels: Tensor) 
     changing = any(isinstance(value, Anneal) for value in settings)
     steps = range(stretch.start, stretch.stop if changing else stretch.start + 1)
     values = [[value_at(value, step) for step in steps] for value in settings]
-    return torch.tensor(values, device=labels.device).view(len(settings), len(steps), *[1] * (labels.dim() - 1))
+    found = torch.tensor(values, device=labels.device, dtype=torch.float32)
+    return found.view(len(settings), len(steps), *[1] * (labels.dim() - 1))
 
 
 def updates_that_fit(stretch: Stretch, *, rows: int, classes: int, some_positions: bool) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from pdtutor.models.layers import in_float32
 from pdtutor.models.saved import Saved, optional, shortened
 
 OBJECTIVES = ("masked", "causal")
@@ -113,13 +114,16 @@ def _unwrapped(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tens
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence transformers, whose warnings the caller handles, and restore torch's random generator at the end."""
+    """Silence transformers, whose warnings the caller handles, and restore torch's random generator at the end.
+
+    What is built meanwhile is in float32.
+    """
     logging = optional("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), in_float32():
             yield
     finally:
         logging.set_verbosity(verbosity)

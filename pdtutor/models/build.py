@@ -7,7 +7,7 @@ from pdtutor.models.model import Model, device_of
 from pdtutor.models.network import Network
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.transformer import Transformer
-from pdtutor.registry import build
+from pdtutor.registry import build, require_rebuildable
 
 MODELS = {kind.__name__: kind for kind in (MLP, Network, Pretrained, Transformer)}
 
@@ -18,7 +18,11 @@ def build_model(config: dict) -> Model:
 
 
 def select_copies(model: Model, copies: Sequence[int]) -> Model:
-    """Return a new model that holds only the given copies, in that order, on the same device."""
+    """Return a new model that holds only the given copies, in that order, on the same device.
+
+    Raises ValueError for a model of your own whose class is not registered, or that would come back as another class.
+    """
+    require_rebuildable(model, MODELS)
     chosen = build_model(model.config() | {"seed": [model.seeds[copy] for copy in copies]})
     state = model.state_dict()
     if not isinstance(model, Pretrained):  # which has a single copy, and refuses any other number

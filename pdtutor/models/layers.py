@@ -4,7 +4,8 @@ Each layer takes one numpy generator per copy for its initial weights, so a copy
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -74,6 +75,17 @@ class LayerNorm(nn.Module):
         copies, width = self.weight.shape
         weight, bias = (p.view(copies, *[1] * (inputs.dim() - 2), width) for p in (self.weight, self.bias))
         return torch.addcmul(bias, nn.functional.layer_norm(inputs, (width,)), weight)
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """Have torch make tensors in float32 while the block runs, whatever `torch.set_default_dtype` was told before."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def parameter(

@@ -29,7 +29,8 @@ def logits_of(
     """
     if (logits := _compiled(model, inputs)) is not None:
         return logits
-    padding = model.padding if isinstance(model, Padded) else None
+    rows_of_ids = inputs.dtype == torch.int64 and inputs.dim() == 2
+    padding = model.padding if rows_of_ids and isinstance(model, Padded) else None
     with evaluating(model):
         if padding is None:
             return torch.cat([_forward(model, inputs, at, rows) for rows in _rows(inputs).split(PIECE)], dim=1)

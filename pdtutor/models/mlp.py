@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pdtutor.models.layers import Linear
+from pdtutor.models.model import is_changed
 from pdtutor.seeds import generator
-from pdtutor.validate import seed_list, whole
+from pdtutor.validate import seed_list, several, whole
 
 
 class MLP(nn.Module):
@@ -28,7 +29,8 @@ class MLP(nn.Module):
     def __init__(self, d: int, *, width: int | Sequence[int], classes: int = 2, seed: int | Sequence[int] = 0) -> None:
         super().__init__()
         self.d, self.classes = whole("d", d), whole("classes", classes)
-        self.widths = [whole("width", units) for units in (width if isinstance(width, Sequence) else [width])]
+        widths = several(width)
+        self.widths = [whole("width", units) for units in ([width] if widths is None else widths)]
         self.seeds = seed_list(seed)
         if not self.widths:
             raise ValueError("an MLP needs at least one hidden layer, got an empty list")
@@ -45,7 +47,9 @@ class MLP(nn.Module):
             raise ValueError(f"this MLP takes inputs of d = {self.d}, got shape {tuple(inputs.shape)}")
         hidden = inputs.expand(len(self.seeds), -1, -1)  # (copies, batch, d)
         for layer in self.layers[:-1]:
-            hidden = torch.relu_(layer(hidden))  # (copies, batch, width)
+            hidden = layer(hidden)  # (copies, batch, width)
+            hooked = layer._forward_hooks or layer._backward_hooks  # they may keep what they are shown
+            hidden = torch.relu(hidden) if hooked else torch.relu_(hidden)
         return self.layers[-1](hidden)  # (copies, batch, classes)
 
     def config(self) -> dict:
@@ -57,8 +61,10 @@ class MLP(nn.Module):
 def is_two_layer_mlp(model: object) -> TypeGuard[MLP]:
     """Return whether the model computes what an MLP with one hidden layer computes, so that compiled code may do it.
 
-    A subclass, an object with hooks and one whose `forward` was replaced may compute something else.
+    A subclass, an object with hooks and one whose `forward` was replaced may compute something else, and so may one
+    whose layers are no longer those that it was made with.
     """
     if type(model) is not MLP or len(model.widths) != 1:
         return False
-    return not (model._forward_hooks or model._forward_pre_hooks or "forward" in vars(model))
+    own = len(model.layers) == 2 and all(type(layer) is Linear for layer in model.layers)
+    return own and not any(map(is_changed, model.modules()))

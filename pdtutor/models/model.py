@@ -15,6 +15,8 @@ from typing import Any, Protocol, Self, TypeGuard, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from pdtutor.registry import overrides
+
 
 @runtime_checkable
 class Model(Protocol):
@@ -51,6 +53,7 @@ class Model(Protocol):
     # These come with torch.nn.Module.
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
+    def modules(self) -> Iterator[nn.Module]: ...
     def buffers(self) -> Iterator[Tensor]: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state_dict: Mapping[str, Any], /) -> Any: ...
@@ -68,8 +71,11 @@ class Padded(Protocol):
 
 
 @runtime_checkable
-class HiddenStates(Protocol):
-    """A model that shows its last hidden states, from which the logits are read out; `width` is their size."""
+class HiddenStates(Model, Protocol):
+    """A model that shows its last hidden states, from which the logits are read out; `width` is their size.
+
+    A subclass that overrides `forward` or `logits` overrides `states`, too, or it is taken to show none.
+    """
 
     width: int
 
@@ -103,8 +109,34 @@ class _AtPositions(Model, Protocol):
 
 
 def reads_positions(model: Model) -> TypeGuard[_AtPositions]:
-    """Return whether the model can be called as `model(ids, at=positions)`."""
-    return isinstance(model, ReadsPositions) and type(model).forward is ReadsPositions.forward
+    """Return whether the model can be called as `model(ids, at=positions)`.
+
+    An object with hooks of its own, or whose `forward` was replaced, is called with all positions: they expect those.
+    """
+    if not isinstance(model, ReadsPositions) or type(model).forward is not ReadsPositions.forward:
+        return False
+    return not is_changed(model)
+
+
+def shows_states(model: Model) -> TypeGuard[HiddenStates]:
+    """Return whether the model's `states` are those that its logits are read out from; see `HiddenStates`.
+
+    If a subclass overrides `forward` or `logits` and not `states`, its parent's states may be something else.
+    """
+    if not isinstance(model, HiddenStates) or "forward" in vars(model):
+        return False
+    computing = ("forward", "logits") if isinstance(model, ReadsPositions) else ("forward",)
+    return not any(overrides(type(model), name, "states") for name in computing)
+
+
+def is_changed(module: nn.Module) -> bool:
+    """Return whether an object does more, or something else, than its class: it has hooks, or another `forward`.
+
+    Hooks of its own parameters count, too; those of the modules in it don't.
+    """
+    hooks = [module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks]
+    hooks += [parameter._backward_hooks for parameter in module._parameters.values() if parameter is not None]
+    return any(hooks) or "forward" in vars(module)
 
 
 @contextmanager

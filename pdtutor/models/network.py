@@ -8,10 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from pdtutor.models.layers import in_float32
 from pdtutor.models.tied import keep_tied
 from pdtutor.registry import name_of, registered
 from pdtutor.seeds import generator
-from pdtutor.validate import seed_list, whole
+from pdtutor.validate import plain, seed_list, whole
 
 
 class Network(nn.Module):
@@ -58,7 +59,7 @@ class Network(nn.Module):
         self.arguments = _plain(arguments)
         networks = []
         for own in self.seeds:
-            with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]), in_float32():
                 torch.default_generator.manual_seed(int(generator(own, "init").integers(2**63)))  # no accelerator's
                 networks.append(make(**self.arguments))  # as they will be when it is built again
         if not isinstance(networks[0], nn.Module):
@@ -106,9 +107,17 @@ class Network(nn.Module):
 def _plain(arguments: dict) -> dict:
     """Return the arguments as JSON gives them back. Raises ValueError for what JSON can't hold."""
     try:
-        return json.loads(json.dumps(arguments, allow_nan=False))
+        return json.loads(json.dumps(arguments, allow_nan=False, default=_of_arrays))
     except (TypeError, ValueError) as error:
         raise ValueError(f"a Network's arguments are kept as JSON, which can't hold these: {error}") from error
+
+
+def _of_arrays(value: object) -> object:
+    """Return numbers of numpy, pandas or torch as Python's own. Raises TypeError for anything else."""
+    found = plain(value)
+    if found is value:
+        raise TypeError(f"an object of type {type(value).__name__}")
+    return found
 
 
 def _stacked(networks: Sequence[nn.Module]) -> nn.Module:

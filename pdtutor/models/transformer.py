@@ -14,7 +14,7 @@ from pdtutor.models.ids import require_ids, require_positions, used_columns, wit
 from pdtutor.models.layers import Embedding, LayerNorm, Linear
 from pdtutor.models.model import ReadsPositions
 from pdtutor.seeds import generator
-from pdtutor.validate import number, one_of, seed_list, whole
+from pdtutor.validate import flag, number, one_of, seed_list, whole
 
 
 class Transformer(ReadsPositions):
@@ -61,7 +61,7 @@ class Transformer(ReadsPositions):
         self.vocabulary, self.max_length = whole("vocabulary", vocabulary), whole("max_length", max_length)
         self.classes, self.mlp_ratio = whole("classes", classes), whole("mlp_ratio", mlp_ratio)
         self.heads, self.head_dim = whole("heads", heads), whole("head_dim", head_dim)
-        self.causal, self.read_out = bool(causal), one_of("read_out", read_out, ("last", "every"))
+        self.causal, self.read_out = flag("causal", causal), one_of("read_out", read_out, ("last", "every"))
         self.padding = padding if padding is None else whole("padding", padding, minimum=0)
         if self.padding is not None and (self.padding >= self.vocabulary or self.read_out == "last"):
             raise ValueError(
@@ -75,7 +75,8 @@ class Transformer(ReadsPositions):
         self.tokens = Embedding(self.vocabulary, width, generators, std=self.init_std)
         self.positions = Embedding(self.max_length, width, generators, std=self.init_std)
         # Every block writes into the residual stream twice; scaled like this, all blocks together keep its variance.
-        stds = {"std": self.init_std, "residual_std": self.init_std / math.sqrt(2 * whole("layers", layers))}
+        layers = whole("layers", layers)
+        stds = {"std": self.init_std, "residual_std": self.init_std / math.sqrt(2 * layers)}
         self.blocks = nn.ModuleList(
             Block(self.heads, self.head_dim, self.mlp_ratio, self.causal, generators, **stds) for _ in range(layers)
         )

@@ -127,7 +127,7 @@ def choose_step(table: pd.DataFrame, *, agreement: float = QUARTER) -> int:
     """
     if table["seed"].nunique() != 1:
         raise ValueError(f"the table must be of one seed, got {sorted(set(table['seed']))}")
-    number("agreement", agreement, minimum=0, maximum=1)
+    agreement = number("agreement", agreement, minimum=0, maximum=1)
     levels = table[table["step"] > 0].set_index("step")["agreement"].sort_index()
     if len(levels) < 3:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Monomial correlations: which products of coordinates does a model's prediction rely on? (paper section 3)"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from math import comb
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
+from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.validate import whole
@@ -19,7 +20,7 @@ from pdtutor.validate import whole
 
 def monomial_correlations(
     task: SparseParity, *, degree: int = 1, examples: int = 16_384, off_support: int = 64, seed: int = 0
-) -> Callable[[Model], pd.DataFrame]:
+) -> Probe:
     """Return a probe that measures |E_x[χ_A(x)·p(y=1|x)]| for monomials χ_A(x) = ∏_{i∈A} x_i with |A| = degree.
 
     All C(k, degree) sets A inside the support are measured and, for comparison, up to `off_support` random sets of the
@@ -40,9 +41,10 @@ def monomial_correlations(
     Raises ValueError for degree, examples or off_support < 1; for degree > k; and for fewer than `degree` coordinates
     outside the support.
     """
-    whole("degree", degree)
-    whole("examples", examples)
-    whole("off_support", off_support)
+    degree, examples, off_support = (
+        whole(name, given)
+        for name, given in {"degree": degree, "examples": examples, "off_support": off_support}.items()
+    )
     if degree > task.k:
         raise ValueError(f"degree must be at most k = {task.k}, got {degree}")
     outside = [i for i in range(task.d) if i not in task.support]
@@ -76,7 +78,7 @@ def monomial_correlations(
             for i, a in enumerate(sets)
         )
 
-    return probe
+    return Probe(task, probe)
 
 
 def random_sets(pool: Sequence[int], size: int, most: int, rng: np.random.Generator) -> list[tuple[int, ...]]:

@@ -1,7 +1,5 @@
 """N-gram probes: does a prediction rely on its near neighbours, and do they explain it? (paper section 4)"""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import torch
@@ -10,6 +8,7 @@ from torch import Tensor
 
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
+from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.task import MaskedTask
 from pdtutor.validate import whole
@@ -17,9 +16,7 @@ from pdtutor.validate import whole
 QUANTILES = {"p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
 
 
-def ngram_robustness(
-    task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
-) -> Callable[[Model], pd.DataFrame]:
+def ngram_robustness(task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0) -> Probe:
     """Return a probe of M_robust(n): how far a prediction moves if its n-gram is masked.
 
     For a sentence x and a position i, M_robust is the total variation ½‖p − q‖₁ between p, the prediction at i with
@@ -44,9 +41,7 @@ def ngram_robustness(
     return _distance(task, n, rows, places, window)
 
 
-def ngram_closeness(
-    task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0
-) -> Callable[[Model], pd.DataFrame]:
+def ngram_closeness(task: MaskedTask, n: int, *, sentences: int = 256, positions: int = 4, seed: int = 0) -> Probe:
     """Return a probe of M_close(n): how far a prediction moves if everything but its n-gram is masked.
 
     It differs from `ngram_robustness` in q alone, the prediction with i and all tokens outside the n-gram centred on i
@@ -60,11 +55,11 @@ def _windows(
     task: MaskedTask, n: int, *, sentences: int, positions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids (pairs, length), positions i (pairs,), and which ids lie in the window of i, (pairs, length) bool."""
-    if whole("n", n) % 2 == 0:
+    n, sentences, positions = whole("n", n), whole("sentences", sentences), whole("positions", positions)
+    if n % 2 == 0:
         raise ValueError(f"n must be odd, so that the window has as many tokens before i as after it; got {n}")
-    whole("positions", positions)
     rng = generator(seed, "n-grams")
-    drawn, tokens = task.whole(rng, whole("sentences", sentences))
+    drawn, tokens = task.whole(rng, sentences)
     fits = tokens >= n
     if not fits.any():
         raise ValueError(
@@ -81,9 +76,7 @@ def _windows(
     return rows, places, np.abs(np.arange(ids.shape[1]) - places[:, None]) <= half
 
 
-def _distance(
-    task: MaskedTask, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray
-) -> Callable[[Model], pd.DataFrame]:
+def _distance(task: MaskedTask, n: int, rows: np.ndarray, places: np.ndarray, hidden: np.ndarray) -> Probe:
     """Return a probe of how far predictions at `places` move if `hidden`, (pairs, length) bool, is masked as well."""
     alone = np.arange(rows.shape[1]) == places[:, None]
     inputs = torch.from_numpy(np.concatenate([np.where(alone | more, task.mask, rows) for more in (False, hidden)]))
@@ -97,7 +90,7 @@ def _distance(
             {"copy": range(len(distance)), "n": n, "mean": distance.mean(axis=1), **table, "pairs": len(places)}
         )
 
-    return probe
+    return Probe(task, probe)
 
 
 def _predictions(

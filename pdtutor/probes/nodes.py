@@ -1,6 +1,6 @@
 """Node correlations: which nodes of a hierarchical parity has a model learned? (paper, appendix)"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -12,9 +12,10 @@ from torch import Tensor
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
 from pdtutor.probes.monomials import correlate, random_sets
+from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.hierarchical import HierarchicalParity, node_depth
-from pdtutor.validate import whole
+from pdtutor.validate import several, whole
 
 
 def node_correlations(
@@ -24,7 +25,7 @@ def node_correlations(
     examples: int = 16_384,
     off_support: int = 64,
     seed: int = 0,
-) -> Callable[[Model], pd.DataFrame]:
+) -> Probe:
     """Return a probe that measures |E_x[χ_A(x)·p(left at v | x)]| at every node v, for monomials with |A| = degree.
 
     p(left at v | x) is the probability of the leaves on v's left over that of all leaves below v, and x runs over the
@@ -48,13 +49,13 @@ def node_correlations(
     Raises ValueError for no degree; for a degree, examples or off_support < 1; for a degree > k; for fewer than
     `degree` coordinates outside all supports; and if fewer than two examples pass through a node.
     """
-    degrees = list(dict.fromkeys(degree)) if isinstance(degree, Sequence) else [degree]
+    listed = several(degree)
+    degrees = list(dict.fromkeys(whole("degree", size) for size in ([degree] if listed is None else listed)))
     whole("the number of degrees", len(degrees))
-    whole("examples", examples)
-    whole("off_support", off_support)
+    examples, off_support = whole("examples", examples), whole("off_support", off_support)
     outside = sorted(set(range(task.d)).difference(*task.supports))
     for size in degrees:
-        if whole("degree", size) > task.k:
+        if size > task.k:
             raise ValueError(f"degree must be at most k = {task.k}, got {size}")
         if len(outside) < size:
             raise ValueError(
@@ -98,7 +99,7 @@ def node_correlations(
             ]
         return pd.DataFrame(rows).sort_values("copy", kind="stable", ignore_index=True)
 
-    return probe
+    return Probe(task, probe)
 
 
 def left_probability(

@@ -1,7 +1,6 @@
 """Non-terminal probe: do a model's hidden states show which spans a token lies in? (paper section 4)"""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +9,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from pdtutor.models.model import HiddenStates, Model, device_of, evaluating
+from pdtutor.models.model import Model, device_of, evaluating, shows_states
 from pdtutor.pcfg.inference import marginals
+from pdtutor.probes.probe import Probe
 from pdtutor.progress import progress_bar
 from pdtutor.seeds import generator
 from pdtutor.tasks.optimal import BayesOptimal
 from pdtutor.tasks.pcfg import MaskedGrammar
 from pdtutor.tasks.task import IGNORED
-from pdtutor.validate import one_of, whole
+from pdtutor.validate import flag, number, one_of, whole
 
 
 @dataclass
@@ -48,7 +48,7 @@ def nonterminal_probe(
     held_out: int = 512,
     seed: int = 0,
     progress: bool = False,
-) -> Callable[[Model], pd.DataFrame]:
+) -> Probe:
     """Return a probe that predicts the symbol of `level` above every token from frozen last hidden states.
 
     The read-out is trained anew for every model that is probed. The "attention" read-out is the paper's: every head
@@ -58,8 +58,8 @@ def nonterminal_probe(
 
     The probe maps a model to a table with a row per copy: copy, level, kind, and the held-out accuracy at tokens where
     a span of this level `ends`, at tokens `inside` a span and at `all` tokens, and `chance`, the accuracy of always
-    naming the most frequent symbol. A model without `states` is read from its logits. `BayesOptimal` needs no read-out,
-    since it computes how probable each span is; its kind is "exact".
+    naming the most frequent symbol. A model without `states` (see `shows_states`) is read from its logits.
+    `BayesOptimal` needs no read-out, since it computes how probable each span is; its kind is "exact".
 
     Args:
         task: the task that gives the sentences.
@@ -77,21 +77,25 @@ def nonterminal_probe(
     Raises ValueError for a level that the grammar doesn't have, any other kind, and sizes < 1.
     """
     levels = task.rules.levels
-    if levels is None or whole("level", level, minimum=0) >= len(levels):
+    level = whole("level", level, minimum=0)
+    if levels is None or level >= len(levels):
         there = "no levels" if levels is None else f"levels 0…{len(levels) - 1}"
         raise ValueError(f"the grammar has {there}, got level {level}")
     one_of("kind", kind, ("attention", "linear"))
-    for name, size in {"heads": heads, "epochs": epochs, "batch_size": batch_size}.items():
-        whole(name, size)
-    seen = spans(task, level, whole("sentences", sentences), seed=seed, purpose="span probe: training")
-    unseen = spans(task, level, whole("held_out", held_out), seed=seed, purpose="span probe: evaluation")
+    heads, epochs, batch_size = (
+        whole(name, size) for name, size in {"heads": heads, "epochs": epochs, "batch_size": batch_size}.items()
+    )
+    lr, seed, progress = number("lr", lr, minimum=0), whole("seed", seed, minimum=0), flag("progress", progress)
+    sentences, held_out = whole("sentences", sentences), whole("held_out", held_out)
+    seen = spans(task, level, sentences, seed=seed, purpose="span probe: training")
+    unseen = spans(task, level, held_out, seed=seed, purpose="span probe: evaluation")
     symbols = len(levels[level])
 
     def probe(model: Model) -> pd.DataFrame:
-        if isinstance(model, BayesOptimal):
+        if type(model) is BayesOptimal:
             return table(_most_probable(task, level, unseen.ids).unsqueeze(0), kind="exact")
         device = device_of(model)
-        width = model.width if isinstance(model, HiddenStates) else model.classes
+        width = model.width if shows_states(model) else model.classes
         make = AttentionReadOut if kind == "attention" else LinearReadOut
         read_out = make(
             len(model.seeds), width, symbols, heads=heads, length=task.longest, padding=task.padding, seed=seed
@@ -126,7 +130,7 @@ def nonterminal_probe(
         accuracy = {name: right[:, where].float().mean(1).tolist() for name, where in shares.items()}
         return pd.DataFrame({"copy": range(len(right)), "level": level, "kind": kind, **accuracy, "chance": most})
 
-    return probe
+    return Probe(task, probe)
 
 
 def spans(task: MaskedGrammar, level: int, n: int, *, seed: int, purpose: str) -> Spans:
@@ -145,8 +149,10 @@ class LinearReadOut(nn.Module):
     def __init__(self, copies: int, width: int, symbols: int, *, seed: int, **_) -> None:
         super().__init__()
         rng = torch.Generator().manual_seed(seed)
-        self.weight = nn.Parameter(torch.randn(copies, width, symbols, generator=rng) / math.sqrt(width))
-        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
+        self.weight = nn.Parameter(
+            torch.randn(copies, width, symbols, generator=rng, dtype=torch.float32) / math.sqrt(width)
+        )
+        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols, dtype=torch.float32))
 
     def forward(
         self, states: Float[Tensor, "copies batch length width"], ids: Int[Tensor, "batch length"]
@@ -166,9 +172,11 @@ class AttentionReadOut(nn.Module):
         super().__init__()
         rng = torch.Generator().manual_seed(seed)
         self.padding = padding
-        self.places = nn.Parameter(torch.randn(copies, heads, length, self.DIM, generator=rng))
-        self.weight = nn.Parameter(torch.randn(copies, heads, width, symbols, generator=rng) / math.sqrt(width * heads))
-        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols))
+        self.places = nn.Parameter(torch.randn(copies, heads, length, self.DIM, generator=rng, dtype=torch.float32))
+        self.weight = nn.Parameter(
+            torch.randn(copies, heads, width, symbols, generator=rng, dtype=torch.float32) / math.sqrt(width * heads)
+        )
+        self.bias = nn.Parameter(torch.zeros(copies, 1, 1, symbols, dtype=torch.float32))
 
     def forward(
         self, states: Float[Tensor, "copies batch length width"], ids: Int[Tensor, "batch length"]
@@ -210,7 +218,7 @@ def _states(model: Model, ids: Int[Tensor, "batch length"]) -> Float[Tensor, "co
     """
     ids = ids.unsqueeze(0)
     with evaluating(model):
-        return model.states(ids) if isinstance(model, HiddenStates) else model(ids)
+        return model.states(ids) if shows_states(model) else model(ids)
 
 
 def _warm_cosine(step: int, steps: int) -> float:

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import torch
 
-from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.checkpoints.teachable import RecordsTask, Teachable
 from pdtutor.devices import AUTO
 from pdtutor.models.model import Model
 from pdtutor.models.placement import placed
+from pdtutor.probes.probe import Probe
 from pdtutor.progress import progress_bar
+from pdtutor.validate import sequence
 
 
 def over(
@@ -17,6 +19,7 @@ def over(
     probe: Callable[[Model], pd.DataFrame],
     *,
     steps: Sequence[int] | None = None,
+    other_task: bool = False,
     device: str | torch.device = AUTO,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -29,14 +32,21 @@ def over(
         trajectory: the checkpoints to probe.
         probe: the question, such as `monomial_correlations(task)`.
         steps: the steps to probe; all that were saved if not given.
+        other_task: allow a probe of another task than the one that the trajectory records. Otherwise it is refused:
+            about another support, a model has nothing to say.
         device: where the checkpoints are asked, as for `train`: with "auto", on a GPU if there is one, unless they are
             small MLPs.
         progress: show a progress bar.
 
-    Raises ValueError for a step that was not saved, for an empty trajectory, for empty `steps`, and for a device that
-    can't be used.
+    Raises ValueError for a step that was not saved, for an empty trajectory, for empty `steps`, for a probe of another
+    task, and for a device that can't be used.
     """
-    chosen = trajectory.steps if steps is None else tuple(steps)
+    if isinstance(probe, Probe) and isinstance(trajectory, RecordsTask) and not other_task:
+        try:
+            trajectory.require_task(probe.task)
+        except ValueError as error:
+            raise ValueError(f"{error}; if the probe is meant for it, say over(…, other_task=True)") from None
+    chosen = trajectory.steps if steps is None else tuple(sequence("steps", steps))
     if not chosen:
         raise ValueError(
             f"there is nothing to probe: the trajectory in {trajectory.path} is empty, or no steps were given"

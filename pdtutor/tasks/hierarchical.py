@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pdtutor.seeds import generator
 from pdtutor.tasks.signs import SignVectors
-from pdtutor.validate import whole
+from pdtutor.validate import sequence, whole
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,17 @@ class HierarchicalParity(SignVectors):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        d, k, nodes = whole("d", self.d), whole("k", self.k), 2 ** whole("depth", self.depth) - 1
+        d, k, depth = whole("d", self.d), whole("k", self.k), whole("depth", self.depth)
+        nodes = 2**depth - 1
         if nodes * k > d:
             raise ValueError(f"{nodes} nodes of k = {k} coordinates each need d of at least {nodes * k}, got d = {d}")
         supports = self.supports
         if supports is None:
             supports = generator(self.seed, "support").choice(d, size=(nodes, k), replace=False)
-        supports = tuple(tuple(sorted(whole("supports", i, minimum=0) for i in support)) for support in supports)
+        supports = tuple(
+            tuple(sorted(whole("supports", i, minimum=0) for i in sequence("each of supports", support)))
+            for support in sequence("supports", supports)
+        )
         if len(supports) != nodes:
             raise ValueError(
                 f"at depth = {self.depth}, supports must hold one for each of the {nodes} nodes, got {len(supports)}"
@@ -60,7 +64,9 @@ class HierarchicalParity(SignVectors):
             raise ValueError(f"supports must be disjoint and hold distinct coordinates, got {supports}")
         if everything[-1] >= d:
             raise ValueError(f"supports must lie in 0…{d - 1}, got {supports}")
-        object.__setattr__(self, "supports", supports)
+        seed = whole("seed", self.seed, minimum=0)
+        for name, value in {"d": d, "k": k, "depth": depth, "supports": supports, "seed": seed}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def classes(self) -> int:
@@ -69,7 +75,8 @@ class HierarchicalParity(SignVectors):
 
     def leaves_below(self, node: int) -> tuple[range, range]:
         """Return the labels below a node, left and right. Raises ValueError for a node that isn't in the tree."""
-        if whole("node", node, minimum=0) >= self.classes - 1:
+        node = whole("node", node, minimum=0)
+        if node >= self.classes - 1:
             raise ValueError(f"node must lie in 0…{self.classes - 2}, got {node}")
         level = node_depth(node)
         each = self.classes >> level + 1  # number of leaves on each side

@@ -6,10 +6,12 @@ from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import number
 
 
-def require_rate(rate: float) -> None:
-    """Raise ValueError unless the rate lies in (0, 1)."""
-    if not 0 < number("rate", rate) < 1:
+def checked_rate(rate: float) -> float:
+    """Return the rate as a float. Raises ValueError unless it lies in (0, 1)."""
+    found = number("rate", rate)
+    if not 0 < found < 1:
         raise ValueError(f"rate must lie in (0, 1), got {rate}")
+    return found
 
 
 def mask_rows(

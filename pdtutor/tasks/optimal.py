@@ -22,10 +22,17 @@ class BayesOptimal(nn.Module):
 
     Args:
         task: the task whose optimum this is.
+
+    Raises ValueError for any other task, subclasses of these two included: they may draw other examples.
     """
 
     def __init__(self, task: MaskedGrammar | CausalGrammar) -> None:
         super().__init__()
+        if type(task) not in (MaskedGrammar, CausalGrammar):
+            raise ValueError(
+                f"the optimum is known for MaskedGrammar and CausalGrammar, got a {type(task).__name__}, whose "
+                "examples may be drawn otherwise"
+            )
         self.task, self.classes, self.padding, self.seeds = task, task.classes, task.padding, [0]
 
     def config(self) -> dict:

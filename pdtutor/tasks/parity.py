@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pdtutor.seeds import generator
 from pdtutor.tasks.signs import SignVectors
-from pdtutor.validate import one_of, whole
+from pdtutor.validate import one_of, sequence, whole
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,16 @@ class SparseParity(SignVectors):
         support = self.support
         if support is None:
             support = generator(self.seed, "support").choice(d, size=k, replace=False)
-        support = tuple(sorted(whole("support", i, minimum=0) for i in support))
+        support = tuple(sorted(whole("support", i, minimum=0) for i in sequence("support", support)))
         if len(support) != k:
             raise ValueError(f"support must hold k = {k} coordinates, got {len(support)}: {support}")
         if len(set(support)) != k:
             raise ValueError(f"support must hold distinct coordinates, got {support}")
         if support[-1] >= d:
             raise ValueError(f"support must lie in 0…{d - 1}, got {support}")
-        object.__setattr__(self, "support", support)
+        seed = whole("seed", self.seed, minimum=0)
+        for name, value in {"d": d, "k": k, "support": support, "seed": seed}.items():
+            object.__setattr__(self, name, value)
 
     def _inputs(self, bits: np.ndarray) -> np.ndarray:
         return bits.astype(np.int64) if self.encoding == "tokens" else super()._inputs(bits)

@@ -6,7 +6,7 @@ import numpy as np
 
 from pdtutor.pcfg.grammar import Grammar
 from pdtutor.pcfg.sampler import Sentences, sample
-from pdtutor.tasks.masking import mask_rows, require_rate
+from pdtutor.tasks.masking import checked_rate, mask_rows
 from pdtutor.tasks.task import IGNORED
 from pdtutor.validate import whole
 
@@ -30,7 +30,7 @@ class _GrammarTask:
             rules = Grammar.parse(rules) if "->" in rules else Grammar.load(rules)
         object.__setattr__(self, "rules", rules if self.root is None else rules.rooted_at(self.root))
         if self.max_length is not None:
-            whole("max_length", self.max_length)
+            object.__setattr__(self, "max_length", whole("max_length", self.max_length))
 
     @property
     def classes(self) -> int:
@@ -107,7 +107,7 @@ class MaskedGrammar(_GrammarTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_rate(self.rate)
+        object.__setattr__(self, "rate", checked_rate(self.rate))
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Return n examples: inputs and labels, both (n, length) int64 ids; labels are IGNORED where not selected."""
@@ -150,9 +150,11 @@ class CausalGrammar(_GrammarTask):
         super().__post_init__()
         if self.level is not None:
             levels = self.rules.levels
-            if levels is None or whole("level", self.level, minimum=0) >= len(levels):
+            level = whole("level", self.level, minimum=0)
+            if levels is None or level >= len(levels):
                 there = "no levels" if levels is None else f"levels 0…{len(levels) - 1}"
-                raise ValueError(f"the grammar has {there}, got level {self.level}")
+                raise ValueError(f"the grammar has {there}, got level {level}")
+            object.__setattr__(self, "level", level)
 
     @property
     def longest(self) -> int:

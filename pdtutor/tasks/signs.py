@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pdtutor.registry import overrides
 from pdtutor.tasks.task import Packed
 
 
@@ -25,6 +26,11 @@ class SignVectors(Packed):
         A tensor gives tensors on its device, so that a GPU receives bits and makes the examples itself.
         """
         if isinstance(packed, Tensor):
+            if overrides(type(self), "_inputs", "_inputs_of_tensor") or overrides(
+                type(self), "_labels", "_labels_of_tensor"
+            ):  # a subclass that says in numpy what it computes
+                inputs, labels = self.unpack(packed.cpu().numpy())
+                return torch.from_numpy(inputs).to(packed.device), torch.from_numpy(labels).to(packed.device)
             bits = unpack_bits(packed, self.d)  # (…, d) int64
             return self._inputs_of_tensor(bits), self._labels_of_tensor(bits)
         bits = np.unpackbits(packed, axis=-1, count=self.d)  # (…, d) uint8

@@ -48,7 +48,8 @@ class Task(Protocol):
 class HeldOut(Task, Protocol):
     """A task with a limited source of examples, such as a text, part of which is kept for evaluation.
 
-    A subclass that overrides `sample` overrides `sample_held_out` too, or it is evaluated on its parent's examples.
+    A subclass that overrides `sample` overrides `sample_held_out`, too; with its parent's examples it can't be
+    evaluated.
     """
 
     def sample_held_out(self, rng: np.random.Generator, n: int, /) -> Examples:

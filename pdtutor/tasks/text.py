@@ -9,7 +9,7 @@ from typing import cast
 
 import numpy as np
 
-from pdtutor.tasks.masking import mask_rows, require_rate
+from pdtutor.tasks.masking import checked_rate, mask_rows
 from pdtutor.tasks.task import IGNORED
 from pdtutor.text.tokens import Tokens, prepare
 from pdtutor.validate import whole
@@ -49,9 +49,9 @@ class _TextTask(ABC):
         object.__setattr__(self, "tokenizer", str(self.tokenizer))
         if not self.corpus:
             raise ValueError("a text task needs at least one corpus, got none")
-        whole("length", self.length, minimum=3)
+        object.__setattr__(self, "length", whole("length", self.length, minimum=3))
         if self.limit is not None:
-            whole("limit", self.limit)
+            object.__setattr__(self, "limit", whole("limit", self.limit))
 
     @property
     def _corpora(self) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class MaskedText(_TextTask):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_rate(self.rate)
+        object.__setattr__(self, "rate", checked_rate(self.rate))
 
     @property
     def mask(self) -> int:

@@ -18,6 +18,7 @@ from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
+from pdtutor.validate import sequence, whole
 
 LONGEST = 100  # characters of a method's name in that of its folder
 
@@ -79,8 +80,9 @@ def compare(
 
     Raises ValueError for no methods, no seeds or repeated seeds, and whatever `train` raises.
     """
+    seeds = [whole("seeds", seed, minimum=0) for seed in sequence("seeds", seeds)]
     if not methods or not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"compare needs methods and distinct seeds, got {list(methods)} and {list(seeds)}")
+        raise ValueError(f"compare needs methods and distinct seeds, got {list(methods)} and {seeds}")
     pairs = [(method, seed) for method in methods for seed in seeds]
     if not side_by_side:
         groups = [[pair] for pair in pairs]
@@ -98,6 +100,10 @@ def compare(
         model = student(wanted)
         if list(model.seeds) != wanted:
             raise ValueError(f"student({wanted}) must make a model of these seeds, got one of seeds {model.seeds}")
+        if any(model is run.model for run in runs):
+            raise ValueError(
+                f"student({wanted}) returned a model that has already been trained: it must make a new one each time"
+            )
         run = train(
             model,
             task,

@@ -14,7 +14,7 @@ from torch import Tensor
 from pdtutor.distillation.targets import Targets
 from pdtutor.models.kernels import sgd
 from pdtutor.models.mlp import MLP, is_two_layer_mlp
-from pdtutor.models.model import Model
+from pdtutor.models.model import Model, is_changed
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.transformer import Transformer
 from pdtutor.processes import ALONE, Processes, shares
@@ -87,7 +87,7 @@ class KernelEngine:
         """Run the updates of a stretch; see `Engine`. SGD has no corrections."""
         first, second = self.model.layers
         parameters = [layer.get_parameter(name) for layer in (first, second) for name in ("weight", "bias")]
-        losses = torch.empty(len(self.model.seeds), len(rates))
+        losses = torch.empty(len(self.model.seeds), len(rates), dtype=torch.float32)
 
         def run(copy: int) -> None:
             w1, b1, w2, b2 = (parameter.detach()[copy].numpy() for parameter in parameters)
@@ -128,8 +128,8 @@ def choose_engine(
             processes or micro-batches.
 
     The kernel computes what MLP computes. A subclass of MLP may compute something else, so it never runs on the kernel.
-    Nor does "auto" record other people's models: during an update they may wait for a value from the GPU, which can't
-    be recorded.
+    Nor does "auto" record other people's models and optimizers: during an update they may wait for a value from the
+    GPU, which can't be recorded; or models with hooks, which a replay doesn't call.
 
     Raises ValueError, with the reason, if an engine is asked for where it doesn't apply.
     """
@@ -162,7 +162,8 @@ def choose_engine(
         return engine
     if not missing["kernel"] and batch_size <= KERNEL_BATCH:
         return "kernel"
-    recordable = not missing["graph"] and type(model) in (MLP, Transformer) and first.device.type == "cuda"
+    ours = type(model) in (MLP, Transformer) and not any(map(is_changed, model.modules()))
+    recordable = not missing["graph"] and ours and type(optimizer) in (SGD, AdamW) and first.device.type == "cuda"
     return "graph" if recordable else "autograd"
 
 

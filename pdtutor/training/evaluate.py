@@ -8,6 +8,7 @@ from pdtutor.distillation.losses import cross_entropy, labelled_positions
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model
 from pdtutor.processes import ALONE, Processes
+from pdtutor.registry import overrides
 from pdtutor.seeds import generator
 from pdtutor.tasks.task import IGNORED, HeldOut, Task, require_examples
 
@@ -17,7 +18,15 @@ def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tenso
 
     Their generator is one that training never uses. A task with `sample_held_out`, such as a text, draws them from data
     that training never sees. Other seeds give other examples.
+
+    Raises ValueError for a task that draws something else than examples, and for a subclass with a `sample` of its own
+    that took over `sample_held_out`: it would be evaluated on its parent's examples.
     """
+    if isinstance(task, HeldOut) and overrides(type(task), "sample", "sample_held_out"):
+        raise ValueError(
+            f"{type(task).__name__} has a sample of its own but inherits sample_held_out, which draws its parent's "
+            f"examples: write one in {type(task).__name__}, too"
+        )
     draw = task.sample_held_out if isinstance(task, HeldOut) else task.sample
     inputs, labels = require_examples(task, draw(generator(seed, "evaluation"), examples), examples)
     return torch.from_numpy(np.ascontiguousarray(inputs)), torch.from_numpy(np.ascontiguousarray(labels))
@@ -39,7 +48,7 @@ def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes 
 def _sums(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
     """Return the cross-entropy and the number of correct predictions, summed over labelled positions: (2, copies)."""
     if not len(inputs):
-        return torch.zeros(2, len(model.seeds), device=inputs.device)
+        return torch.zeros(2, len(model.seeds), device=inputs.device, dtype=torch.float32)
     at = None
     if labels.dim() > 1:  # sequences with a label per position
         at, labels = labelled_positions(labels)

@@ -9,7 +9,7 @@ from pdtutor.devices import AUTO, memory_advice, require_precision, say_where
 from pdtutor.distillation.supervision import Supervision
 from pdtutor.distillation.targets import make_targets, updates_that_fit
 from pdtutor.files import user_path
-from pdtutor.models.mlp import MLP
+from pdtutor.models.mlp import is_two_layer_mlp
 from pdtutor.models.model import Model, device_of, reads_positions
 from pdtutor.models.placement import placed
 from pdtutor.processes import exclusive, launched
@@ -213,7 +213,7 @@ def _what_to_lower(settings: Settings, out: str | Path | None) -> str:
 def _engine(name: str, session: Session) -> Engine:
     """Return the engine of this name for the session's model."""
     model, state, settings = session.model, session.state, session.settings
-    if name == "kernel" and isinstance(model, MLP):
+    if name == "kernel" and is_two_layer_mlp(model):
         return KernelEngine(model)
     if name == "graph":
         return GraphEngine(model, state, precision=settings.precision)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pdtutor.validate import number, one_of
+from pdtutor.validate import number, one_of, sequence, several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,20 +26,26 @@ class _Optimizer:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.lr, int | float):
-            object.__setattr__(self, "lr", tuple(self.lr))
-        for rate in self.lr if isinstance(self.lr, tuple) else (self.lr,):
-            number("lr", rate, minimum=0)
-        one_of("decay", self.decay, ("constant", "cosine"))
-        number("warmup", self.warmup, minimum=0, maximum=1)
-        number("weight_decay", self.weight_decay, minimum=0)
+        rates = several(self.lr)
+        checked = [number("lr", rate, minimum=0) for rate in ([self.lr] if rates is None else rates)]
+        self._keep(
+            lr=checked[0] if rates is None else tuple(checked),
+            decay=one_of("decay", self.decay, ("constant", "cosine")),
+            warmup=number("warmup", self.warmup, minimum=0, maximum=1),
+            weight_decay=number("weight_decay", self.weight_decay, minimum=0),
+        )
+
+    def _keep(self, **checked) -> None:
+        """Keep checked values, Python's own numbers, in place of those that were given."""
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def rates(self, start: int, stop: int, *, steps: int, copies: int) -> Tensor:
         """Return the learning rates of updates start … stop − 1 out of `steps`: (updates, copies) float32.
 
         Raises ValueError if there is more than one rate and their number is not the number of copies.
         """
-        base = torch.tensor(self.lr if isinstance(self.lr, tuple) else [self.lr] * copies)
+        base = torch.tensor(self.lr if isinstance(self.lr, tuple) else [self.lr] * copies, dtype=torch.float32)
         if len(base) != copies:
             raise ValueError(f"lr must be one number or one per copy: got {len(base)} for {copies} copies")
         rising = round(self.warmup * steps)
@@ -53,7 +59,7 @@ class _Optimizer:
 
     def corrections(self, start: int, stop: int) -> Tensor:
         """Return what else depends on the step in updates start … stop − 1, here nothing: (updates, 0) float32."""
-        return torch.empty(stop - start, 0)
+        return torch.empty(stop - start, 0, dtype=torch.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +81,7 @@ class SGD(_Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        number("momentum", self.momentum, minimum=0, maximum=1)
+        self._keep(momentum=number("momentum", self.momentum, minimum=0, maximum=1))
 
     def start(self, parameters: Iterable[Tensor]) -> "SGDState":
         """Return the optimizer's state for these parameters, before the first update."""
@@ -105,11 +111,12 @@ class AdamW(_Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "betas", tuple(self.betas))
-        for beta in self.betas:
-            if number("betas", beta, minimum=0, maximum=1) == 1:
-                raise ValueError("betas must be less than 1: with 1 the moments would never leave 0, got 1")
-        number("eps", self.eps, minimum=0)
+        betas = tuple(number("betas", beta, minimum=0, maximum=1) for beta in sequence("betas", self.betas))
+        if len(betas) != 2:
+            raise ValueError(f"betas must be two numbers, β₁ and β₂, got {len(betas)}")
+        if 1 in betas:
+            raise ValueError("betas must be less than 1: with 1 the moments would never leave 0, got 1")
+        self._keep(betas=betas, eps=number("eps", self.eps, minimum=0))
 
     def corrections(self, start: int, stop: int) -> Tensor:
         """Return Adam's bias corrections 1/(1 − β₁^t) and √(1 − β₂^t), t = step + 1: (updates, 2) float32."""
@@ -149,7 +156,7 @@ class SGDState:
             if self.optimizer.momentum:
                 keep = self.optimizer.momentum
                 if finite is not None:
-                    keep = _per_copy(torch.where(finite, keep, 1.0), p)
+                    keep = _per_copy(torch.where(finite, keep, 1.0).to(p.dtype), p)
                 gradient = self.tensors[f"momentum.{i}"].mul_(keep).add_(gradient)
             p.addcmul_(gradient, _per_copy(rates, p), value=-1)
 

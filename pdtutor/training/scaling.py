@@ -17,8 +17,8 @@ PATIENCE = 2000  # finite updates before the scale is doubled
 def scaling_tensors(copies: int, device: torch.device) -> dict[str, Tensor]:
     """Return the state at the start, both (copies,): the scale, and the finite updates since it last changed."""
     return {
-        "loss_scale": torch.full((copies,), FIRST, device=device),
-        "finite_updates": torch.zeros(copies, device=device),
+        "loss_scale": torch.full((copies,), FIRST, device=device, dtype=torch.float32),
+        "finite_updates": torch.zeros(copies, device=device, dtype=torch.float32),
     }
 
 

@@ -12,7 +12,7 @@ from pdtutor.processes import Processes, launched_accumulation, launched_precisi
 from pdtutor.tasks.stream import Stretch
 from pdtutor.tasks.task import Task, fingerprint_of
 from pdtutor.training.optim import SGD, AdamW
-from pdtutor.validate import differences, number, one_of, whole
+from pdtutor.validate import differences, number, one_of, seed_list, sequence, several, whole
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "kernel", "graph", "autograd")
@@ -114,11 +114,12 @@ def check(
             "pdtutor.tasks.task says what a task of your own needs"
         )
     copies = len(model.seeds)
+    _require_copies(model, copies)
     if model.classes != task.classes:
         raise ValueError(f"the model predicts {model.classes} classes, the task has {task.classes}")
     steps, batch_size = whole("steps", steps), whole("batch_size", batch_size)
     per_copy = _per_copy("supervision", Labels() if supervision is None else supervision, copies)
-    seeds = model.seeds if seed is None else _per_copy("seed", seed, copies)
+    seeds = seed_list(model.seeds if seed is None else _per_copy("seed", seed, copies))
     taught = any(of_copy.source is not None for of_copy in per_copy)
     role = one_of("role", role or ("student" if taught else "teacher"), ("teacher", "student"))
     for of_copy, its_seed in zip(per_copy, seeds, strict=True):
@@ -133,7 +134,7 @@ def check(
         batch_size=batch_size,
         optimizer=optimizer,
         supervision=per_copy,
-        seeds=list(seeds),
+        seeds=seeds,
         role=role,
         eval_every=whole("eval_every", max(1, steps // 50) if eval_every is None else eval_every),
         eval_examples=whole("eval_examples", eval_examples),
@@ -156,9 +157,21 @@ def _named(given: object) -> str:
     return f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
 
 
+def _require_copies(model: Model, copies: int) -> None:
+    """Raise ValueError for a model of several copies that share a parameter or a buffer: they would be one student."""
+    if copies < 2:
+        return
+    for name, tensor in model.state_dict().items():
+        if tensor.shape[:1] != (copies,):
+            raise ValueError(
+                f"the model has {copies} seeds, so {name} must have a first axis of {copies}, one entry per copy, got "
+                f"shape {tuple(tensor.shape)}: copies must not share weights"
+            )
+
+
 def _saved_steps(steps: int, save_every: int | None, save_at: Sequence[int]) -> list[int]:
     """Return the steps of all checkpoints, ascending and with the last step. Raises ValueError for one out of range."""
-    saved = {steps} | {whole("save_at", step, minimum=0) for step in save_at}
+    saved = {steps} | {whole("save_at", step, minimum=0) for step in sequence("save_at", save_at)}
     if save_every is not None:
         saved |= set(range(0, steps, whole("save_every", save_every)))
     if max(saved) > steps:
@@ -168,7 +181,8 @@ def _saved_steps(steps: int, save_every: int | None, save_at: Sequence[int]) -> 
 
 def _per_copy(name: str, value, copies: int) -> list:
     """Return a list of one value per copy. Raises ValueError if a list of another length was given."""
-    values = list(value) if isinstance(value, Sequence) else [value] * copies
+    found = several(value)
+    values = [value] * copies if found is None else found
     if len(values) != copies:
         raise ValueError(f"{name} must be one value or one per copy: got {len(values)} for {copies} copies")
     return values

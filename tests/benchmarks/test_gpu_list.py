@@ -46,7 +46,7 @@ def test_a_part_leaves_its_line_if_it_ends_fails_or_is_stopped(monkeypatch, tmp_
     assert gpu.run_part("agree", tmp_path, smoke=True)["error"] == "ValueError: no such thing"
     (tmp_path / "e3" / "teachers").mkdir(parents=True)
     (tmp_path / "e3" / "teachers" / "run.json").write_text('{"step": 700}')
-    part_that(monkeypatch, "import time; time.sleep(60)")
+    part_that(monkeypatch, "import threading; threading.Event().wait()")
     monkeypatch.setitem(gpu.LIMITS, "e3", 0.5)
     stopped = gpu.run_part("e3", tmp_path, smoke=False)
     assert stopped["error"] == "stopped after 0.5 s"

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -391,22 +390,24 @@ def test_damage_in_the_cache_is_named(cache):
 # --- reading ahead ---
 
 
-def wait_for(condition) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+class Gate(threading.Event):
+    """Lets reads through once it is set; `reached` says that one has come to it."""
+
+    def __init__(self):
+        super().__init__()
+        self.reached = threading.Event()
 
 
 @pytest.fixture
 def reading(family, monkeypatch):
     """A teacher, the names of the steps read so far with their thread, and a gate that holds up the next read."""
-    reads, gate = [], threading.Event()
+    reads, gate = [], Gate()
     gate.set()
 
     def read(repo, **places):
         reads.append((Path(repo).name, threading.current_thread() is threading.main_thread()))
-        assert gate.wait(20)
+        gate.reached.set()
+        assert gate.wait(600)
         return read_saved(repo, **places)
 
     monkeypatch.setattr(pdtutor.checkpoints.hub, "read_saved", read)
@@ -430,7 +431,7 @@ def test_asking_for_another_checkpoint_does_not_wait_for_the_one_read_ahead(read
     teacher, reads, gate = reading
     gate.clear()
     teacher.prefetch(20_000)
-    wait_for(lambda: reads)
+    assert gate.reached.wait(600)
     pdtutor.checkpoints.hub.read_saved, held = read_saved, pdtutor.checkpoints.hub.read_saved
     assert alike(teacher.at(500)(IDS), logits(family / "step_000500"))
     pdtutor.checkpoints.hub.read_saved = held
@@ -443,7 +444,7 @@ def test_at_most_one_checkpoint_is_read_ahead_and_the_last_asked_for_wins(readin
     teacher, reads, gate = reading
     gate.clear()
     teacher.prefetch(500)
-    wait_for(lambda: reads)
+    assert gate.reached.wait(600)
     teacher.prefetch(20_000)  # waits for its turn, and is never read
     teacher.prefetch(2_000_000)
     gate.set()
@@ -500,6 +501,7 @@ class Hub(BaseHTTPRequestHandler):
     files: Path  # repository / revision / file
     stalled: str | None
     sent_half: threading.Event
+    released: threading.Event
 
     def do_HEAD(self):
         self.do_GET(body=False)
@@ -525,7 +527,7 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(content[: len(content) // 2])
             self.wfile.flush()
             self.sent_half.set()
-            wait_for(lambda: self.stalled is None)
+            assert self.released.wait(600)
         elif body:
             self.wfile.write(content)
 
@@ -543,14 +545,15 @@ class Hub(BaseHTTPRequestHandler):
 def hub(tmp_path):
     """A hub on this machine, with revisions "1" and "1000" of one repository, and the settings that lead there."""
     pytest.importorskip("huggingface_hub")
-    Hub.files, Hub.stalled, Hub.sent_half = tmp_path / "served", None, threading.Event()
+    Hub.files, Hub.stalled = tmp_path / "served", None
+    Hub.sent_half, Hub.released = threading.Event(), threading.Event()
     for step in (1, 1000):
         save(Hub.files / "someone" / "model" / str(step), step)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     place = {"HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}", "HF_HUB_CACHE": str(tmp_path / "cache")}
     yield {**os.environ, **place, "NO_PROXY": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    Hub.stalled = None
+    Hub.released.set()
     server.shutdown()
 
 
@@ -560,8 +563,8 @@ from pdtutor.checkpoints.hub import Checkpoint, PretrainedTrajectory
 steps = [Checkpoint(step, "someone/model", str(step)) for step in (1, 2, 1000)]
 teacher = PretrainedTrajectory(steps, objective="masked", name="someone")
 """
-INTERRUPTED = TEACHER + "teacher.at(1); teacher.prefetch(1000); import time; time.sleep(60)"
-ENDING = "teacher.prefetch(1); import time; time.sleep(1); print('end')"
+INTERRUPTED = TEACHER + "teacher.at(1); teacher.prefetch(1000); sys.stdin.read()"
+ENDING = TEACHER + "teacher.prefetch(1); sys.stdin.read(); print('end')"
 AFTERWARDS = """
 for repo, step in (("someone/model", 2), ("someone/else", 1)):
     try:
@@ -574,18 +577,19 @@ torch.save([teacher.at(step)(torch.tensor(IDS)) for step in (1, 1000)], sys.argv
 
 def test_a_process_killed_while_it_downloads_ahead_leaves_the_next_one_nothing_to_stumble_over(hub, tmp_path):
     Hub.stalled = "1000"
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], env=hub)
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], env=hub, stdin=subprocess.PIPE)
     try:
-        assert Hub.sent_half.wait(60)
+        assert Hub.sent_half.wait(600)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     there = {path.parent.name for path in (tmp_path / "cache").rglob("snapshots/*/model.safetensors")}
     assert there == {COMMITS[1]}
     Hub.stalled = None
+    Hub.released.set()
     script = TEACHER + AFTERWARDS
     after = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path / "logits")], env=hub, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, str(tmp_path / "logits")], env=hub, capture_output=True, text=True, timeout=600
     )
     assert after.returncode == 0, after.stderr
     missing, unknown = after.stdout.splitlines()
@@ -598,15 +602,16 @@ def test_a_process_killed_while_it_downloads_ahead_leaves_the_next_one_nothing_t
 
 def test_a_process_does_not_wait_at_its_end_for_what_it_downloads_ahead(hub):
     Hub.stalled = "1"
-    ended = subprocess.run(
-        [sys.executable, "-c", TEACHER + ENDING],
-        env=hub,
-        capture_output=True,
-        text=True,
-        timeout=60,
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDING], env=hub, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    assert Hub.sent_half.is_set()
-    assert (ended.returncode, ended.stdout) == (0, "end\n"), ended.stderr
+    try:
+        assert Hub.sent_half.wait(600)
+        out, errors = process.communicate(timeout=600)  # ends its input; the download is still stalled
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, out.decode().strip()) == (0, "end"), errors.decode()
 
 
 # --- functions ---

@@ -499,7 +499,7 @@ def test_the_supervision_checks_its_values(taught, targets, tmp_path):
 
 
 def test_storing_is_of_a_teacher(tmp_path):
-    with pytest.raises(ValueError, match=r"of a Distill can be stored, got Labels\(\)"):
+    with pytest.raises(ValueError, match=r"of a Distill itself can be stored, got Labels\(\)"):
         store_targets(tmp_path, Labels(), PARITY, k=1, **QUIET, **STUDENT)
 
 

@@ -69,7 +69,7 @@ def test_examples_are_uniform_and_independent():
         ({"d": 5, "k": 2, "support": (-1, 2)}, "at least 0, got -1"),
         ({"d": 5, "k": 2, "support": (1, 2, 3)}, "k = 2"),
         ({"d": 5, "k": 2, "encoding": "bits"}, "encoding must be one of 'signs', 'tokens'; got 'bits'"),
-        ({"d": 5, "k": 2, "seed": -1}, "seed must be an integer of at least 0"),
+        ({"d": 5, "k": 2, "seed": -1}, "seed must be a whole number of at least 0"),
     ],
 )
 def test_bad_parities_are_refused(arguments, message):
@@ -230,7 +230,7 @@ def test_drawn_supports_are_disjoint_and_rebuilt_from_the_config(k, depth, spare
         ({"d": 9, "k": 2, "depth": 2, "supports": ((0, 1), (2, 3), (4, 4))}, "distinct"),
         ({"d": 9, "k": 1, "depth": 2, "supports": ((0,), (1,), (9,))}, "0…8"),
         ({"d": 9, "k": 1, "depth": 2, "supports": ((0,), (1,), (-1,))}, "at least 0, got -1"),
-        ({"d": 9, "k": 1, "depth": 2, "seed": -1}, "seed must be an integer of at least 0"),
+        ({"d": 9, "k": 1, "depth": 2, "seed": -1}, "seed must be a whole number of at least 0"),
     ],
 )
 def test_bad_trees_are_refused(arguments, message):

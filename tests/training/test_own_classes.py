@@ -164,7 +164,10 @@ def test_its_checkpoints_teach_and_are_probed_and_chosen(teachers, kind):
     )
     assert compared.history.groupby("method")["accuracy"].last().min() > 0.85
     curriculum = over(
-        trajectory, monomial_correlations(SparseParity(7, 3, support=(0, 1, 2)), examples=2000), progress=False
+        trajectory,
+        monomial_correlations(SparseParity(7, 3, support=(0, 1, 2)), examples=2000),
+        other_task=True,
+        progress=False,
     )
     final = curriculum[curriculum["step"] == 120]
     assert final[final["inside"]]["value"].min() > 5 * final[~final["inside"]]["value"].max()  # the voters

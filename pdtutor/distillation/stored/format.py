@@ -44,7 +44,7 @@ def log_probabilities_of(gaps: Tensor) -> Tensor:
 
 def spread(ids: Tensor, log_p: Tensor, classes: int) -> Tensor:
     """Return log p of all classes, −∞ for those that were not kept: (positions, k) twice → (positions, classes)."""
-    return torch.full((len(ids), classes), -torch.inf).scatter_(-1, ids, log_p)
+    return torch.full((len(ids), classes), -torch.inf, dtype=torch.float32).scatter_(-1, ids, log_p)
 
 
 def fingerprints(labels: Tensor) -> tuple[np.ndarray, np.ndarray]:

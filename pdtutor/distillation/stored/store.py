@@ -27,7 +27,7 @@ from pdtutor.processes import on_main
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream
 from pdtutor.tasks.task import IGNORED, Task, fingerprint_of
-from pdtutor.validate import differences, whole
+from pdtutor.validate import differences, sequence, whole
 
 SHARD_TOKENS = 2**20  # labelled positions per shard: one is held in memory, 48 MB for 16 of 256 classes
 LOGITS = 2**26  # the most logits of the teacher in memory while storing: 256 MB
@@ -65,14 +65,16 @@ def store_targets(
         progress: show a progress bar.
 
     Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that needs a
-    checkpoint which the trajectory lacks or that depends on the student's progress, a teacher with another number of
-    classes, a folder that already holds targets (unless resumed) or that another process writes in, a resume with other
-    settings, and a device that can't be used. Raises FloatingPointError for a teacher whose logits are NaN or infinite.
+    checkpoint which the trajectory lacks or that depends on the student's progress, a teacher of another task or with
+    another number of classes, a folder that already holds targets (unless resumed) or that another process writes in, a
+    resume with other settings, and a device that can't be used. Raises FloatingPointError for a teacher whose logits
+    are NaN or infinite.
     """
     path = user_path(path)
     _require_plain(distill)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
-    if whole("k", k) > classes:
+    batch_size, seed, k = whole("batch_size", batch_size), whole("seed", seed, minimum=0), whole("k", k)
+    if k > classes:
         raise ValueError(f"k must be at most the number of classes, {classes}; got {k}")
     if distill.top_k not in (None, k):
         raise ValueError(f"k is {k}, but the supervision to store has top_k={distill.top_k}: make them equal")
@@ -80,16 +82,17 @@ def store_targets(
     settings = {
         "task": task.config(),
         "content": fingerprint_of(task),
-        "batch_size": whole("batch_size", batch_size),
-        "seed": whole("seed", seed, minimum=0),
+        "batch_size": batch_size,
+        "seed": seed,
         "role": "student",
         "steps": steps,
         "teacher": distill.trajectory.digest,
         "schedule": repr(distill.schedule),
         "temperature": repr(distill.temperature),
-        "k": int(k),
+        "k": k,
         "classes": classes,
     }
+    distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
     with locked(path):
         index = _begin(path, settings, stages, resume=resume)
         first = placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"])
@@ -145,8 +148,11 @@ def storage_table(
     Raises ValueError as `store_targets` does, and for reverse_kl with a k smaller than the number of classes.
     """
     _require_plain(distill)
+    distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
     classes, steps, updates = task.classes, whole("steps", steps), min(whole("updates", updates), steps)
-    ks = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes] if ks is None else list(ks)
+    batch_size, seed = whole("batch_size", batch_size), whole("seed", seed, minimum=0)
+    powers = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes]
+    ks = powers if ks is None else [whole("ks", k) for k in sequence("ks", ks)]
     device = device_of(student)
     stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device)
     teacher = _Teacher(distill, distill.stages(steps), classes, device)
@@ -204,7 +210,8 @@ class _Teacher:
             raise ValueError(f"the teacher predicts {logits.shape[-1]} classes, the task has {self.classes}")
         temperatures = [value_at(self.distill.temperature, start + update) for update in range(len(labels))]
         counts = (labels != IGNORED).flatten(1).sum(1)
-        temperature = torch.tensor(temperatures, device=self.device).repeat_interleave(counts).unsqueeze(-1)
+        temperature = torch.tensor(temperatures, device=self.device, dtype=torch.float32)
+        temperature = temperature.repeat_interleave(counts).unsqueeze(-1)
         log_p = teacher_log_probabilities(logits, temperature, top_k=top_k)
         if log_p[:, 0].isnan().any():  # then so is the rest of such a row
             raise FloatingPointError(
@@ -259,8 +266,8 @@ def _write_shard(path: Path, index: dict, start: int, stop: int, pieces: list[di
 
 def _require_plain(distill: Distill) -> None:
     """Raise ValueError unless it is known before training which checkpoint teaches at which update."""
-    if not isinstance(distill, Distill):
-        raise ValueError(f"only the targets of a Distill can be stored, got {distill!r}")
+    if type(distill) is not Distill:  # a subclass may answer otherwise
+        raise ValueError(f"only the targets of a Distill itself can be stored, got {distill!r}")
     if distill.schedule.adaptive:
         raise ValueError(
             f"{distill.schedule!r} depends on the student's progress, so it isn't known in advance who teaches when: "

@@ -122,7 +122,9 @@ class StoredTargets:
         ids = torch.from_numpy(arrays["ids"].astype(np.int64))[mine]
         log_p = log_probabilities_of(torch.from_numpy(arrays["gaps"])[mine])
         scored = scored[:, rows] if at is None else at >= 0
-        dense = torch.full((*scored.shape, self.classes), -math.log(self.classes), device=labels.device)
+        dense = torch.full(
+            (*scored.shape, self.classes), -math.log(self.classes), device=labels.device, dtype=torch.float32
+        )
         dense[scored] = spread(ids, log_p, self.classes).to(labels.device)
         return dense
 
