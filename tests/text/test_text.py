@@ -19,7 +19,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pdtutor.text import tokens
-from pdtutor.text.corpora import CORPORA, LAYOUTS, documents
+from pdtutor.text.corpora import CORPORA, LAYOUTS, documents, fingerprint
 from pdtutor.text.tokenizers import SPECIAL, load_tokenizer, special_ids, train_tokenizer
 from pdtutor.text.tokens import prepare
 from pdtutor.text.wheels import cache_folder, members
@@ -289,23 +289,131 @@ def test_a_folder_s_files_are_found_however_deep_and_whatever_they_are_called(tm
     assert list(documents(str(folder))) == list(documents(folder))
 
 
+COLUMNS = "there is no column 'text'; the columns are"
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("a.jsonl", b'{"body": "x", "id": 1}\n', "a row has no text in the column 'text'; its columns are body, id"),
-        ("a.jsonl", b'{"text": 5}\n', "a row has no text in the column 'text'"),
-        ("a.jsonl", b'{"text": "a"}\n{"tex', r"the .jsonl files in \S+ can't be read: JSON parse error"),
-        ("a.parquet", b"nonsense", r"the .parquet files in \S+ can't be read: "),
-        ("a.txt", b"caf\xe9", r"the .txt files in \S+ can't be read: 'utf-8' codec can't decode"),
-        ("a.md", b"x", "holds no .txt, .jsonl or .parquet files"),
+        ("a.jsonl", b'{"text": "x"}\n\n{"body": "x", "id": 1}\n', f"a.jsonl, line 3: {COLUMNS} body, id"),
+        ("a.jsonl", b'{"text": 5}\n', "a.jsonl, line 1: the column 'text' must hold text, got int"),
+        ("a.jsonl", b'{"text": "a"}\n{"tex', "a.jsonl, line 2: not readable as JSON"),
+        ("a.jsonl", b'[{"text": "a"}]\n', "a.jsonl, line 1: each line must be one JSON object, got list"),
+        ("a.jsonl", b'{"text": "a", "b": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "a.jsonl, line 1: not readable"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "caf\xe9"}', "a.jsonl, line 2: not UTF-8 .*save the file as UTF-8"),
+        ("a.parquet", b"nonsense", "a.parquet: not readable as Parquet"),
+        ("a.parquet", b"", "a.parquet: not readable as Parquet"),
+        ("a.txt", b"one\ncaf\xe9", "a.txt, line 2: not UTF-8 .*position 7.*save the file as UTF-8"),
+        ("a.txt", "caf\xe9".encode("utf-16"), r"a.txt, line 1: not UTF-8 \(it begins as UTF-16 does\)"),
+        ("a.txt", "cafe".encode("utf-16-le"), "a.txt is full of null bytes"),
+        ("a.md", b"x", "texts holds no .txt, .jsonl or .parquet files"),
     ],
 )
-def test_folders_that_hold_no_texts_are_named(tmp_path, file, content, message):
+def test_what_holds_no_texts_is_named_with_its_place(tmp_path, file, content, message):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / file).write_bytes(content)
-    with pytest.raises(ValueError, match=message) as raised:
+    with pytest.raises(ValueError, match=f"^{re.escape(str(tmp_path))}.*{message}") as raised:
         list(documents(tmp_path / "texts"))
-    assert str(tmp_path / "texts") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_other_columns_do_not_matter(tmp_path):
+    rows = [
+        {"id": 7, "text": "a", "tags": []},
+        {"text": "b", "id": "x", "tags": [{"k": 1}]},
+        {"text": "c", "more": None},
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name, more in {"b": {"id": [1, 2]}, "c": {"id": ["x", "y"]}, "d": {"meta": [None, {"a": 1}]}}.items():
+        pq.write_table(
+            pa.table(more | {"text": pa.array([name, name]).dictionary_encode()}), tmp_path / f"{name}.parquet"
+        )
+    assert list(documents(tmp_path)) == list("abcbbccdd")
+
+
+def test_only_the_text_is_read_from_parquet_and_not_all_at_once(tmp_path):
+    table = pa.table({"text": ["long " * 20_000] * 400, "other": [b"x"] * 400})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    del table
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000  # for 40 MB of text
+    before = pa.total_allocated_bytes()
+    for _, _ in zip(documents(tmp_path), range(80), strict=False):
+        assert pa.total_allocated_bytes() - before < 10e6
+
+
+def test_rows_and_files_without_text_are_no_documents(tmp_path):
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "b.jsonl").write_text('\n{"text": null}\n{"text": "  "}\n{"text": "one"}\n')
+    (tmp_path / "c.jsonl").touch()
+    pq.write_table(pa.table({"text": [None, "two", ""]}), tmp_path / "d.parquet")
+    assert list(documents(tmp_path)) == ["one", "two"]
+    pq.write_table(pa.table({"text": ["x"] * 40 + ["y"], "n": [1] * 41}), tmp_path / "d.parquet")
+    pq.write_table(pa.table({"text": pa.array(["x", "y"]).cast("binary")}), tmp_path / "e.parquet")
+    with pytest.raises(ValueError, match=r"e.parquet, row 1: the column 'text' must hold text, got bytes"):
+        list(documents(tmp_path))
+    pq.write_table(pa.table({"body": ["x"], "n": [1]}), tmp_path / "d.parquet")
+    with pytest.raises(ValueError, match=f"d.parquet: {COLUMNS} body, n"):
+        list(documents(tmp_path))
+
+
+def test_marks_of_byte_order_and_ends_of_lines_are_no_text(tmp_path):
+    (tmp_path / "a.txt").write_bytes("Zeta\r\none\rtwo".encode("utf-8-sig"))
+    line = b'{"text": "a\\u2028b"}\r\n'
+    (tmp_path / "b.jsonl").write_bytes(("\ufeff".encode() + line) * 2)  # two such files, one after the other
+    assert list(documents(tmp_path)) == ["Zeta\none\ntwo", "a\u2028b", "a\u2028b"]
+
+
+def test_half_a_surrogate_pair_is_replaced(tmp_path):
+    halves = ["so \ud83d", "\ude00 so", "\ud83d\ude00"]  # JSON joins the last two
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in halves))
+    assert list(documents(tmp_path)) == ["so \ufffd", "\ufffd so", "\U0001f600"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a::b", "zip:x", "{x}", "50%25 off", "~me", " x", "new\nline", "back\\slash", os.fsdecode(b"\xe9")]
+)
+def test_names_are_names(tmp_path, name):
+    for path in (tmp_path / "1" / f"{name}.txt", tmp_path / "2" / name / "a.txt"):
+        path.parent.mkdir(parents=True)
+        path.write_text("one")
+        assert list(documents(path.parent)) == ["one"]
+        json.dumps(fingerprint(path.parent))
+
+
+def test_what_editors_leave_is_not_read_and_what_is_there_is(tmp_path):
+    folder = tmp_path / ".local" / "texts"  # hidden as a whole, which does not matter
+    for name in (".ipynb_checkpoints/a.txt", ".git/a.txt", ".a.txt", "__MACOSX/._a.txt", "._a.txt", ".a.jsonl"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\xff")
+    (folder / "A.TXT").write_text("one")
+    jsonl(folder / "b.Jsonl", ["two"])
+    jsonl(tmp_path / "elsewhere" / "c.jsonl", ["three"])
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "link2").symlink_to(tmp_path / "elsewhere")
+    (folder / "self").symlink_to(folder)
+    assert list(documents(folder)) == ["one", "two", "three"]
+    (folder / "gone.txt").symlink_to(tmp_path / "gone")
+    with pytest.raises(ValueError, match=r"gone.txt is no file that can be read; is it a link to one that is gone\?"):
+        list(documents(folder))
+
+
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    jsonl(tmp_path / "texts" / "a.jsonl", ["one"])
+    assert list(documents("~/texts")) == ["one"]
+
+
+def test_a_folder_s_fingerprint_is_that_of_what_is_read(tmp_path):
+    for name in "abc":
+        jsonl(tmp_path / f"{name}.jsonl", [name] * 3)
+    before, part = fingerprint(tmp_path), fingerprint(tmp_path, 5)
+    assert part == before[:2]
+    time = (tmp_path / "c.jsonl").stat().st_mtime_ns
+    jsonl(tmp_path / "c.jsonl", ["d"] * 3)
+    os.utime(tmp_path / "c.jsonl", ns=(time, time))  # the same name, size and time
+    assert fingerprint(tmp_path, 5) == part
+    assert fingerprint(tmp_path) != before
 
 
 def test_an_unknown_corpus_is_refused_with_the_known():
@@ -362,7 +470,10 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
     jsonl(tmp_path / "a.jsonl", ["x"])
     monkeypatch.setitem(sys.modules, "datasets", None)
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ImportError, match=r"datasets library: pip install 'pdtutor\[hub\]'"):
+    assert list(documents(tmp_path)) == ["x"]  # these files need no library
+    pq.write_table(pa.table({"text": ["y"]}), tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pyarrow: pip install 'pdtutor\[hub\]'"):
         list(documents(tmp_path))
     with pytest.raises(ImportError, match=r"datasets library: pip install 'pdtutor\[hub\]'"):
         list(documents("gutenberg"))
