@@ -57,6 +57,15 @@ class HeldOut(Task, Protocol):
 
 
 @runtime_checkable
+class Fingerprinted(Task, Protocol):
+    """A task whose examples come from data outside its `config`, such as files, which may change under their name."""
+
+    def fingerprint(self) -> str:
+        """Return a short digest of the data: the same as long as `sample` draws the same examples."""
+        ...
+
+
+@runtime_checkable
 class Padded(Task, Protocol):
     """A task on rows of ids of different lengths, filled up with padding; its batches hold rows of similar length."""
 

@@ -163,15 +163,16 @@ def _parquet_file(path: Path) -> Iterator[str]:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise ImportError("reading .parquet files needs pyarrow: pip install 'pdtutor[hub]'") from error
-    row, where = 0, str(path)
+    where, done = str(path), 0
     try:
         with parquet.ParquetFile(path) as file:
             _require_column(file.schema_arrow.names, where)
             for batch in file.iter_batches(PARQUET_ROWS, columns=[COLUMN], use_threads=False):
-                for row, value in enumerate(batch.column(0), start=row + 1):
+                for row, value in enumerate(batch.column(0), start=done + 1):
                     where = f"{path}, row {row}"
                     yield _text_of(value.as_py(), where)
-                where = f"{path}, after row {row}"
+                done += len(batch)
+                where = f"{path}, after row {done}"
     except (ArrowException, UnicodeDecodeError, OSError) as error:
         raise ValueError(f"{where}: not readable as Parquet ({error})") from error
 

@@ -6,7 +6,10 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
+import string
 import sys
+import warnings
 import zipfile
 from itertools import islice
 from pathlib import Path
@@ -18,10 +21,10 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pdtutor.text import tokens
+from pdtutor.text import tokenizers, tokens
 from pdtutor.text.corpora import CORPORA, LAYOUTS, documents, fingerprint
-from pdtutor.text.tokenizers import SPECIAL, load_tokenizer, special_ids, train_tokenizer
-from pdtutor.text.tokens import prepare
+from pdtutor.text.tokenizers import SPECIAL, load_tokenizer, read_tokenizer, special_ids, train_tokenizer
+from pdtutor.text.tokens import Tokens, prepare
 from pdtutor.text.wheels import cache_folder, members
 
 REAL_CACHE = cache_folder()  # the user's own, which the fixture `cache` hides
@@ -519,9 +522,47 @@ def test_characters_that_were_not_seen_are_unknown(kind, unknown):
     assert train_tokenizer(kind, TEXTS).encode("ж").tokens == unknown
 
 
-def test_characters_seen_rarely_are_unknown():
-    tokenizer = train_tokenizer("characters", [*["§"] * 99, *["%"] * 100])
-    assert tokenizer.encode("§%").tokens == ["[UNK]", "%"]
+def test_characters_seen_rarely_are_unknown_but_only_in_large_corpora(monkeypatch):
+    monkeypatch.setattr(tokenizers, "SHARE", 500)
+    rare = ["§"] * 99 + ["%"] * 100
+    assert train_tokenizer("characters", [*rare, "a" * 50_000]).encode("§%").tokens == ["[UNK]", "%"]
+    assert train_tokenizer("characters", [*rare, "a" * 49_000]).encode("§%").tokens == ["§", "%"]
+    assert train_tokenizer("characters", ["§", "a" * 1000]).encode("§").tokens == ["[UNK]"]
+
+
+CHINESE = ["".join(np.random.default_rng(i).choice([chr(0x4E00 + i) for i in range(1500)], 300)) for i in range(40)]
+
+
+@pytest.mark.parametrize("kind", ["characters", "bpe-4000", "wordpiece-4000"])
+def test_the_alphabet_has_the_size_that_the_texts_need(kind):
+    tokenizer = train_tokenizer(kind, CHINESE)
+    known = {token.lstrip("▁") for token in tokenizer.get_vocab()}
+    encoded = [token for text in CHINESE for token in tokenizer.encode(text, add_special_tokens=False).tokens]
+    assert encoded.count("[UNK]") <= 0.001 * sum(map(len, CHINESE))
+    assert " " not in encoded  # BERT would put two around each character
+    assert "##" + CHINESE[0][0] not in known  # these are words of their own
+
+
+@pytest.mark.parametrize(("kind", "characters"), [("bpe-200", 100), ("bpe-100", 64), ("wordpiece-200", 100)])
+def test_an_alphabet_leaves_room_for_pieces(kind, characters):
+    vocabulary = train_tokenizer(kind, CHINESE).get_vocab()
+    assert sum(len(token) == 1 for token in vocabulary) == characters
+
+
+def test_a_few_rare_characters_don_t_enlarge_an_alphabet():
+    letters, rare = (
+        [*string.ascii_lowercase, *string.digits, *map(chr, range(0x5D0, 0x5EB))],
+        map(chr, range(0x10D0, 0x10E0)),
+    )
+    assert len(letters) == 63  # with the space, 64
+    vocabulary = train_tokenizer("bpe-300", ["".join(letters) * 300 + "".join(rare)]).get_vocab()
+    assert {token for token in vocabulary if len(token) == 1} == {*letters, "▁"}
+
+
+def test_names_in_chinese_are_split_as_bert_does():
+    for kind in ("characters", "bpe-100"):
+        tokenizer = train_tokenizer(kind, [*TEXTS, "中国"])
+        assert tokenizer.normalizer.normalize_str("a中b") == "a 中 b"
 
 
 @pytest.mark.parametrize("kind", ["bpe-130", "wordpiece-200"])
@@ -603,11 +644,63 @@ def test_a_tokenizer_that_cuts_texts_cuts_none_here(tmp_path):
     [
         (["<s>", "<pad>", "</s>", "<unk>", "<mask>"], {"start": 0, "padding": 1, "end": 2, "unknown": 3, "mask": 4}),
         (["x", "<|endoftext|>"], {"end": 1}),
+        (["<bos>", "<eos>"], {"start": 0, "end": 1}),
+        (["<|begin_of_text|>", "<|end_of_text|>"], {"start": 0, "end": 1}),
+        (["<|im_start|>", "<|im_end|>"], {"end": 1}),
         (["x", "y"], {}),
     ],
 )
 def test_special_tokens_are_found_by_the_names_of_published_models(names, roles):
     assert special_ids(Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}))) == roles
+
+
+def words_in(folder, names, config=None, **settings):
+    """Write a tokenizer of these words, in this order, and what a model's folder says of it; return the folder."""
+    folder.mkdir(parents=True)
+    tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, **settings))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    if config is not None:
+        content = {"tokenizer_class": "PreTrainedTokenizerFast"} | config
+        (folder / "tokenizer_config.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("source", ["", "tokenizer.json"])
+@pytest.mark.parametrize(
+    ("names", "declared", "roles"),
+    [
+        (["x", "END", "</s>"], {"eos_token": "END"}, {"end": 1}),
+        (["x", "END", "</s>"], {"eos_token": {"__type": "AddedToken", "content": "END"}}, {"end": 1}),
+        (["x", "SEP", "END"], {"sep_token": "SEP", "eos_token": "END"}, {"end": 2}),
+        (["x", "SEP", "CLS"], {"sep_token": "SEP", "cls_token": "CLS", "eos_token": None}, {"end": 1, "start": 2}),
+        (["x", "</s>"], {"pad_token": "</s>"}, {"end": 1, "padding": 1}),
+        (["x", "<|endoftext|>"], {"eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}, {"end": 1}),
+    ],
+)
+def test_a_model_says_what_its_special_tokens_are(tmp_path, source, names, declared, roles):
+    folder = words_in(tmp_path / "model", names, declared, unk_token="none")
+    assert read_tokenizer(folder / source)[1] == roles
+
+
+def test_what_a_tokenizer_gives_for_the_unknown_is_unknown():
+    word = models.WordLevel({"x": 0, "<unk>": 1, "?": 2}, unk_token="?")
+    unigram = models.Unigram([("x", -1.0), ("?", 0.0)], 1, False)
+    assert special_ids(Tokenizer(word)) == {"unknown": 2}
+    assert special_ids(Tokenizer(unigram)) == {"unknown": 1}
+    assert special_ids(Tokenizer(models.BPE())) == {}
+
+
+def test_code_that_comes_with_a_tokenizer_is_not_run(tmp_path):
+    code = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": [None, "own.Own"]}}
+    folder = words_in(tmp_path / "model", ["x", "</s>"], code)
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nclass Own: pass\n")
+    with pytest.raises(
+        ValueError, match=r"code that comes with the model, which is never run here; give the path of a"
+    ):
+        load_tokenizer(folder)
+    assert not (tmp_path / "run").exists()
+    assert special_ids(load_tokenizer(folder / "tokenizer.json")) == {"end": 1}
 
 
 # Tokens
@@ -644,7 +737,7 @@ def test_tokens_are_the_documents_one_after_the_other_mapped_from_disk(corpus):
         assert made.split(split).dtype == np.uint16
         assert split_documents(made, split) == [text.lower() for text in texts]
         characters = sum(map(len, texts))
-        counts = {"documents": len(texts), "characters": characters, "tokens": characters + len(texts)}
+        counts = {"documents": len(texts), "characters": characters, "tokens": characters + len(texts), "unknown": 0}
         assert made.about["splits"][split] == counts
     assert made.about["corpora"] == [str(corpus)]
     assert made.about["tokenizer"] == "characters"
@@ -726,37 +819,143 @@ def test_a_limit_is_of_documents_of_each_corpus_and_nothing_else_is_read(tmp_pat
             yield f"{corpus} {i} " * 20
 
     monkeypatch.setattr(tokens, "documents", documents)
+    monkeypatch.setattr(tokens, "fingerprint", lambda corpus, limit: [corpus])
     made = prepared("a", "b", limit=80)
     counts = made.about["splits"]
     assert counts["train"]["documents"] + counts["validation"]["documents"] == 160
     assert read == (["a"] * 80 + ["b"] * 80) * 2  # to train the tokenizer, and to encode
 
 
+def test_texts_are_known_by_their_content(corpus, tmp_path):
+    made = prepared(corpus)
+    file = corpus / "a.jsonl"
+    before = file.stat()
+    os.utime(file, (1, 1))  # another time
+    assert prepared(corpus) == made
+    (tmp_path / "moved").mkdir()
+    file.rename(tmp_path / "moved" / "a.jsonl")
+    assert prepared(tmp_path / "moved") == made
+    jsonl(file, [text.swapcase().lower().replace("a", "b") for text in TEXTS])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    edited = prepared(corpus)
+    assert edited.folder != made.folder
+    assert edited.digest != made.digest
+    assert len({made.digest, prepared(corpus, limit=150).digest, prepared(corpus, tokenizer="bpe-100").digest}) == 3
+
+
+def test_a_given_tokenizer_is_known_by_its_content_and_its_special_tokens(corpus, tmp_path):
+    names = sorted({word for text in TEXTS for word in re.findall(r"\w+|\.", text)})
+    folders = [words_in(tmp_path / end, [*names, "A", "B"], {"eos_token": end}, unk_token="none") for end in "AB"]
+    made = [prepared(corpus, tokenizer=folder) for folder in folders]
+    assert made[0].digest != made[1].digest
+    assert [one.split("train")[-1] for one in made] == [len(names), len(names) + 1]
+    assert made[0].special == {"end": len(names)}
+
+
+def flip(path):
+    """Change a byte of a file, and neither its size nor its time."""
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+DAMAGE = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": Path.unlink,
+    "other": lambda path: path.write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["train.bin", "validation.bin", "tokenizer.json", "tokens.json"])
+def test_what_is_damaged_in_the_cache_is_made_again(corpus, cache, name, damage):
+    made = prepared(corpus, limit=60)
+    content = {file: (made.folder / file).read_bytes() for file in files_in(made.folder)}
+    DAMAGE[damage](made.folder / name)
+    with pytest.warns(UserWarning, match=rf"{made.folder}.*(changed|damaged).*; these tokens are made again"):
+        again = prepared(corpus, limit=60)
+    assert again == made
+    assert {file: (made.folder / file).read_bytes() for file in files_in(made.folder)} == content
+    assert list((cache / "tokens").iterdir()) == [made.folder]
+
+
+def test_tokens_of_something_else_in_a_folder_are_made_again(corpus):
+    made, other = prepared(corpus, limit=60), prepared(corpus, limit=70)
+    shutil.rmtree(made.folder)
+    shutil.copytree(other.folder, made.folder)
+    with pytest.warns(UserWarning, match=r"tokens.json was changed; these tokens are made again"):
+        assert prepared(corpus, limit=60).about["asked"] == made.folder.name
+
+
+def test_tokens_that_cannot_be_made_again_stay_where_they_are(corpus):
+    made = prepared(corpus)
+    flip(made.folder / "train.bin")
+    content = (made.folder / "train.bin").read_bytes()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tokens, "documents", None)
+        with pytest.warns(UserWarning, match="made again"), pytest.raises(TypeError):
+            prepared(corpus)
+    assert (made.folder / "train.bin").read_bytes() == content
+
+
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_damaged_tokens_are_named(corpus, split):
+def test_tokens_that_are_damaged_in_use_are_named(corpus, split):
     made = prepared(corpus)
     path = made.folder / f"{split}.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=re.escape(f"{path} is damaged (")):
-        prepared(corpus).split(split)
+        made.split(split)
     path.unlink()
     with pytest.raises(ValueError, match=re.escape(f"{path} is damaged (0 bytes for ")):
-        prepared(corpus).split(split)
-
-
-def test_a_damaged_description_tokenizer_or_folder_is_named(corpus):
-    made = prepared(corpus)
+        made.split(split)
     with pytest.raises(ValueError, match="split must be one of 'train', 'validation'; got 'test'"):
         made.split("test")
-    (made.folder / "tokenizer.json").write_text("{")
-    with pytest.raises(ValueError, match=re.escape(str(made.folder / "tokenizer.json"))):
-        prepared(corpus).special  # noqa: B018
     (made.folder / "tokens.json").write_text('{"format": "other"}')
     with pytest.raises(ValueError, match=re.escape(f"{made.folder / 'tokens.json'} is not in the format")):
-        prepared(corpus).split("train")
-    (made.folder / "tokens.json").unlink()
-    with pytest.raises(OSError, match=made.folder.name):  # the damaged folder is in the way
-        prepared(corpus)
+        Tokens(made.folder).split("train")
+
+
+def test_unknown_tokens_are_counted_warned_of_and_refused(tmp_path, cache):
+    known = words_in(tmp_path / "model", ["x", "?", "</s>"], unk_token="?")
+
+    def of(share):
+        rng = np.random.default_rng(0)
+        words = [" ".join(rng.choice(["x", "z"], 40, p=[1 - share, share])) for _ in range(80)]
+        jsonl(tmp_path / f"{share}" / "a.jsonl", [f"x {text}" for text in words])
+        return prepared(tmp_path / f"{share}", tokenizer=known)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        counts = of(0.01).about["splits"]["train"]
+    assert 0 < counts["unknown"] < 0.03 * counts["tokens"]
+    for _ in range(2):  # also when they come from the cache
+        with pytest.warns(UserWarning, match=r"(19|2\d)% of the tokens in the \w+ split of \S+ are unknown to the tok"):
+            counts = of(0.2).about["splits"]["train"]
+    assert counts["unknown"] == (of(0.2).split("train") == 1).sum()
+    there = files_in(cache)
+    with pytest.raises(ValueError, match=r"\d\d% of the tokens in \S+ are unknown to the tokenizer .*choose another"):
+        of(0.8)
+    assert files_in(cache) == there
+
+
+def test_a_tokenizer_without_an_end_token_is_warned_of(corpus, tmp_path):
+    names = sorted({word for text in TEXTS for word in re.findall(r"\w+|\.", text)})
+    folder = words_in(tmp_path / "model", names, {}, unk_token="none")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"has no end token that is known here.*can name one as eos_token"):
+            prepared(corpus, tokenizer=folder)
+
+
+def test_documents_are_encoded_a_few_at_a_time(corpus, monkeypatch):
+    whole = prepared(corpus).digest
+    monkeypatch.setattr(tokens, "CHARACTERS", 1000)
+    batches = list(tokens._batches(iter(["a" * 400] * 5 + ["b" * 3000] * 2 + ["c"])))
+    assert [len(batch) for batch in batches] == [2, 2, 1, 1, 1, 1]
+    assert prepared(corpus, limit=len(TEXTS)).digest == whole
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -814,15 +1013,31 @@ def test_processes_at_once_and_ones_that_died_are_no_trouble(corpus, cache, monk
     dying.join(60)
     assert dying.exitcode == 9
     assert not list((cache / "tokens").glob("*/tokens.json"))
+    assert list((cache / "tokens").glob("build-*/*/train.bin"))
     both = [start("lives"), start("lives")]
     for process in both:
         process.join(60)
     assert [process.exitcode for process in both] == [0, 0]
     (found,) = (cache / "tokens").glob("*/tokens.json")
+    if tokens.fcntl is not None:  # what the dead one left is gone, and what the others were building was left alone
+        assert list((cache / "tokens").iterdir()) == [found.parent]
     monkeypatch.setattr(tokens, "documents", None)  # nothing has to be read again
     made = prepared(corpus)
     assert found.parent == made.folder
     assert split_documents(made, "train") == [text.lower() for text in TEXTS if not validates(text)]
+
+
+def test_where_files_can_t_be_locked_tokens_are_made_and_nothing_is_removed(corpus, cache, monkeypatch):
+    monkeypatch.setattr(tokens, "fcntl", None)
+    other = cache / "tokens" / "build-other"
+    other.mkdir(parents=True)
+    (other / "lock").touch()
+    made = prepared(corpus)
+    assert set((cache / "tokens").iterdir()) == {other, made.folder}
+    monkeypatch.undo()
+    monkeypatch.setenv("PDTUTOR_CACHE", str(cache))
+    prepared(corpus, limit=100)
+    assert other.exists() == (tokens.fcntl is None)
 
 
 def test_a_process_that_was_faster_is_given_way(corpus, monkeypatch):
@@ -858,7 +1073,7 @@ def test_what_looks_like_a_special_token_in_a_text_is_text(tmp_path):
 def test_a_given_tokenizer_is_used_whatever_its_size_and_ends(corpus, tmp_path):
     words = sorted({word for text in TEXTS for word in re.findall(r"\w+|\.", text)})
     vocabulary = {word: i + 70_000 for i, word in enumerate(words)}  # too many for 16 bits
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=words[0]))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="none"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(tmp_path / "words.json"))
     made = prepared(corpus, tokenizer=tmp_path / "words.json")
@@ -869,9 +1084,9 @@ def test_a_given_tokenizer_is_used_whatever_its_size_and_ends(corpus, tmp_path):
     assert made.special == {}
 
 
-def test_a_model_s_folder_is_a_tokenizer(corpus, tmp_path):
+def test_a_model_s_folder_is_a_tokenizer(tmp_path):
     bert(tmp_path / "bert", "vocab.txt")
-    jsonl(corpus / "b.jsonl", ["The pans.", *(f"{'the pan. ' * i}" for i in range(1, 60))])
-    made = prepared(corpus, tokenizer=tmp_path / "bert")
+    jsonl(tmp_path / "pans" / "b.jsonl", ["The pans.", *(f"{'the pan. ' * i}" for i in range(1, 60))])
+    made = prepared(tmp_path / "pans", tokenizer=tmp_path / "bert")
     assert made.about["tokenizer"] == str(tmp_path / "bert")
     assert {5, 6, 9, 3} <= set(np.asarray(made.split("train")).tolist())
