@@ -10,10 +10,10 @@ FLOORS := checkpoints course distillation models pcfg plots recipes tasks text  
 WORKERS ?= 2  # processes that run the tests, each on one thread: threads of several would wait for each other
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-gpu check lab notebooks bench floors stamp clean
+.PHONY: help course test test-gpu test-faults check lab notebooks bench floors stamp clean
 
 help:       ## this list
-	@grep -E '^[a-z-]+: .*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+: .*##' Makefile | sed -E 's/:[^#]*## */|/' | awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 course: .venv/.installed-course  ## run every lesson; HTML in build/course, claims in build/claims.csv
 	$(BIN)/python -m pdtutor.course build
@@ -24,6 +24,9 @@ test: check  ## what `check` does, unit tests, stored outputs reproduced
 
 test-gpu: .venv/.installed-test  ## the tests that need a CUDA GPU
 	$(BIN)/python -m pytest -m gpu tests/test_gpu.py
+
+test-faults: .venv/.installed-test  ## kills, full disks, flipped bits and edits, all of them; minutes
+	FAULTS=full OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -rA tests/faults
 
 check: .venv/.installed-test  ## lint, format, imports between wings, types, notebooks in step with their sources
 	$(BIN)/ruff check .

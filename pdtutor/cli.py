@@ -146,7 +146,7 @@ def execute(name: str, recipe, *, out: Path, scale: str, seeds: int, resume: boo
 
     from pdtutor import plots
     from pdtutor.devices import AUTO, find
-    from pdtutor.processes import launched, on_main
+    from pdtutor.processes import exclusive, launched, on_main
     from pdtutor.recipes.provenance import sign
     from pdtutor.recipes.settings import check
     from pdtutor.validate import whole
@@ -157,9 +157,10 @@ def execute(name: str, recipe, *, out: Path, scale: str, seeds: int, resume: boo
     check(recipe)
     if device != AUTO:
         find(device)
-    sign(out, name, recipe, scale=scale, seeds=seeds, command=given, device=device, resume=resume)
-    outcome = recipe.run(seeds=seeds, out=out, resume=resume, device=device)
-    on_main(outcome.save)(out)
+    with exclusive(out):
+        sign(out, name, recipe, scale=scale, seeds=seeds, command=given, device=device, resume=resume)
+        outcome = recipe.run(seeds=seeds, out=out, resume=resume, device=device)
+        on_main(outcome.save)(out)
     if launched().main:
         print(outcome.tables["results"].to_string(index=False))
         print(f"tables and figure: {out}")

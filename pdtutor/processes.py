@@ -10,20 +10,24 @@ import functools
 import os
 import shutil
 import tempfile
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from pdtutor.devices import AUTO, flag
+from pdtutor.files import LOCK, locked
 from pdtutor.seeds import generator
 from pdtutor.validate import whole
 
+TEMPORARY = "pdtutor-"  # what names of temporary folders begin with
 MPI_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # MPI's number of processes, by library
 
 
@@ -185,26 +189,68 @@ def on_main(function: Callable) -> Callable:
     return wrapped
 
 
+@contextmanager
+def exclusive(folder: str | Path | None) -> Iterator[None]:
+    """Be the only one that writes in this folder while the block runs; the main process is, for all of them.
+
+    Without a folder it does nothing. Raises ValueError at once, in all processes, if another one writes in it.
+    """
+    if folder is None:
+        yield
+        return
+    with ExitStack() as held:
+        take = on_main(lambda: _nothing(held.enter_context(locked(Path(folder)))))
+        take()
+        yield
+
+
+def _nothing(_: object) -> None:
+    """Return nothing, which can be sent to other processes, unlike what is held."""
+
+
 class TemporaryFolder:
     """A temporary folder, `path`, which is removed once no process holds this object any more.
 
     If there are several processes, each keeps a file of its own in the folder while it holds the object, so that none
-    has to wait for another at the end.
+    has to wait for another at the end. What a killed process leaves behind, the next one removes.
     """
 
     def __init__(self) -> None:
-        self.path = Path(on_main(tempfile.mkdtemp)(prefix="pdtutor-"))
+        locks: list[FileLock] = []
+        self.path = Path(on_main(_new_folder)(locks))
         held = self.path / f".held-by-{launched().rank}"
         if launched().size > 1:
             held.touch()
             launched().barrier()  # no process may let go of the folder before all hold it
-        self._let_go = weakref.finalize(self, _let_go, held)
+        self._let_go = weakref.finalize(self, _let_go, held, locks)
 
 
-def _let_go(held: Path) -> None:
+def _new_folder(locks: list[FileLock]) -> str:
+    """Return a new temporary folder, with its lock, which this process holds, in `locks`; and remove dead ones."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*/{LOCK}"):
+        _remove_if_dead(lock)
+    path = tempfile.mkdtemp(prefix=TEMPORARY)
+    locks.append(FileLock(Path(path) / LOCK, timeout=0))
+    with suppress(OSError):  # where there are no locks, nobody else will find this one free
+        locks[0].acquire()
+    return path
+
+
+def _remove_if_dead(lock: Path) -> None:
+    """Remove the temporary folder of this lock if no process holds it any more."""
+    with suppress(OSError):  # of another user, or gone in the meantime; and Timeout: it is in use
+        if time.time() - lock.stat().st_mtime < 60 or any(lock.parent.glob(".held-by-*")):
+            return  # perhaps its process is only about to lock it
+        with FileLock(lock, timeout=0):
+            shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def _let_go(held: Path, locks: list[FileLock]) -> None:
     held.unlink(missing_ok=True)
     if not any(held.parent.glob(".held-by-*")):
         shutil.rmtree(held.parent, ignore_errors=True)
+    for lock in locks:
+        lock.release()
 
 
 def launched_precision() -> str:

@@ -15,6 +15,7 @@ from pdtutor import MLP, SGD, Anneal, Distill, Labels, MaskedGrammar, Run, Spars
 from pdtutor.cli import main
 from pdtutor.distillation.targets import make_targets
 from pdtutor.distillation.teachers import Teachers
+from pdtutor.files import LOCK
 from pdtutor.processes import ALONE, Processes, TemporaryFolder, launched, launched_precision, on_main, shares
 from pdtutor.tasks.stream import Stream
 from pdtutor.training.engines import choose_engine
@@ -151,7 +152,7 @@ def pair(single, tmp_path_factory):
         patch.setattr("pdtutor.training.session.SAVE_SECONDS", float("inf"))  # slow machines would save again
         with pytest.raises(KeyboardInterrupt):
             names["parity"](names["of_signs"], out / "resumed", until=None)
-    assert Run.open(out / "resumed").history["step"].max() == 20  # killed after step 35
+    assert Run.open(out / "resumed", unfinished=True).history["step"].max() == 20  # killed after step 35
     (out / "script.py").write_text(PREAMBLE + RUNS + LAUNCHED)
     ended = torchrun(out / "script.py", out, single[0])
     assert ended.returncode == 0, ended.stderr
@@ -189,7 +190,7 @@ def test_a_killed_launch_is_resumed_by_one_process(single, tmp_path):
     ended = torchrun(tmp_path / "script.py", tmp_path / "run", single[0])
     assert ended.returncode != 0
     assert str(-signal.SIGKILL) in ended.stderr
-    assert Run.open(tmp_path / "run").history["step"].max() == 20  # killed after step 35
+    assert Run.open(tmp_path / "run", unfinished=True).history["step"].max() == 20  # killed after step 35
     _, names = single
     names["parity"](names["of_signs"], tmp_path / "run", until=None, resume=True)
     assert_same_run(single[0] / "resumed", tmp_path / "run")
@@ -381,6 +382,7 @@ def test_a_temporary_folder_goes_when_the_last_one_lets_go():
     del folder
     assert path.exists()
     other.unlink()
+    (path / LOCK).unlink()
     path.rmdir()
     folder = TemporaryFolder()
     path = folder.path

@@ -17,7 +17,7 @@ class Teachable(Protocol):
     Attributes:
         path: the folder of the checkpoints, or a name for messages.
         steps: the steps that have a checkpoint, ascending.
-        final: the last of these steps.
+        final: the last of these steps. Raises ValueError if there is none, and if training hasn't ended.
         seeds: one seed per copy of the model.
         digest: a short fingerprint of the checkpoints. A resumed run refuses a teacher with another one.
     """

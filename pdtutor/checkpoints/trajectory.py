@@ -1,7 +1,8 @@
 """A run's checkpoints on disk: one safetensors file per checkpoint, and one JSON file that describes them.
 
-`trajectory.json` holds the configurations of the model and the task, from which both are rebuilt, and the step, file
-name, size and SHA-256 of every checkpoint. Nothing is ever unpickled.
+`trajectory.json` holds the configurations of the model and the task, from which both are rebuilt; how many updates the
+run has, and whether it has ended; and the step, file name, size and SHA-256 of every checkpoint. It ends with its own
+SHA-256. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -14,15 +15,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from pdtutor.checkpoints.teachable import nearest
-from pdtutor.files import read_json, write_bytes, write_json
+from pdtutor.files import (
+    entry_of,
+    is_whole,
+    read_entry,
+    read_sealed,
+    require_entry,
+    require_size,
+    write_bytes,
+    write_sealed,
+)
 from pdtutor.models.build import MODELS, build_model, select_copies
 from pdtutor.models.model import Model
 from pdtutor.processes import TemporaryFolder, on_main
 from pdtutor.registry import require_rebuildable
 from pdtutor.tasks.build import TASKS, build_task
-from pdtutor.tasks.task import Task
+from pdtutor.tasks.task import Task, fingerprint_of
 
-FORMAT = "pdtutor trajectory 1"
+FORMATS = ("pdtutor trajectory 1", "pdtutor trajectory 2")  # version 0.1 wrote the first
 
 
 class Trajectory:
@@ -31,26 +41,35 @@ class Trajectory:
     Attributes:
         path: the folder.
         steps: the saved steps (optimizer updates), ascending.
-        final: the last of these steps.
-        task: the task that the run was trained on.
+        ended: whether the run has ended; None if nobody wrote that down (version 0.1; checkpoints without a run).
+        final: the last of the steps. Raises ValueError for a run that hasn't ended, unless opened with unfinished=True.
+        task: the task that the run was trained on. Raises ValueError if a file that it draws from has changed since.
         seeds: one seed per copy of the model.
 
-    Raises ValueError, naming the folder, if it holds no trajectory or one in a format that this version can't read.
+    Args:
+        path: the folder.
+        unfinished: take the last checkpoint of a run that hasn't ended, because it was killed or still trains, for its
+            final one.
+
+    Raises ValueError, naming the file, if the folder holds no trajectory, one in a format that this version can't read,
+    or one that was changed after it was written.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, unfinished: bool = False) -> None:
         self.path = Path(path)
+        self._unfinished = unfinished
         self._temporary: TemporaryFolder | None = None  # held so that a temporary folder lives as long as this
         if not (self.path / "trajectory.json").exists():
             raise ValueError(f"{self.path} holds no trajectory: it has no trajectory.json")
-        self._index = read_json(self.path / "trajectory.json")
-        if not isinstance(self._index, dict) or self._index.get("format") != FORMAT:
-            raise ValueError(f"{self.path / 'trajectory.json'} is not in the format {FORMAT!r}")
+        self._index = read_sealed(self.path / "trajectory.json", FORMATS)
+        _require_index(self._index, self.path / "trajectory.json")
         self._copies: list[int] | None = None
 
     @classmethod
-    def create(cls, path: str | Path | None, model: Model, task: Task) -> "Trajectory":
+    def create(cls, path: str | Path | None, model: Model, task: Task, *, updates: int | None = None) -> "Trajectory":
         """Create the folder (a temporary one if path is None) and an empty trajectory in it.
+
+        With `updates`, it is that of a run of so many updates, which hasn't ended.
 
         A temporary folder lives as long as the trajectory or any view of one of its copies. If several processes train
         together (see `pdtutor.processes`), all must call this, and all get the same trajectory. Raises ValueError if
@@ -63,7 +82,7 @@ class Trajectory:
         if path is None:
             temporary = TemporaryFolder()
             path = temporary.path
-        _start(Path(path), model, task)
+        _start(Path(path), model, task, updates)
         trajectory = cls(path)
         trajectory._temporary = temporary
         return trajectory
@@ -73,13 +92,30 @@ class Trajectory:
         return tuple(entry["step"] for entry in self._index["checkpoints"])
 
     @property
+    def ended(self) -> bool | None:
+        run = self._index.get("run")
+        return None if run is None else run["ended"]
+
+    @property
     def final(self) -> int:
         self._require_checkpoints()
+        if self.ended is False and not self._unfinished:
+            raise ValueError(
+                f"the run in {self.path} hasn't ended: its last checkpoint is that of step {self.steps[-1]} of "
+                f"{self._index['run']['updates']}. Resume it, or open it with unfinished=True to take that one "
+                "for its final one"
+            )
         return self.steps[-1]
 
     @property
     def task(self) -> Task:
-        return build_task(self._index["task"])
+        task, recorded = build_task(self._index["task"]), self._index.get("content")
+        if recorded is not None and fingerprint_of(task) != recorded:
+            raise ValueError(
+                f"the run in {self.path} was trained on other content than its task draws from now: a file of "
+                f"{self._index['task']} has changed since"
+            )
+        return task
 
     @property
     def seeds(self) -> list[int]:
@@ -100,7 +136,7 @@ class Trajectory:
         """Return the same trajectory with only this copy of its model. Raises ValueError if there is no such copy."""
         if number not in range(len(self.seeds)):
             raise ValueError(f"copy must be in 0…{len(self.seeds) - 1}, got {number!r}")
-        view = Trajectory(self.path)
+        view = Trajectory(self.path, unfinished=self._unfinished)
         view._temporary = self._temporary
         view._copies = [number if self._copies is None else self._copies[number]]
         return view
@@ -114,13 +150,14 @@ class Trajectory:
             raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")
         return self.copy(self.seeds.index(seed))
 
-    def save(self, step: int, model: Model) -> None:
+    def save(self, step: int, model: Model, *, last: bool = False) -> None:
         """Save the model as the checkpoint of this step, replacing any earlier one of the same step.
 
+        With `last`, the run ends here.
         All other checkpoints stay readable even if the process is killed here. If several processes train together, all
         must call this; the main one writes.
         """
-        self._index = _add(self.path, self._index, step, model)
+        self._index = _add(self.path, self._index, step, model, last)
 
     def at(self, step: int) -> Model:
         """Return the model as it was after exactly `step` updates, in eval mode on the CPU, without gradients.
@@ -133,20 +170,17 @@ class Trajectory:
             raise ValueError(f"{self.path} has no checkpoint at step {step}; the nearest is {self.nearest(step)}")
         entry = self._index["checkpoints"][self.steps.index(step)]
         path = self.path / entry["file"]
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            raise ValueError(f"checkpoint {path} is missing") from None
-        if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise ValueError(
-                f"checkpoint {path} is damaged: {len(content)} bytes that don't match the {entry['bytes']} recorded "
-                "for it"
-            )
+        content = read_entry(self.path, entry, "checkpoint")
         model = build_model(self._index["model"])
         load_weights(model, read_tensors(content, path), path)
         if self._copies is not None:
             model = select_copies(model, self._copies)
         return model.eval().requires_grad_(False)
+
+    def require_files(self) -> None:
+        """Raise ValueError, naming it, if the file of a checkpoint is missing or has another size than was written."""
+        for entry in self._index["checkpoints"]:
+            require_size(self.path, entry, "checkpoint")
 
     def extract(self, path: str | Path, steps: Sequence[int]) -> "Trajectory":
         """Return a new trajectory, in the folder `path`, with these checkpoints only and the copies that this one has.
@@ -180,30 +214,53 @@ class Trajectory:
 
 
 @on_main
-def _start(path: Path, model: Model, task: Task) -> None:
+def _start(path: Path, model: Model, task: Task, updates: int | None) -> None:
     """Create the folder and an empty trajectory in it. Raises ValueError if there is one already."""
     if (path / "trajectory.json").exists():
         raise ValueError(f"{path} already holds a trajectory: choose another folder, or resume that run")
     path.mkdir(parents=True, exist_ok=True)
-    index = {"format": FORMAT, "model": model.config(), "task": task.config(), "checkpoints": []}
-    write_json(path / "trajectory.json", index)
+    run = None if updates is None else {"updates": updates, "ended": False}
+    about = {"model": model.config(), "task": task.config(), "content": fingerprint_of(task), "run": run}
+    write_sealed(path / "trajectory.json", {"format": FORMATS[-1], **about, "checkpoints": []})
 
 
 @on_main
-def _add(path: Path, index: dict, step: int, model: Model) -> dict:
+def _add(path: Path, index: dict, step: int, model: Model, last: bool) -> dict:
     """Write the checkpoint, then the index that lists it, and return that index."""
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()})
-    entry = {
-        "step": step,
-        "file": f"step_{step:09d}.safetensors",
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
+    entry = {"step": step, **entry_of(f"step_{step:09d}.safetensors", content)}
     write_bytes(path / entry["file"], content)
     kept = [other for other in index["checkpoints"] if other["step"] != step]
-    index = index | {"checkpoints": sorted([*kept, entry], key=lambda e: e["step"])}
-    write_json(path / "trajectory.json", index)
+    index = index | {"format": FORMATS[-1], "checkpoints": sorted([*kept, entry], key=lambda e: e["step"])}
+    if last and index.get("run") is not None:
+        index = index | {"run": index["run"] | {"ended": True}}
+    write_sealed(path / "trajectory.json", index)
     return index
+
+
+def _require_index(index: dict, path: Path) -> None:
+    """Raise ValueError, naming the file, unless it holds what a trajectory's index does, and nothing else."""
+    known = {"format", "model", "task", "content", "run", "checkpoints"}
+    if unknown := index.keys() - known:
+        raise ValueError(f"{path} holds something that no version writes: {', '.join(sorted(unknown))}")
+    run, checkpoints = index.get("run"), index.get("checkpoints")
+    seeds = index["model"].get("seed") if isinstance(index.get("model"), dict) else None
+    good = {
+        "model": isinstance(seeds, list) and len(seeds) > 0 and all(map(is_whole, seeds)),
+        "task": isinstance(index.get("task"), dict),
+        "content": isinstance(index.get("content"), str | None),
+        "run": run is None
+        or (isinstance(run, dict) and is_whole(run.get("updates")) and isinstance(run.get("ended"), bool)),
+        "checkpoints": isinstance(checkpoints, list),
+    }
+    for part, fine in good.items():
+        if not fine:
+            raise ValueError(f"{path} is not what was written: {part} is {str(index.get(part, 'missing'))[:200]}")
+    for entry in index["checkpoints"]:
+        require_entry(entry, path)
+    steps = [entry.get("step") for entry in index["checkpoints"]]
+    if not all(map(is_whole, steps)) or steps != sorted(set(steps)):
+        raise ValueError(f"{path} must list checkpoints by their steps, whole and increasing, got {str(steps)[:200]}")
 
 
 def read_tensors(content: bytes, path: Path) -> dict[str, torch.Tensor]:

@@ -146,7 +146,8 @@ class Distill:
         divergence: "forward_kl" (the paper's), "reverse_kl" or "jensen_shannon".
         top_k: keep only the teacher's k most probable classes; all if None.
 
-    Raises ValueError for any other value, and for a trajectory with several copies.
+    Raises ValueError for any other value, and for a trajectory with several copies, without checkpoints, or of a run
+    that hasn't ended (`Trajectory(path, unfinished=True)` says that its checkpoints will do).
     """
 
     trajectory: Teachable
@@ -167,6 +168,7 @@ class Distill:
                 f"a teacher is one model, but {self.trajectory.path} holds {len(self.trajectory.seeds)} copies: "
                 "pick one with trajectory.copy(i)"
             )
+        _ = self.trajectory.final  # raises for a run that hasn't ended
 
     @property
     def adaptive(self) -> bool:

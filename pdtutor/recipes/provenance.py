@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from pdtutor.devices import processor
-from pdtutor.files import read_json, write_json
+from pdtutor.files import read_sealed, write_sealed
 from pdtutor.processes import on_main
 from pdtutor.recipes.settings import settings
 from pdtutor.validate import differences
 
 FILE = "recipe.json"
+FORMATS = (None, "pdtutor recipe 2")  # before, there were none
 
 
 @on_main
@@ -46,8 +47,8 @@ def sign(out: Path, name: str, recipe: Any, *, scale: str, seeds: int, command: 
         "versions": {"python": platform.python_version()} | {of: version(of) for of in ("pdtutor", "torch", "numpy")},
     }
     starts = [start]
-    if (out / FILE).exists() and any(path.name != FILE for path in out.iterdir()):
-        earlier = read_json(out / FILE)
+    if (out / FILE).exists() and any(not path.name.startswith((".", FILE)) for path in out.iterdir()):
+        earlier = read_sealed(out / FILE, FORMATS)
         theirs = {"recipe": earlier["recipe"], "seeds": earlier["seeds"], **earlier["settings"]}
         if theirs["recipe"] != name:
             raise ValueError(f"{out} holds a run of {theirs['recipe']}, not of {name}: choose another folder")
@@ -58,5 +59,5 @@ def sign(out: Path, name: str, recipe: Any, *, scale: str, seeds: int, command: 
         starts = [*earlier["starts"], start]
         scale = earlier["scale"]
     out.mkdir(parents=True, exist_ok=True)
-    content = {"recipe": mine.pop("recipe"), "scale": scale, "seeds": mine.pop("seeds")}
-    write_json(out / FILE, content | {"settings": mine, "starts": starts})
+    content = {"format": FORMATS[-1], "recipe": mine.pop("recipe"), "scale": scale, "seeds": mine.pop("seeds")}
+    write_sealed(out / FILE, content | {"settings": mine, "starts": starts})

@@ -58,11 +58,16 @@ class HeldOut(Task, Protocol):
 
 @runtime_checkable
 class Fingerprinted(Task, Protocol):
-    """A task whose examples come from data outside its `config`, such as files, which may change under their name."""
+    """A task whose examples depend on files, so that its `config()` alone doesn't say which examples it draws."""
 
     def fingerprint(self) -> str:
-        """Return a short digest of the data: the same as long as `sample` draws the same examples."""
+        """Return a short digest of all content that its examples are drawn from."""
         ...
+
+
+def fingerprint_of(task: Task) -> str | None:
+    """Return the task's fingerprint, None if its `config()` says it all."""
+    return task.fingerprint() if isinstance(task, Fingerprinted) else None
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from pdtutor.distillation.targets import make_targets, updates_that_fit
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model, device_of, reads_positions
 from pdtutor.models.placement import placed
-from pdtutor.processes import launched
+from pdtutor.processes import exclusive, launched
 from pdtutor.progress import compilation_on, progress_bar
 from pdtutor.tasks.stream import Stream
 from pdtutor.tasks.task import Task
@@ -91,9 +91,10 @@ def train(
 
     Raises:
         ValueError: for arguments out of range, a schedule that needs a checkpoint which the teacher's trajectory lacks,
-            an `out` that already holds a run (unless resumed), a resume with other settings than those of the saved
-            run, stored targets for a student with other examples or fewer steps, and a device that can't be used or
-            can't multiply in the precision asked for.
+            an `out` that already holds a run (unless resumed) or that another process writes in, a resume with other
+            settings than those of the saved run or from files that were changed since, stored targets for a student
+            with other examples or fewer steps, and a device that can't be used or can't multiply in the precision asked
+            for.
         DeviceMemoryError: a MemoryError that says what to lower, if the device has too little memory.
         FloatingPointError: if a loss is no longer finite; it names the step, on a GPU only at the next evaluation. The
             last checkpoint stays readable.
@@ -115,7 +116,7 @@ def train(
         precision=precision,
         accumulate=accumulate,
     )
-    with memory_advice(lambda: device_of(model), _what_to_lower(settings, out)):
+    with exclusive(out), memory_advice(lambda: device_of(model), _what_to_lower(settings, out)):
         session, updates = _start(
             model, task, settings, device=device, engine=engine, out=out, resume=resume, progress=progress
         )

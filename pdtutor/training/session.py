@@ -75,7 +75,7 @@ class Session:
         self.timetable = self.teachers.timetable
         saved = saved_state(Path(out), record) if resume and out is not None else None
         if out is None or saved is None:
-            self.trajectory = new_trajectory(out, model, task, resume=resume)
+            self.trajectory = new_trajectory(out, model, task, updates=settings.steps, resume=resume)
         else:
             self.trajectory = Trajectory(out)
             self._restore(saved)
@@ -149,7 +149,7 @@ class Session:
         )
         due = step in settings.saved_steps or self.finished
         if due:
-            self.trajectory.save(step, self.model)
+            self.trajectory.save(step, self.model, last=self.finished)
         if due or self.processes.broadcast(time.monotonic() - self._last_saved > SAVE_SECONDS):
             save_state(
                 self.trajectory.path,

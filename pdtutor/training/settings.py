@@ -10,7 +10,7 @@ from pdtutor.distillation.supervision import Labels, Supervision
 from pdtutor.models.model import Model
 from pdtutor.processes import Processes, launched_accumulation, launched_precision
 from pdtutor.tasks.stream import Stretch
-from pdtutor.tasks.task import Task
+from pdtutor.tasks.task import Task, fingerprint_of
 from pdtutor.training.optim import SGD, AdamW
 from pdtutor.validate import differences, number, one_of, whole
 
@@ -25,6 +25,7 @@ class Settings:
     Attributes:
         model: the model's configuration.
         task: the task's configuration.
+        content: the fingerprint of what the task draws from; None if its configuration says it all.
         seeds: the seeds of the training examples, one per copy.
         saved_steps: the steps of all checkpoints, ascending.
 
@@ -33,6 +34,7 @@ class Settings:
 
     model: dict
     task: dict
+    content: str | None
     steps: int
     batch_size: int
     optimizer: SGD | AdamW
@@ -64,6 +66,7 @@ class Settings:
                 {
                     "model": self.model,
                     "task": self.task,
+                    "content": self.content,
                     "steps": self.steps,
                     "batch_size": self.batch_size,
                     "optimizer": {"class": type(self.optimizer).__name__, **asdict(self.optimizer)},
@@ -125,6 +128,7 @@ def check(
     return Settings(
         model=model.config(),
         task=task.config(),
+        content=fingerprint_of(task),
         steps=steps,
         batch_size=batch_size,
         optimizer=optimizer,

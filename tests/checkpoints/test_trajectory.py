@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pdtutor import MLP, SparseParity, Trajectory
-from pdtutor.files import write_bytes
+from pdtutor.files import write_bytes, write_sealed
 
 TASK = SparseParity(6, 2)
 
@@ -96,7 +96,7 @@ def test_folders_that_hold_no_trajectory_are_named(tmp_path, trajectory):
     with pytest.raises(ValueError, match="not in the format"):
         Trajectory(trajectory.path)
     index.write_text("[]")
-    with pytest.raises(ValueError, match="not in the format"):
+    with pytest.raises(ValueError, match="not a JSON object"):
         Trajectory(trajectory.path)
 
 
@@ -110,7 +110,8 @@ def test_an_empty_trajectory_says_so(tmp_path):
 def test_weights_of_another_shape_are_refused(trajectory):
     index = json.loads((trajectory.path / "trajectory.json").read_text())
     index["model"]["width"] = [4]
-    (trajectory.path / "trajectory.json").write_text(json.dumps(index))
+    index.pop("sha256")
+    write_sealed(trajectory.path / "trajectory.json", index)
     with pytest.raises(ValueError, match=r"doesn't fit the model: layers.0.bias is \(2, 3\), the model's is \(2, 4\)"):
         Trajectory(trajectory.path).at(10)
 

@@ -35,6 +35,7 @@ from pdtutor.distillation.supervision import Stored
 from pdtutor.distillation.targets import make_targets
 from pdtutor.distillation.teachers import Teachers
 from pdtutor.distillation.timetable import Timetable
+from pdtutor.files import LOCK
 from pdtutor.tasks.stream import Stream
 from pdtutor.tasks.task import IGNORED
 
@@ -238,7 +239,7 @@ def test_size_per_token_is_what_the_files_measure(targets):
         (start, start + 8, 64) for start in range(0, 40, 8)
     ]
     assert [shard["file"] for shard in targets.shards] == [file.name for file in files]
-    assert {file.name for file in targets.path.iterdir()} == {*(file.name for file in files), "targets.json"}
+    assert {file.name for file in targets.path.iterdir()} == {*(file.name for file in files), "targets.json", LOCK}
 
 
 # training
@@ -318,7 +319,7 @@ class Died(Exception):
     pass
 
 
-@pytest.mark.parametrize("victim", ["write_bytes", "write_json"])
+@pytest.mark.parametrize("victim", ["write_bytes", "write_sealed"])
 def test_a_killed_run_resumes_at_the_first_missing_shard(taught, targets, tmp_path, monkeypatch, victim):
     """Killed before the third shard is written, or between it and the index."""
     whole_write, calls = getattr(pdtutor.distillation.stored.store, victim), []
@@ -389,7 +390,7 @@ def test_what_is_no_store_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no stored targets: it has no targets.json"):
         StoredTargets(tmp_path)
     file = tmp_path / "targets.json"
-    for content, said in (("{", "not readable as JSON"), ("[]", "not in the format"), ('{"format": "x"}', "'pdtutor")):
+    for content, said in (("{", "not readable as JSON"), ("[]", "holds list"), ('{"format": "x"}', "'pdtutor")):
         file.write_text(content)
         with pytest.raises(ValueError, match=rf"targets.json.* {said}"):
             StoredTargets(tmp_path)

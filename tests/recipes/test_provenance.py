@@ -28,7 +28,9 @@ def test_a_run_s_folder_says_what_made_it(tmp_path):
     main(arguments)
     found = json.loads((tmp_path / "a b" / "recipe.json").read_text())
     (start,) = found.pop("starts")
+    assert len(found.pop("sha256")) == 64
     assert found == {
+        "format": "pdtutor recipe 2",
         "recipe": "parity-sample-complexity",
         "scale": "smoke",
         "seeds": 1,

@@ -1,6 +1,7 @@
 """The files in a folder of stored targets.
 
-`targets.json` says what was stored, and for which student. Each shard, a safetensors file, holds consecutive updates:
+`targets.json` says what was stored, and for which student, and ends with its own SHA-256. Each shard, a safetensors
+file, holds consecutive updates:
 
     ids: (positions, k), the classes that are kept, the most probable first, in the smallest unsigned type that fits.
     gaps: (positions, k − 1) float16, log p of the second to the k-th class minus log p of the first.
@@ -24,7 +25,7 @@ from torch import Tensor
 
 from pdtutor.tasks.task import IGNORED
 
-FORMAT = "pdtutor targets 1"
+FORMATS = ("pdtutor targets 1", "pdtutor targets 2")  # version 0.1 wrote the first
 
 
 def pack(log_p: Tensor, labels: Tensor, k: int) -> dict[str, np.ndarray]:

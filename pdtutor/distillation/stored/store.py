@@ -16,17 +16,17 @@ from torch import Tensor
 from pdtutor.devices import AUTO, find
 from pdtutor.distillation.losses import divergence, labelled_positions, teacher_log_probabilities
 from pdtutor.distillation.schedule import Stages, value_at
-from pdtutor.distillation.stored.format import FORMAT, log_probabilities_of, pack, spread
+from pdtutor.distillation.stored.format import FORMATS, log_probabilities_of, pack, spread
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.distillation.supervision import Distill
-from pdtutor.files import clear_temporary, write_bytes, write_json
+from pdtutor.files import clear_temporary, locked, write_bytes, write_sealed
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
 from pdtutor.models.placement import placed
 from pdtutor.processes import on_main
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream
-from pdtutor.tasks.task import IGNORED, Task
+from pdtutor.tasks.task import IGNORED, Task, fingerprint_of
 from pdtutor.validate import differences, whole
 
 SHARD_TOKENS = 2**20  # labelled positions per shard: one is held in memory, 48 MB for 16 of 256 classes
@@ -66,8 +66,8 @@ def store_targets(
 
     Raises ValueError for arguments out of range, k > classes, a `distill.top_k` other than k, a schedule that needs a
     checkpoint which the trajectory lacks or that depends on the student's progress, a teacher with another number of
-    classes, a folder that already holds targets (unless resumed), a resume with other settings, and a device that
-    can't be used.
+    classes, a folder that already holds targets (unless resumed) or that another process writes in, a resume with other
+    settings, and a device that can't be used.
     """
     _require_plain(distill)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
@@ -78,6 +78,7 @@ def store_targets(
     stages = distill.stages(steps)
     settings = {
         "task": task.config(),
+        "content": fingerprint_of(task),
         "batch_size": whole("batch_size", batch_size),
         "seed": whole("seed", seed, minimum=0),
         "role": "student",
@@ -88,26 +89,27 @@ def store_targets(
         "k": int(k),
         "classes": classes,
     }
-    index = _begin(Path(path), settings, stages, resume=resume)
-    first = placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"])
-    place = device_of(first) if device == AUTO else find(device)
-    stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=place)
-    start = index["shards"][-1]["stop"] if index["shards"] else 0
-    teacher = _Teacher(distill, stages, classes, place, held=(stages[0][1], first))
-    with progress_bar(total=steps, initial=start, desc="storing targets", unit="update", show=progress) as bar:
-        while start < steps:
-            first, pieces, tokens = start, [], 0
-            while start < steps and tokens < shard_tokens:
-                stretch = stream.stretch(start, teacher.next_switch(start, steps))
-                inputs, labels = stretch.inputs[0], stretch.labels[0]  # both (updates, batch, …)
-                sums = (labels != IGNORED).flatten(1).sum(1).cumsum(0)
-                room = min(shard_tokens - tokens, max(1, LOGITS // classes))
-                updates = min(len(labels), 1 + int((sums < room).sum()))  # as many as it takes to fill the room
-                log_p = teacher.log_p(inputs[:updates], labels[:updates], start, top_k=k)
-                pieces.append(pack(log_p, labels[:updates], k))
-                start, tokens = start + updates, tokens + len(log_p)
-                bar.update(updates)
-            _write_shard(Path(path), index, first, start, pieces)
+    with locked(Path(path)):
+        index = _begin(Path(path), settings, stages, resume=resume)
+        first = placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"])
+        place = device_of(first) if device == AUTO else find(device)
+        stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=place)
+        start = index["shards"][-1]["stop"] if index["shards"] else 0
+        teacher = _Teacher(distill, stages, classes, place, held=(stages[0][1], first))
+        with progress_bar(total=steps, initial=start, desc="storing targets", unit="update", show=progress) as bar:
+            while start < steps:
+                first, pieces, tokens = start, [], 0
+                while start < steps and tokens < shard_tokens:
+                    stretch = stream.stretch(start, teacher.next_switch(start, steps))
+                    inputs, labels = stretch.inputs[0], stretch.labels[0]  # both (updates, batch, …)
+                    sums = (labels != IGNORED).flatten(1).sum(1).cumsum(0)
+                    room = min(shard_tokens - tokens, max(1, LOGITS // classes))
+                    updates = min(len(labels), 1 + int((sums < room).sum()))  # as many as it takes to fill the room
+                    log_p = teacher.log_p(inputs[:updates], labels[:updates], start, top_k=k)
+                    pieces.append(pack(log_p, labels[:updates], k))
+                    start, tokens = start + updates, tokens + len(log_p)
+                    bar.update(updates)
+                _write_shard(Path(path), index, first, start, pieces)
     return StoredTargets(path)
 
 
@@ -217,16 +219,17 @@ def _labelled_logits(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
 def _begin(path: Path, settings: dict, stages: Stages, *, resume: bool) -> dict:
     """Return the content of targets.json from which to go on; make the folder and the file if there are none."""
     settings = json.loads(json.dumps(settings))  # tuples become lists, as they will be when read
-    index = {"format": FORMAT, "settings": settings, "stages": stages, "shards": []}
+    index = {"format": FORMATS[-1], "settings": settings, "stages": stages, "shards": []}
     if not (path / "targets.json").exists():
         path.mkdir(parents=True, exist_ok=True)
-        write_json(path / "targets.json", index)
+        write_sealed(path / "targets.json", index)
         return index
     if not resume:
         raise ValueError(f"{path} already holds targets: choose another folder, or continue with resume=True")
     clear_temporary(path)
     saved = StoredTargets(path)
-    if different := differences(saved.settings, settings):
+    theirs = {"content": settings["content"], **saved.settings}  # which version 0.1 didn't write
+    if different := differences(theirs, settings):
         raise ValueError(f"{path} holds targets with other settings, so it can't be resumed: {different}")
     return index | {"shards": list(itertools.takewhile(saved.holds, saved.shards))}
 
@@ -245,7 +248,7 @@ def _write_shard(path: Path, index: dict, start: int, stop: int, pieces: list[di
     }
     write_bytes(path / entry["file"], content)
     index["shards"].append(entry)
-    write_json(path / "targets.json", index)
+    write_sealed(path / "targets.json", index)
 
 
 def _require_plain(distill: Distill) -> None:

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from pdtutor.distillation.schedule import Stages
 from pdtutor.distillation.stored.format import (
-    FORMAT,
+    FORMATS,
     cut,
     fingerprints,
     log_probabilities_of,
     of_examples,
     spread,
 )
-from pdtutor.files import read_json
+from pdtutor.files import read_sealed, require_entry
 from pdtutor.tasks.task import IGNORED, Task
 from pdtutor.validate import differences
 
@@ -46,9 +46,9 @@ class StoredTargets:
         self.path = Path(path)
         if not (self.path / "targets.json").exists():
             raise ValueError(f"{self.path} holds no stored targets: it has no targets.json")
-        index = read_json(self.path / "targets.json")
-        if not isinstance(index, dict) or index.get("format") != FORMAT:
-            raise ValueError(f"{self.path / 'targets.json'} is not in the format {FORMAT!r}")
+        index = read_sealed(self.path / "targets.json", FORMATS)
+        for shard in index["shards"]:
+            require_entry(shard, self.path / "targets.json")
         self.settings, self.shards = index["settings"], index["shards"]
         self.k, self.classes = self.settings["k"], self.settings["classes"]
         self._stages: Stages = [(start, teacher) for start, teacher in index["stages"]]
