@@ -7,7 +7,6 @@ order and run.
 import hashlib
 import json
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,22 +14,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from uuid import uuid4
 
 import numpy as np
+from filelock import FileLock
 from tokenizers import Tokenizer
 
-from pdtutor.files import read_json, write_json
+from pdtutor.files import read_sealed, write_sealed
 from pdtutor.progress import progress_bar
 from pdtutor.text.corpora import documents, fingerprint
 from pdtutor.text.tokenizers import load_tokenizer, read_tokenizer, special_ids, train_tokenizer
 from pdtutor.text.wheels import cache_folder
 from pdtutor.validate import one_of
-
-try:
-    import fcntl
-except ImportError:  # on Windows, where what killed builds left is not removed
-    fcntl = None
 
 FORMAT = "pdtutor tokens 2"
 VALIDATION = 20  # on average, one document in this many is for validation
@@ -59,10 +54,7 @@ class Tokens:
     def about(self) -> dict:
         """What `prepare` was asked for; the numbers of documents, characters, tokens and unknown tokens in each split;
         the special tokens' ids; the vocabulary's digest, and those of all files."""
-        about = read_json(self.folder / "tokens.json")
-        if not isinstance(about, dict) or about.get("format") != FORMAT:
-            raise ValueError(f"{self.folder / 'tokens.json'} is not in the format {FORMAT!r}")
-        return about
+        return read_sealed(self.folder / "tokens.json", [FORMAT])
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -77,21 +69,19 @@ class Tokens:
     @property
     def digest(self) -> str:
         """A short fingerprint of all ids, the vocabulary and the special tokens; places and dates don't matter."""
-        ids = [self.about["sha256"][f"{split}.bin"] for split in SPLITS]
+        ids = [self.about["digests"][f"{split}.bin"] for split in SPLITS]
         return _digest([ids, self.about["vocabulary"], self.special])[:16]
 
     def damage(self) -> str | None:
         """Return what is wrong with the folder, None if all is as it was written. All files are read."""
         try:
-            about = self.about
-            rest = {key: value for key, value in about.items() if key != "digest"}
-            if about["digest"] != _digest(rest) or about["asked"] != self.folder.name:
-                return f"{self.folder / 'tokens.json'} was changed"
+            if self.about["asked"] != self.folder.name:
+                return f"{self.folder / 'tokens.json'} was written for other tokens"
             for name in FILES:
-                if _sha256(self.folder / name) != about["sha256"][name]:
-                    return f"{self.folder / name} was changed"
-        except (OSError, KeyError, ValueError) as error:
-            return f"{self.folder} is damaged ({error})"
+                if _sha256(self.folder / name) != self.about["digests"][name]:
+                    return f"{self.folder / name} was changed after it was written"
+        except (OSError, ValueError) as error:
+            return str(error)
         return None
 
     def split(self, name: str) -> np.ndarray:
@@ -209,7 +199,7 @@ def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict
     end, unknown = about["special"].get("end"), about["special"].get("unknown")
     splits = {name: {"documents": 0, "characters": 0, "tokens": 0, "unknown": 0} for name in SPLITS}
     with _workplace(folder.parent) as workplace:
-        made = workplace / folder.name  # a folder of its own, since other users may not read a temporary one
+        made = workplace / folder.name
         made.mkdir()
         with (made / "train.bin").open("wb") as train, (made / "validation.bin").open("wb") as validation:
             files = dict(zip(SPLITS, (train, validation), strict=True))
@@ -233,10 +223,9 @@ def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict
                 "larger N"
             )
         tokenizer.save(str(made / "tokenizer.json"))
-        digests = {name: _sha256(made / name) for name in FILES}
-        content = {"format": FORMAT, "dtype": dtype.name, "splits": splits, "vocabulary": _digest(vocabulary)}
-        content |= about | {"sha256": digests}
-        write_json(made / "tokens.json", content | {"digest": _digest(content)})
+        digests = {"vocabulary": _digest(vocabulary), "digests": {name: _sha256(made / name) for name in FILES}}
+        content = {"format": FORMAT, "dtype": dtype.name, "splits": splits} | about | digests
+        write_sealed(made / "tokens.json", content)
         try:
             made.rename(folder)
         except OSError:  # another process was faster and wrote the same, or damaged tokens are in the way
@@ -270,42 +259,31 @@ def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
 
 @contextmanager
 def _workplace(parent: Path) -> Iterator[Path]:
-    """Yield a new folder to build in, which is removed at the end; so is what builds have left that were killed.
-
-    Each such folder holds a file that its process keeps locked. It gets the name by which others find it only then.
-    """
+    """Yield a new folder to build in, which is removed at the end; so is what builds have left that were killed."""
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob("build-*"):
-        if _is_dead(left):
-            shutil.rmtree(left, ignore_errors=True)
-    new = Path(tempfile.mkdtemp(dir=parent, prefix=".new-"))
-    workplace = parent / new.name.replace(".new-", "build-")
-    with (new / "lock").open("w") as lock:
-        _lock(lock)
-        new.rename(workplace)
+        with _owned(left) as owned:
+            if owned:
+                shutil.rmtree(left, ignore_errors=True)
+    workplace = parent / f"build-{uuid4().hex}"
+    with _owned(workplace):  # before it is there, so that nobody takes it for one that was left
+        workplace.mkdir()
         try:
             yield workplace
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _is_dead(workplace: Path) -> bool:
-    """Return whether nobody builds there any more; False where that can't be told."""
+@contextmanager
+def _owned(workplace: Path) -> Iterator[bool]:
+    """Yield whether this process alone works in the folder while the block runs; False also where locks don't work."""
+    lock = FileLock(workplace.with_name(f".{workplace.name}.lock"), timeout=0)
+    with suppress(OSError, NotImplementedError):  # a Timeout is an OSError, too
+        lock.acquire()
+    owned = lock.is_locked
     try:
-        with (workplace / "lock").open("r+") as lock:
-            return _lock(lock)
-    except FileNotFoundError:  # its removal was interrupted
-        return True
-    except OSError:
-        return False
-
-
-def _lock(file: IO) -> bool:
-    """Lock a file until it is closed; return False if another process has locked it, or locks don't work there."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        yield owned
+    finally:
+        lock.release()
+        if owned:
+            Path(lock.lock_file).unlink(missing_ok=True)
