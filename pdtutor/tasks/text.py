@@ -14,6 +14,8 @@ from pdtutor.tasks.task import IGNORED
 from pdtutor.text.tokens import Tokens, prepare
 from pdtutor.validate import whole
 
+ATTEMPTS = 100  # to draw a window with something to predict
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -100,18 +102,36 @@ class _TextTask(ABC):
     def _ordinary(self) -> np.ndarray:
         return np.isin(np.arange(self.classes), self.alphabet)
 
-    def windows(self, rng: np.random.Generator, n: int, *, split: str, length: int) -> np.ndarray:
-        """Return n windows of this split, at places drawn uniformly: (n, length) int64.
+    def fingerprint(self) -> str:
+        """Return a short digest of the corpus as it is used: its token ids in both splits, and the vocabulary."""
+        return self.tokens.digest
 
-        Raises ValueError for a split that is shorter than a window.
+    def windows(self, rng: np.random.Generator, n: int, *, split: str, length: int) -> np.ndarray:
+        """Return n windows of this split with something to predict, at places drawn uniformly: (n, length) int64.
+
+        Raises ValueError for a split that is shorter than a window, or has hardly any with something to predict.
         """
         ids = self.tokens.split(split)
         if len(ids) < length:
             raise ValueError(
                 f"the {split} split holds {len(ids)} tokens, fewer than a window of {length}: choose a smaller length"
             )
-        first = rng.integers(0, len(ids) - length + 1, n)
-        return ids[first[:, None] + np.arange(length)].astype(np.int64)
+        windows = np.empty((n, length), dtype=np.int64)
+        missing = np.arange(n)
+        for _ in range(ATTEMPTS):
+            first = rng.integers(0, len(ids) - length + 1, len(missing))
+            windows[missing] = ids[first[:, None] + np.arange(length)]
+            missing = missing[~self._predictable(windows[missing]).any(axis=1)]
+            if not len(missing):
+                return windows
+        raise ValueError(
+            f"hardly any window of {length} tokens in the {split} split of {', '.join(self._corpora)} has a token to "
+            f"predict, one that the tokenizer {self.tokenizer!r} knows: choose another tokenizer, or a larger length"
+        )
+
+    @abstractmethod
+    def _predictable(self, windows: np.ndarray) -> np.ndarray:
+        """Return what may be predicted in windows: (n, length) → (n, places) bool."""
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """Return n training examples: inputs and labels, both (n, length) int64; IGNORED where not scored."""
@@ -182,6 +202,9 @@ class MaskedText(_TextTask):
         tokens = self.is_token(rows)
         return mask_rows(rng, rows, tokens, rate=self.rate, mask=self.mask, alphabet=self.alphabet)
 
+    def _predictable(self, windows: np.ndarray) -> np.ndarray:
+        return self.is_token(windows)
+
     def _special(self, role: str) -> int:
         if role not in self.tokens.special:
             raise ValueError(
@@ -214,6 +237,9 @@ class CausalText(_TextTask):
     @cached_property
     def _unknown(self) -> int:
         return self.tokens.special.get("unknown", -1)
+
+    def _predictable(self, windows: np.ndarray) -> np.ndarray:
+        return windows[:, 1:] != self._unknown
 
     def _examples(self, rng: np.random.Generator, n: int, split: str) -> tuple[np.ndarray, np.ndarray]:
         ids = self.windows(rng, n, split=split, length=self.length + 1)

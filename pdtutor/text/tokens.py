@@ -6,27 +6,35 @@ order and run.
 
 import hashlib
 import json
-import tempfile
+import shutil
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
+from filelock import FileLock
 from tokenizers import Tokenizer
 
-from pdtutor.files import read_json, user_path, write_json
+from pdtutor.files import read_sealed, user_path, write_sealed
 from pdtutor.progress import progress_bar
 from pdtutor.text.corpora import documents, fingerprint
-from pdtutor.text.tokenizers import load_tokenizer, special_ids, train_tokenizer
+from pdtutor.text.tokenizers import load_tokenizer, read_tokenizer, special_ids, train_tokenizer
 from pdtutor.text.wheels import cache_folder
 from pdtutor.validate import one_of
 
-FORMAT = "pdtutor tokens 1"
+FORMAT = "pdtutor tokens 2"
 VALIDATION = 20  # on average, one document in this many is for validation
 SPLITS = ("train", "validation")
-BATCH = 1024  # documents encoded at once
+FILES = ("train.bin", "validation.bin", "tokenizer.json")
+BATCH = 1024  # documents encoded at once, at most,
+CHARACTERS = 2_000_000  # and the characters in them, unless a single document has more
+SOME_UNKNOWN = 0.03  # if a larger share of a split's tokens is unknown, there is a warning,
+MOSTLY_UNKNOWN = 0.5  # and if a larger share of those for training is, an error
 
 
 @dataclass(frozen=True)
@@ -44,21 +52,37 @@ class Tokens:
 
     @cached_property
     def about(self) -> dict:
-        """What `prepare` was asked for, and the numbers of documents, characters and tokens in each split."""
-        about = read_json(self.folder / "tokens.json")
-        if about.get("format") != FORMAT:
-            raise ValueError(f"{self.folder / 'tokens.json'} is not in the format {FORMAT!r}")
-        return about
+        """What `prepare` was asked for; the numbers of documents, characters, tokens and unknown tokens in each split;
+        the special tokens' ids; the vocabulary's digest, and those of all files."""
+        return read_sealed(self.folder / "tokens.json", [FORMAT])
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer that the tokens were made with."""
         return load_tokenizer(self.folder / "tokenizer.json")
 
-    @cached_property
+    @property
     def special(self) -> dict[str, int]:
         """The ids of the special tokens that the tokenizer has, by role; see `special_ids`."""
-        return special_ids(self.tokenizer)
+        return self.about["special"]
+
+    @property
+    def digest(self) -> str:
+        """A short fingerprint of all ids, the vocabulary and the special tokens; places and dates don't matter."""
+        ids = [self.about["digests"][f"{split}.bin"] for split in SPLITS]
+        return _digest([ids, self.about["vocabulary"], self.special])[:16]
+
+    def damage(self) -> str | None:
+        """Return what is wrong with the folder, None if all is as it was written. All files are read."""
+        try:
+            if self.about["asked"] != self.folder.name:
+                return f"{self.folder / 'tokens.json'} was written for other tokens"
+            for name in FILES:
+                if _sha256(self.folder / name) != self.about["digests"][name]:
+                    return f"{self.folder / name} was changed after it was written"
+        except (OSError, ValueError) as error:
+            return str(error)
+        return None
 
     def split(self, name: str) -> np.ndarray:
         """Return the ids of the "train" or "validation" documents one after the other, (tokens,).
@@ -82,7 +106,10 @@ def prepare(
     limit: int | None = None,
     progress: bool = True,
 ) -> Tokens:
-    """Return the tokens of one or more corpora, from the cache if they were made before.
+    """Return the tokens of one or more corpora, from the cache if they were made before and nothing has changed.
+
+    Folders of texts, given tokenizers and what is in the cache are known by their content, which is read each time.
+    What is damaged in the cache is made again.
 
     Args:
         corpora: one or more names or folders; see `documents`.
@@ -91,24 +118,49 @@ def prepare(
         limit: read at most this many documents of each corpus.
         progress: show a progress bar.
 
-    Raises what `documents`, `train_tokenizer` and `load_tokenizer` raise, and ValueError if a split would be empty.
+    Warns of a tokenizer without an end token, of unknown tokens if there are many, and of damage.
+
+    Raises what `documents`, `train_tokenizer` and `load_tokenizer` raise, and ValueError if a split would be empty, or
+    more than half of the tokens for training unknown.
     """
     corpora = (corpora,) if isinstance(corpora, str | Path) else tuple(corpora)
     tokenizer = str(tokenizer)
     kind, _, _ = tokenizer.partition("-")
     trained = kind in ("characters", "bpe", "wordpiece") and not user_path(tokenizer).exists()
-    given = None if trained else load_tokenizer(tokenizer)
-    named = tokenizer if given is None else given.to_str()
-    asked = [FORMAT, VALIDATION, [fingerprint(c) for c in corpora], named, limit]
-    digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:16]
-    folder = cache_folder() / "tokens" / digest
-    if not (folder / "tokens.json").exists():
-        about = {"corpora": [str(corpus) for corpus in corpora], "tokenizer": tokenizer}
-        used = given or train_tokenizer(tokenizer, _Texts(corpora, limit, training=True))
+    given = None if trained else read_tokenizer(tokenizer)
+    named = tokenizer if given is None else [given[0].to_str(), given[1]]
+    asked = _digest([FORMAT, VALIDATION, [fingerprint(c, limit) for c in corpora], named, limit])[:16]
+    made = Tokens(cache_folder() / "tokens" / asked)
+    damage = made.damage() if made.folder.exists() else None
+    if damage:
+        warnings.warn(f"{damage}; these tokens are made again", stacklevel=2)
+    if damage or not made.folder.exists():
+        about = {"asked": asked, "corpora": [str(corpus) for corpus in corpora], "tokenizer": tokenizer}
+        used = train_tokenizer(tokenizer, _Texts(corpora, limit, training=True)) if given is None else given[0]
+        about["special"] = special_ids(used) if given is None else given[1]
         description = f"tokens of {', '.join(about['corpora'])}"
         with progress_bar(_Texts(corpora, limit), desc=description, unit="document", show=progress) as texts:
-            _write(folder, used, iter(texts), about)
-    return Tokens(folder)
+            _write(made.folder, used, iter(texts), about)
+        made = Tokens(made.folder)
+    _warn(made.about)
+    return made
+
+
+def _warn(about: dict) -> None:
+    """Warn of what may surprise in tokens: many are unknown, or documents have no end."""
+    for split, counts in about["splits"].items():
+        if (share := counts["unknown"] / counts["tokens"]) > SOME_UNKNOWN:
+            warnings.warn(
+                f"{share:.0%} of the tokens in the {split} split of {', '.join(about['corpora'])} are unknown to the "
+                f"tokenizer {about['tokenizer']!r}; they are not predicted",
+                stacklevel=3,
+            )
+    if "end" not in about["special"]:
+        warnings.warn(
+            f"the tokenizer {about['tokenizer']!r} has no end token that is known here, so documents follow each other "
+            "without a mark: its tokenizer_config.json can name one as eos_token",
+            stacklevel=3,
+        )
 
 
 @dataclass(frozen=True)
@@ -130,31 +182,108 @@ def _validates(text: str) -> bool:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % VALIDATION == 0
 
 
+def _digest(content: list | dict) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict) -> None:
-    """Write the tokens into the folder, which appears only once it is complete."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    """Write the tokens into the folder, which appears only once it is complete, and replaces a damaged one."""
     tokenizer.encode_special_tokens = True  # a "[MASK]" in a text is ordinary text
-    dtype = np.dtype(np.uint16 if max(tokenizer.get_vocab().values()) < 2**16 else np.uint32)
-    end = special_ids(tokenizer).get("end")
-    splits = {name: {"documents": 0, "characters": 0, "tokens": 0} for name in SPLITS}
-    with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as temporary:
-        made = Path(temporary) / folder.name  # a folder of its own, since other users may not read a temporary one
+    vocabulary = sorted(tokenizer.get_vocab().items())
+    dtype = np.dtype(np.uint16 if max(i for _, i in vocabulary) < 2**16 else np.uint32)
+    end, unknown = about["special"].get("end"), about["special"].get("unknown")
+    splits = {name: {"documents": 0, "characters": 0, "tokens": 0, "unknown": 0} for name in SPLITS}
+    with _workplace(folder.parent) as workplace:
+        made = workplace / folder.name
         made.mkdir()
         with (made / "train.bin").open("wb") as train, (made / "validation.bin").open("wb") as validation:
             files = dict(zip(SPLITS, (train, validation), strict=True))
-            while some := list(islice(texts, BATCH)):
+            for some in _batches(texts):
                 for text, encoded in zip(some, tokenizer.encode_batch(some, add_special_tokens=False), strict=True):
                     name = SPLITS[_validates(text)]
                     ids = np.array(encoded.ids if end is None else [*encoded.ids, end], dtype=dtype)
                     files[name].write(ids.tobytes())
-                    for key, count in (("documents", 1), ("characters", len(text)), ("tokens", len(ids))):
+                    new = {"documents": 1, "characters": len(text), "tokens": len(ids)}
+                    for key, count in (new | {"unknown": encoded.ids.count(unknown)}).items():
                         splits[name][key] += count
-        if empty := [name for name, counts in splits.items() if not counts["tokens"]]:
-            raise ValueError(f"the {empty[0]} split of {', '.join(about['corpora'])} is empty: it needs more documents")
+        for split, counts in splits.items():
+            if counts["tokens"] == (0 if end is None else counts["documents"]):
+                raise ValueError(
+                    f"the {split} split of {', '.join(about['corpora'])} is empty: it needs more documents"
+                )
+        if (share := splits["train"]["unknown"] / splits["train"]["tokens"]) > MOSTLY_UNKNOWN:
+            raise ValueError(
+                f"{share:.0%} of the tokens in {', '.join(about['corpora'])} are unknown to the tokenizer "
+                f"{about['tokenizer']!r}, too many to learn from: choose another, such as 'characters' or one with a "
+                "larger N"
+            )
         tokenizer.save(str(made / "tokenizer.json"))
-        write_json(made / "tokens.json", {"format": FORMAT, "dtype": dtype.name, "splits": splits} | about)
+        digests = {"vocabulary": _digest(vocabulary), "digests": {name: _sha256(made / name) for name in FILES}}
+        content = {"format": FORMAT, "dtype": dtype.name, "splits": splits} | about | digests
+        write_sealed(made / "tokens.json", content)
         try:
             made.rename(folder)
-        except OSError:  # another process was faster and wrote the same
-            if not (folder / "tokens.json").exists():
-                raise
+        except OSError:  # another process was faster and wrote the same, or damaged tokens are in the way
+            if Tokens(folder).damage():
+                _replace(folder, made, workplace / "damaged")
+
+
+def _replace(folder: Path, made: Path, damaged: Path) -> None:
+    """Move a damaged folder out of the way and another into its place, unless another process has done so."""
+    with suppress(FileNotFoundError):
+        folder.rename(damaged)
+    try:
+        made.rename(folder)
+    except OSError:
+        if Tokens(folder).damage():
+            raise
+
+
+def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
+    """Yield the texts in lists of at most BATCH, and of CHARACTERS at most unless a single text has more."""
+    some, characters = [], 0
+    for text in texts:
+        if some and (len(some) == BATCH or characters + len(text) > CHARACTERS):
+            yield some
+            some, characters = [], 0
+        some.append(text)
+        characters += len(text)
+    if some:
+        yield some
+
+
+@contextmanager
+def _workplace(parent: Path) -> Iterator[Path]:
+    """Yield a new folder to build in, which is removed at the end; so is what builds have left that were killed."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob("build-*"):
+        with _owned(left) as owned:
+            if owned:
+                shutil.rmtree(left, ignore_errors=True)
+    workplace = parent / f"build-{uuid4().hex}"
+    with _owned(workplace):  # before it is there, so that nobody takes it for one that was left
+        workplace.mkdir()
+        try:
+            yield workplace
+        finally:
+            shutil.rmtree(workplace, ignore_errors=True)
+
+
+@contextmanager
+def _owned(workplace: Path) -> Iterator[bool]:
+    """Yield whether this process alone works in the folder while the block runs; False also where locks don't work."""
+    lock = FileLock(workplace.with_name(f".{workplace.name}.lock"), timeout=0)
+    with suppress(OSError, NotImplementedError):  # a Timeout is an OSError, too
+        lock.acquire()
+    owned = lock.is_locked
+    try:
+        yield owned
+    finally:
+        lock.release()
+        if owned:
+            Path(lock.lock_file).unlink(missing_ok=True)

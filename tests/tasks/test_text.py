@@ -3,6 +3,8 @@
 import hashlib
 import json
 import math
+import os
+import shutil
 import string
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from pdtutor.seeds import generator
 from pdtutor.tasks.build import build_task
 from pdtutor.tasks.masking import mask_rows
 from pdtutor.tasks.stream import Stream
-from pdtutor.tasks.task import IGNORED
+from pdtutor.tasks.task import IGNORED, Fingerprinted
 from pdtutor.tasks.text import CausalText, MaskedText
 from pdtutor.text.tokenizers import train_tokenizer
 from pdtutor.training.evaluate import held_out
@@ -226,7 +228,7 @@ def test_tokenizers_trained_on_the_corpus_serve_both_objectives(text, kind):
 def words(folder):
     """A tokenizer of words without any special token, with gaps in its ids."""
     found = sorted(set(made_up_words(folder)))
-    tokenizer = Tokenizer(models.WordLevel({word: 3 * i for i, word in enumerate(found)}, unk_token=found[0]))
+    tokenizer = Tokenizer(models.WordLevel({word: 3 * i for i, word in enumerate(found)}, unk_token="none"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "words.json"))
     return folder / "words.json"
@@ -250,6 +252,55 @@ def test_masking_needs_a_tokenizer_with_a_mask_and_ends_and_autoregression_none(
     assert labels.min() == 0  # no id is left out
     assert inputs.max() < task.classes == 1 + 3 * (len(task.alphabet) - 1)  # one more than the highest id
     assert (task.alphabet % 3 == 0).all()
+
+
+def test_a_fingerprint_is_that_of_the_texts_as_they_are_used(text, folder, tmp_path):
+    task = text(CausalText, tokenizer="characters", limit=320)
+    assert isinstance(task, Fingerprinted)
+    copies = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        shutil.copy(folder / "corpus" / "a.jsonl", tmp_path / name)
+        copies.append(CausalText(tmp_path / name, "characters", 24, 320))
+    same = [copy.fingerprint() for copy in (*copies, text(MaskedText, tokenizer="characters", limit=320))]
+    assert same == [task.fingerprint()] * 3  # wherever they are, and whatever is asked about them
+    file = tmp_path / "two" / "a.jsonl"
+    before, content = file.stat(), file.read_text(encoding="utf-8")
+    file.write_text(content.replace("a", "~").replace("b", "a").replace("~", "b"), encoding="utf-8")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    edited = build_task(copies[1].config())
+    assert edited.config() == copies[1].config()
+    assert edited.fingerprint() != task.fingerprint() == copies[1].fingerprint()  # in use, it stays what it was
+    others = [text(CausalText, limit=320), text(CausalText, tokenizer="characters", limit=319)]
+    assert len({task.fingerprint(), *(other.fingerprint() for other in others)}) == 3
+
+
+class Often:
+    """A generator that draws the same place most of the time."""
+
+    def __init__(self, rng, place, share):
+        self.rng, self.place, self.share = rng, place, share
+
+    def integers(self, low, high, n):
+        return np.where(self.rng.random(n) < self.share, self.place, self.rng.integers(low, high, n))
+
+
+@pytest.mark.parametrize("kind", [MaskedText, CausalText])
+def test_windows_have_something_to_predict_or_it_is_said_that_there_is_none(kind, folder, tmp_path):
+    gap = "§" * 100  # unknown, longer than a window
+    texts = made_up(0, 60, TRAINING, validation=False) + made_up(1, 10, HELD_OUT, validation=True)
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": gap + text}) + "\n" for text in texts))
+    task = kind(tmp_path, folder / "letters.json", length=12)
+    with pytest.warns(UserWarning, match=r"\d\d% of the tokens in the train split of \S+ are unknown to the tokenizer"):
+        assert task.tokens.split("train")[:100].tolist() == [task.tokens.special["unknown"]] * 100
+    for draw in (task.sample, task.sample_held_out):
+        assert (draw(generator(0, "x"), 300)[1] != IGNORED).any(axis=1).all()
+    task.windows(Often(generator(0, "x"), 0, 0.5), 50, split="train", length=10)
+    with pytest.raises(
+        ValueError, match=r"hardly any window of 10 tokens in the train split of \S+ has a token to pred"
+    ):
+        task.windows(Often(generator(0, "x"), 0, 1), 50, split="train", length=10)
 
 
 def test_windows_longer_than_a_split_are_refused(text):

@@ -6,7 +6,10 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
+import string
 import sys
+import warnings
 import zipfile
 from itertools import islice
 from pathlib import Path
@@ -18,10 +21,11 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pdtutor.text import tokens
-from pdtutor.text.corpora import CORPORA, LAYOUTS, documents
-from pdtutor.text.tokenizers import SPECIAL, load_tokenizer, special_ids, train_tokenizer
-from pdtutor.text.tokens import prepare
+from pdtutor.files import write_sealed
+from pdtutor.text import tokenizers, tokens
+from pdtutor.text.corpora import CORPORA, LAYOUTS, documents, fingerprint
+from pdtutor.text.tokenizers import SPECIAL, load_tokenizer, read_tokenizer, special_ids, train_tokenizer
+from pdtutor.text.tokens import Tokens, prepare
 from pdtutor.text.wheels import cache_folder, members
 
 REAL_CACHE = cache_folder()  # the user's own, which the fixture `cache` hides
@@ -289,23 +293,131 @@ def test_a_folder_s_files_are_found_however_deep_and_whatever_they_are_called(tm
     assert list(documents(str(folder))) == list(documents(folder))
 
 
+COLUMNS = "there is no column 'text'; the columns are"
+
+
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("a.jsonl", b'{"body": "x", "id": 1}\n', "a row has no text in the column 'text'; its columns are body, id"),
-        ("a.jsonl", b'{"text": 5}\n', "a row has no text in the column 'text'"),
-        ("a.jsonl", b'{"text": "a"}\n{"tex', r"the .jsonl files in \S+ can't be read: JSON parse error"),
-        ("a.parquet", b"nonsense", r"the .parquet files in \S+ can't be read: "),
-        ("a.txt", b"caf\xe9", r"the .txt files in \S+ can't be read: 'utf-8' codec can't decode"),
-        ("a.md", b"x", "holds no .txt, .jsonl or .parquet files"),
+        ("a.jsonl", b'{"text": "x"}\n\n{"body": "x", "id": 1}\n', f"a.jsonl, line 3: {COLUMNS} body, id"),
+        ("a.jsonl", b'{"text": 5}\n', "a.jsonl, line 1: the column 'text' must hold text, got int"),
+        ("a.jsonl", b'{"text": "a"}\n{"tex', "a.jsonl, line 2: not readable as JSON"),
+        ("a.jsonl", b'[{"text": "a"}]\n', "a.jsonl, line 1: each line must be one JSON object, got list"),
+        ("a.jsonl", b'{"text": "a", "b": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", "a.jsonl, line 1: not readable"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "caf\xe9"}', "a.jsonl, line 2: not UTF-8 .*save the file as UTF-8"),
+        ("a.parquet", b"nonsense", "a.parquet: not readable as Parquet"),
+        ("a.parquet", b"", "a.parquet: not readable as Parquet"),
+        ("a.txt", b"one\ncaf\xe9", "a.txt, line 2: not UTF-8 .*position 7.*save the file as UTF-8"),
+        ("a.txt", "caf\xe9".encode("utf-16"), r"a.txt, line 1: not UTF-8 \(it begins as UTF-16 does\)"),
+        ("a.txt", "cafe".encode("utf-16-le"), "a.txt is full of null bytes"),
+        ("a.md", b"x", "texts holds no .txt, .jsonl or .parquet files"),
     ],
 )
-def test_folders_that_hold_no_texts_are_named(tmp_path, file, content, message):
+def test_what_holds_no_texts_is_named_with_its_place(tmp_path, file, content, message):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / file).write_bytes(content)
-    with pytest.raises(ValueError, match=message) as raised:
+    with pytest.raises(ValueError, match=f"^{re.escape(str(tmp_path))}.*{message}") as raised:
         list(documents(tmp_path / "texts"))
-    assert str(tmp_path / "texts") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_other_columns_do_not_matter(tmp_path):
+    rows = [
+        {"id": 7, "text": "a", "tags": []},
+        {"text": "b", "id": "x", "tags": [{"k": 1}]},
+        {"text": "c", "more": None},
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name, more in {"b": {"id": [1, 2]}, "c": {"id": ["x", "y"]}, "d": {"meta": [None, {"a": 1}]}}.items():
+        pq.write_table(
+            pa.table(more | {"text": pa.array([name, name]).dictionary_encode()}), tmp_path / f"{name}.parquet"
+        )
+    assert list(documents(tmp_path)) == list("abcbbccdd")
+
+
+def test_only_the_text_is_read_from_parquet_and_not_all_at_once(tmp_path):
+    table = pa.table({"text": ["long " * 20_000] * 400, "other": [b"x"] * 400})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    del table
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000  # for 40 MB of text
+    before = pa.total_allocated_bytes()
+    for _, _ in zip(documents(tmp_path), range(80), strict=False):
+        assert pa.total_allocated_bytes() - before < 10e6
+
+
+def test_rows_and_files_without_text_are_no_documents(tmp_path):
+    (tmp_path / "a.txt").touch()
+    (tmp_path / "b.jsonl").write_text('\n{"text": null}\n{"text": "  "}\n{"text": "one"}\n')
+    (tmp_path / "c.jsonl").touch()
+    pq.write_table(pa.table({"text": [None, "two", ""]}), tmp_path / "d.parquet")
+    assert list(documents(tmp_path)) == ["one", "two"]
+    pq.write_table(pa.table({"text": ["x"] * 40 + ["y"], "n": [1] * 41}), tmp_path / "d.parquet")
+    pq.write_table(pa.table({"text": pa.array(["x", "y"]).cast("binary")}), tmp_path / "e.parquet")
+    with pytest.raises(ValueError, match=r"e.parquet, row 1: the column 'text' must hold text, got bytes"):
+        list(documents(tmp_path))
+    pq.write_table(pa.table({"body": ["x"], "n": [1]}), tmp_path / "d.parquet")
+    with pytest.raises(ValueError, match=f"d.parquet: {COLUMNS} body, n"):
+        list(documents(tmp_path))
+
+
+def test_marks_of_byte_order_and_ends_of_lines_are_no_text(tmp_path):
+    (tmp_path / "a.txt").write_bytes("Zeta\r\none\rtwo".encode("utf-8-sig"))
+    line = b'{"text": "a\\u2028b"}\r\n'
+    (tmp_path / "b.jsonl").write_bytes(("\ufeff".encode() + line) * 2)  # two such files, one after the other
+    assert list(documents(tmp_path)) == ["Zeta\none\ntwo", "a\u2028b", "a\u2028b"]
+
+
+def test_half_a_surrogate_pair_is_replaced(tmp_path):
+    halves = ["so \ud83d", "\ude00 so", "\ud83d\ude00"]  # JSON joins the last two
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in halves))
+    assert list(documents(tmp_path)) == ["so \ufffd", "\ufffd so", "\U0001f600"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a::b", "zip:x", "{x}", "50%25 off", "~me", " x", "new\nline", "back\\slash", os.fsdecode(b"\xe9")]
+)
+def test_names_are_names(tmp_path, name):
+    for path in (tmp_path / "1" / f"{name}.txt", tmp_path / "2" / name / "a.txt"):
+        path.parent.mkdir(parents=True)
+        path.write_text("one")
+        assert list(documents(path.parent)) == ["one"]
+        json.dumps(fingerprint(path.parent))
+
+
+def test_what_editors_leave_is_not_read_and_what_is_there_is(tmp_path):
+    folder = tmp_path / ".local" / "texts"  # hidden as a whole, which does not matter
+    for name in (".ipynb_checkpoints/a.txt", ".git/a.txt", ".a.txt", "__MACOSX/._a.txt", "._a.txt", ".a.jsonl"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"\xff")
+    (folder / "A.TXT").write_text("one")
+    jsonl(folder / "b.Jsonl", ["two"])
+    jsonl(tmp_path / "elsewhere" / "c.jsonl", ["three"])
+    (folder / "link").symlink_to(tmp_path / "elsewhere")
+    (folder / "link2").symlink_to(tmp_path / "elsewhere")
+    (folder / "self").symlink_to(folder)
+    assert list(documents(folder)) == ["one", "two", "three"]
+    (folder / "gone.txt").symlink_to(tmp_path / "gone")
+    with pytest.raises(ValueError, match=r"gone.txt is no file that can be read; is it a link to one that is gone\?"):
+        list(documents(folder))
+
+
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    jsonl(tmp_path / "texts" / "a.jsonl", ["one"])
+    assert list(documents("~/texts")) == ["one"]
+
+
+def test_a_folder_s_fingerprint_is_that_of_what_is_read(tmp_path):
+    for name in "abc":
+        jsonl(tmp_path / f"{name}.jsonl", [name] * 3)
+    before, part = fingerprint(tmp_path), fingerprint(tmp_path, 5)
+    assert part == before[:2]
+    time = (tmp_path / "c.jsonl").stat().st_mtime_ns
+    jsonl(tmp_path / "c.jsonl", ["d"] * 3)
+    os.utime(tmp_path / "c.jsonl", ns=(time, time))  # the same name, size and time
+    assert fingerprint(tmp_path, 5) == part
+    assert fingerprint(tmp_path) != before
 
 
 def test_an_unknown_corpus_is_refused_with_the_known():
@@ -362,7 +474,10 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
     jsonl(tmp_path / "a.jsonl", ["x"])
     monkeypatch.setitem(sys.modules, "datasets", None)
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ImportError, match=r"datasets library: pip install 'pdtutor\[hub\]'"):
+    assert list(documents(tmp_path)) == ["x"]  # these files need no library
+    pq.write_table(pa.table({"text": ["y"]}), tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pyarrow: pip install 'pdtutor\[hub\]'"):
         list(documents(tmp_path))
     with pytest.raises(ImportError, match=r"datasets library: pip install 'pdtutor\[hub\]'"):
         list(documents("gutenberg"))
@@ -408,9 +523,47 @@ def test_characters_that_were_not_seen_are_unknown(kind, unknown):
     assert train_tokenizer(kind, TEXTS).encode("ж").tokens == unknown
 
 
-def test_characters_seen_rarely_are_unknown():
-    tokenizer = train_tokenizer("characters", [*["§"] * 99, *["%"] * 100])
-    assert tokenizer.encode("§%").tokens == ["[UNK]", "%"]
+def test_characters_seen_rarely_are_unknown_but_only_in_large_corpora(monkeypatch):
+    monkeypatch.setattr(tokenizers, "SHARE", 500)
+    rare = ["§"] * 99 + ["%"] * 100
+    assert train_tokenizer("characters", [*rare, "a" * 50_000]).encode("§%").tokens == ["[UNK]", "%"]
+    assert train_tokenizer("characters", [*rare, "a" * 49_000]).encode("§%").tokens == ["§", "%"]
+    assert train_tokenizer("characters", ["§", "a" * 1000]).encode("§").tokens == ["[UNK]"]
+
+
+CHINESE = ["".join(np.random.default_rng(i).choice([chr(0x4E00 + i) for i in range(1500)], 300)) for i in range(40)]
+
+
+@pytest.mark.parametrize("kind", ["characters", "bpe-4000", "wordpiece-4000"])
+def test_the_alphabet_has_the_size_that_the_texts_need(kind):
+    tokenizer = train_tokenizer(kind, CHINESE)
+    known = {token.lstrip("▁") for token in tokenizer.get_vocab()}
+    encoded = [token for text in CHINESE for token in tokenizer.encode(text, add_special_tokens=False).tokens]
+    assert encoded.count("[UNK]") <= 0.001 * sum(map(len, CHINESE))
+    assert " " not in encoded  # BERT would put two around each character
+    assert "##" + CHINESE[0][0] not in known  # these are words of their own
+
+
+@pytest.mark.parametrize(("kind", "characters"), [("bpe-200", 100), ("bpe-100", 64), ("wordpiece-200", 100)])
+def test_an_alphabet_leaves_room_for_pieces(kind, characters):
+    vocabulary = train_tokenizer(kind, CHINESE).get_vocab()
+    assert sum(len(token) == 1 for token in vocabulary) == characters
+
+
+def test_a_few_rare_characters_don_t_enlarge_an_alphabet():
+    letters, rare = (
+        [*string.ascii_lowercase, *string.digits, *map(chr, range(0x5D0, 0x5EB))],
+        map(chr, range(0x10D0, 0x10E0)),
+    )
+    assert len(letters) == 63  # with the space, 64
+    vocabulary = train_tokenizer("bpe-300", ["".join(letters) * 300 + "".join(rare)]).get_vocab()
+    assert {token for token in vocabulary if len(token) == 1} == {*letters, "▁"}
+
+
+def test_names_in_chinese_are_split_as_bert_does():
+    for kind in ("characters", "bpe-100"):
+        tokenizer = train_tokenizer(kind, [*TEXTS, "中国"])
+        assert tokenizer.normalizer.normalize_str("a中b") == "a 中 b"
 
 
 @pytest.mark.parametrize("kind", ["bpe-130", "wordpiece-200"])
@@ -492,11 +645,63 @@ def test_a_tokenizer_that_cuts_texts_cuts_none_here(tmp_path):
     [
         (["<s>", "<pad>", "</s>", "<unk>", "<mask>"], {"start": 0, "padding": 1, "end": 2, "unknown": 3, "mask": 4}),
         (["x", "<|endoftext|>"], {"end": 1}),
+        (["<bos>", "<eos>"], {"start": 0, "end": 1}),
+        (["<|begin_of_text|>", "<|end_of_text|>"], {"start": 0, "end": 1}),
+        (["<|im_start|>", "<|im_end|>"], {"end": 1}),
         (["x", "y"], {}),
     ],
 )
 def test_special_tokens_are_found_by_the_names_of_published_models(names, roles):
     assert special_ids(Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}))) == roles
+
+
+def words_in(folder, names, config=None, **settings):
+    """Write a tokenizer of these words, in this order, and what a model's folder says of it; return the folder."""
+    folder.mkdir(parents=True)
+    tokenizer = Tokenizer(models.WordLevel({name: i for i, name in enumerate(names)}, **settings))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    if config is not None:
+        content = {"tokenizer_class": "PreTrainedTokenizerFast"} | config
+        (folder / "tokenizer_config.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("source", ["", "tokenizer.json"])
+@pytest.mark.parametrize(
+    ("names", "declared", "roles"),
+    [
+        (["x", "END", "</s>"], {"eos_token": "END"}, {"end": 1}),
+        (["x", "END", "</s>"], {"eos_token": {"__type": "AddedToken", "content": "END"}}, {"end": 1}),
+        (["x", "SEP", "END"], {"sep_token": "SEP", "eos_token": "END"}, {"end": 2}),
+        (["x", "SEP", "CLS"], {"sep_token": "SEP", "cls_token": "CLS", "eos_token": None}, {"end": 1, "start": 2}),
+        (["x", "</s>"], {"pad_token": "</s>"}, {"end": 1, "padding": 1}),
+        (["x", "<|endoftext|>"], {"eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}, {"end": 1}),
+    ],
+)
+def test_a_model_says_what_its_special_tokens_are(tmp_path, source, names, declared, roles):
+    folder = words_in(tmp_path / "model", names, declared, unk_token="none")
+    assert read_tokenizer(folder / source)[1] == roles
+
+
+def test_what_a_tokenizer_gives_for_the_unknown_is_unknown():
+    word = models.WordLevel({"x": 0, "<unk>": 1, "?": 2}, unk_token="?")
+    unigram = models.Unigram([("x", -1.0), ("?", 0.0)], 1, False)
+    assert special_ids(Tokenizer(word)) == {"unknown": 2}
+    assert special_ids(Tokenizer(unigram)) == {"unknown": 1}
+    assert special_ids(Tokenizer(models.BPE())) == {}
+
+
+def test_code_that_comes_with_a_tokenizer_is_not_run(tmp_path):
+    code = {"tokenizer_class": "Own", "auto_map": {"AutoTokenizer": [None, "own.Own"]}}
+    folder = words_in(tmp_path / "model", ["x", "</s>"], code)
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nclass Own: pass\n")
+    with pytest.raises(
+        ValueError, match=r"code that comes with the model, which is never run here; give the path of a"
+    ):
+        load_tokenizer(folder)
+    assert not (tmp_path / "run").exists()
+    assert special_ids(load_tokenizer(folder / "tokenizer.json")) == {"end": 1}
 
 
 # Tokens
@@ -533,7 +738,7 @@ def test_tokens_are_the_documents_one_after_the_other_mapped_from_disk(corpus):
         assert made.split(split).dtype == np.uint16
         assert split_documents(made, split) == [text.lower() for text in texts]
         characters = sum(map(len, texts))
-        counts = {"documents": len(texts), "characters": characters, "tokens": characters + len(texts)}
+        counts = {"documents": len(texts), "characters": characters, "tokens": characters + len(texts), "unknown": 0}
         assert made.about["splits"][split] == counts
     assert made.about["corpora"] == [str(corpus)]
     assert made.about["tokenizer"] == "characters"
@@ -615,37 +820,143 @@ def test_a_limit_is_of_documents_of_each_corpus_and_nothing_else_is_read(tmp_pat
             yield f"{corpus} {i} " * 20
 
     monkeypatch.setattr(tokens, "documents", documents)
+    monkeypatch.setattr(tokens, "fingerprint", lambda corpus, limit: [corpus])
     made = prepared("a", "b", limit=80)
     counts = made.about["splits"]
     assert counts["train"]["documents"] + counts["validation"]["documents"] == 160
     assert read == (["a"] * 80 + ["b"] * 80) * 2  # to train the tokenizer, and to encode
 
 
+def test_texts_are_known_by_their_content(corpus, tmp_path):
+    made = prepared(corpus)
+    file = corpus / "a.jsonl"
+    before = file.stat()
+    os.utime(file, (1, 1))  # another time
+    assert prepared(corpus) == made
+    (tmp_path / "moved").mkdir()
+    file.rename(tmp_path / "moved" / "a.jsonl")
+    assert prepared(tmp_path / "moved") == made
+    jsonl(file, [text.swapcase().lower().replace("a", "b") for text in TEXTS])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    edited = prepared(corpus)
+    assert edited.folder != made.folder
+    assert edited.digest != made.digest
+    assert len({made.digest, prepared(corpus, limit=150).digest, prepared(corpus, tokenizer="bpe-100").digest}) == 3
+
+
+def test_a_given_tokenizer_is_known_by_its_content_and_its_special_tokens(corpus, tmp_path):
+    names = sorted({word for text in TEXTS for word in re.findall(r"\w+|\.", text)})
+    folders = [words_in(tmp_path / end, [*names, "A", "B"], {"eos_token": end}, unk_token="none") for end in "AB"]
+    made = [prepared(corpus, tokenizer=folder) for folder in folders]
+    assert made[0].digest != made[1].digest
+    assert [one.split("train")[-1] for one in made] == [len(names), len(names) + 1]
+    assert made[0].special == {"end": len(names)}
+
+
+def flip(path):
+    """Change a byte of a file, and neither its size nor its time."""
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+DAMAGE = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": Path.unlink,
+    "other": lambda path: path.write_text("[]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["train.bin", "validation.bin", "tokenizer.json", "tokens.json"])
+def test_what_is_damaged_in_the_cache_is_made_again(corpus, cache, name, damage):
+    made = prepared(corpus, limit=60)
+    content = {file: (made.folder / file).read_bytes() for file in files_in(made.folder)}
+    DAMAGE[damage](made.folder / name)
+    with pytest.warns(UserWarning, match=rf"{made.folder}.*/{name}.*; these tokens are made again"):
+        again = prepared(corpus, limit=60)
+    assert again == made
+    assert {file: (made.folder / file).read_bytes() for file in files_in(made.folder)} == content
+    assert list((cache / "tokens").iterdir()) == [made.folder]
+
+
+def test_tokens_of_something_else_in_a_folder_are_made_again(corpus):
+    made, other = prepared(corpus, limit=60), prepared(corpus, limit=70)
+    shutil.rmtree(made.folder)
+    shutil.copytree(other.folder, made.folder)
+    with pytest.warns(UserWarning, match=r"tokens.json was written for other tokens; these tokens are made again"):
+        assert prepared(corpus, limit=60).about["asked"] == made.folder.name
+
+
+def test_tokens_that_cannot_be_made_again_stay_where_they_are(corpus):
+    made = prepared(corpus)
+    flip(made.folder / "train.bin")
+    content = (made.folder / "train.bin").read_bytes()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tokens, "documents", None)
+        with pytest.warns(UserWarning, match="made again"), pytest.raises(TypeError):
+            prepared(corpus)
+    assert (made.folder / "train.bin").read_bytes() == content
+
+
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_damaged_tokens_are_named(corpus, split):
+def test_tokens_that_are_damaged_in_use_are_named(corpus, split):
     made = prepared(corpus)
     path = made.folder / f"{split}.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=re.escape(f"{path} is damaged (")):
-        prepared(corpus).split(split)
+        made.split(split)
     path.unlink()
     with pytest.raises(ValueError, match=re.escape(f"{path} is damaged (0 bytes for ")):
-        prepared(corpus).split(split)
-
-
-def test_a_damaged_description_tokenizer_or_folder_is_named(corpus):
-    made = prepared(corpus)
+        made.split(split)
     with pytest.raises(ValueError, match="split must be one of 'train', 'validation'; got 'test'"):
         made.split("test")
-    (made.folder / "tokenizer.json").write_text("{")
-    with pytest.raises(ValueError, match=re.escape(str(made.folder / "tokenizer.json"))):
-        prepared(corpus).special  # noqa: B018
     (made.folder / "tokens.json").write_text('{"format": "other"}')
     with pytest.raises(ValueError, match=re.escape(f"{made.folder / 'tokens.json'} is not in the format")):
-        prepared(corpus).split("train")
-    (made.folder / "tokens.json").unlink()
-    with pytest.raises(OSError, match=made.folder.name):  # the damaged folder is in the way
-        prepared(corpus)
+        Tokens(made.folder).split("train")
+
+
+def test_unknown_tokens_are_counted_warned_of_and_refused(tmp_path, cache):
+    known = words_in(tmp_path / "model", ["x", "?", "</s>"], unk_token="?")
+
+    def of(share):
+        rng = np.random.default_rng(0)
+        words = [" ".join(rng.choice(["x", "z"], 40, p=[1 - share, share])) for _ in range(80)]
+        jsonl(tmp_path / f"{share}" / "a.jsonl", [f"x {text}" for text in words])
+        return prepared(tmp_path / f"{share}", tokenizer=known)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        counts = of(0.01).about["splits"]["train"]
+    assert 0 < counts["unknown"] < 0.03 * counts["tokens"]
+    for _ in range(2):  # also when they come from the cache
+        with pytest.warns(UserWarning, match=r"(19|2\d)% of the tokens in the \w+ split of \S+ are unknown to the tok"):
+            counts = of(0.2).about["splits"]["train"]
+    assert counts["unknown"] == (of(0.2).split("train") == 1).sum()
+    there = files_in(cache)
+    with pytest.raises(ValueError, match=r"\d\d% of the tokens in \S+ are unknown to the tokenizer .*choose another"):
+        of(0.8)
+    assert files_in(cache) == there
+
+
+def test_a_tokenizer_without_an_end_token_is_warned_of(corpus, tmp_path):
+    names = sorted({word for text in TEXTS for word in re.findall(r"\w+|\.", text)})
+    folder = words_in(tmp_path / "model", names, {}, unk_token="none")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"has no end token that is known here.*can name one as eos_token"):
+            prepared(corpus, tokenizer=folder)
+
+
+def test_documents_are_encoded_a_few_at_a_time(corpus, monkeypatch):
+    whole = prepared(corpus).digest
+    monkeypatch.setattr(tokens, "CHARACTERS", 1000)
+    batches = list(tokens._batches(iter(["a" * 400] * 5 + ["b" * 3000] * 2 + ["c"])))
+    assert [len(batch) for batch in batches] == [2, 2, 1, 1, 1, 1]
+    assert prepared(corpus, limit=len(TEXTS)).digest == whole
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
@@ -703,15 +1014,32 @@ def test_processes_at_once_and_ones_that_died_are_no_trouble(corpus, cache, monk
     dying.join(60)
     assert dying.exitcode == 9
     assert not list((cache / "tokens").glob("*/tokens.json"))
+    assert list((cache / "tokens").glob("build-*/*/train.bin"))
     both = [start("lives"), start("lives")]
     for process in both:
         process.join(60)
     assert [process.exitcode for process in both] == [0, 0]
     (found,) = (cache / "tokens").glob("*/tokens.json")
+    # what the dead one left is gone, and what the others were building was left alone
+    assert list((cache / "tokens").iterdir()) == [found.parent]
     monkeypatch.setattr(tokens, "documents", None)  # nothing has to be read again
     made = prepared(corpus)
     assert found.parent == made.folder
     assert split_documents(made, "train") == [text.lower() for text in TEXTS if not validates(text)]
+
+
+def test_where_files_can_t_be_locked_tokens_are_made_and_nothing_is_removed(corpus, cache, monkeypatch):
+    def acquire(lock):
+        raise NotImplementedError("no locks here")
+
+    other = cache / "tokens" / "build-other"
+    other.mkdir(parents=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(tokens.FileLock, "acquire", acquire)
+        made = prepared(corpus)
+    assert set((cache / "tokens").iterdir()) == {other, made.folder}
+    prepared(corpus, limit=100)
+    assert not other.exists()
 
 
 def test_a_process_that_was_faster_is_given_way(corpus, monkeypatch):
@@ -720,11 +1048,12 @@ def test_a_process_that_was_faster_is_given_way(corpus, monkeypatch):
     (made.folder / "tokens.json").rename(made.folder / "hidden")
 
     def save_description(path, content):  # called when this process is almost done: the other one finishes first
-        path.write_text(json.dumps(content))
+        write_sealed(path, content)
         (made.folder / "hidden").rename(made.folder / "tokens.json")
 
-    monkeypatch.setattr(tokens, "write_json", save_description)
-    assert prepared(corpus) == made
+    monkeypatch.setattr(tokens, "write_sealed", save_description)
+    with pytest.warns(UserWarning, match=r"tokens.json does not exist; these tokens are made again"):
+        assert prepared(corpus) == made
     assert ((made.folder / "train.bin").stat().st_mtime_ns, made.folder.stat().st_ino) == before
 
 
@@ -747,7 +1076,7 @@ def test_what_looks_like_a_special_token_in_a_text_is_text(tmp_path):
 def test_a_given_tokenizer_is_used_whatever_its_size_and_ends(corpus, tmp_path):
     words = sorted({word for text in TEXTS for word in re.findall(r"\w+|\.", text)})
     vocabulary = {word: i + 70_000 for i, word in enumerate(words)}  # too many for 16 bits
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=words[0]))
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="none"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(tmp_path / "words.json"))
     made = prepared(corpus, tokenizer=tmp_path / "words.json")
@@ -758,9 +1087,9 @@ def test_a_given_tokenizer_is_used_whatever_its_size_and_ends(corpus, tmp_path):
     assert made.special == {}
 
 
-def test_a_model_s_folder_is_a_tokenizer(corpus, tmp_path):
+def test_a_model_s_folder_is_a_tokenizer(tmp_path):
     bert(tmp_path / "bert", "vocab.txt")
-    jsonl(corpus / "b.jsonl", ["The pans.", *(f"{'the pan. ' * i}" for i in range(1, 60))])
-    made = prepared(corpus, tokenizer=tmp_path / "bert")
+    jsonl(tmp_path / "pans" / "b.jsonl", ["The pans.", *(f"{'the pan. ' * i}" for i in range(1, 60))])
+    made = prepared(tmp_path / "pans", tokenizer=tmp_path / "bert")
     assert made.about["tokenizer"] == str(tmp_path / "bert")
     assert {5, 6, 9, 3} <= set(np.asarray(made.split("train")).tolist())
