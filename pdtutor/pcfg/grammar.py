@@ -156,6 +156,8 @@ class Grammar:
     def parse(cls, text: str) -> "Grammar":
         """Return the grammar that a text describes, in the format shown at the top of this module.
 
+        A byte order mark before it doesn't count.
+
         Raises ValueError, naming the line, for a line that isn't a rule, and for what `Grammar` refuses.
         """
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
@@ -219,10 +221,10 @@ class Grammar:
             why = error.strerror if isinstance(error, OSError) else error
             raise ValueError(f"the grammar {called} can't be read: {why}") from None
         try:
-            return cls.parse(content.decode("utf-8-sig"))
+            return cls.parse(content.decode("utf-8"))
         except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            byte = error.object[error.start]
+            line = content.count(b"\n", 0, error.start) + 1
+            byte = content[error.start]
             raise ValueError(f"{path}: line {line}: byte {byte:#04x} is not UTF-8: save the file as UTF-8") from None
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
