@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 import numpy as np
 
 from pdtutor.pcfg.chart import AFTER_LEAST, AFTER_MOST, Nodes, forward, inside, outside, sentence
-from pdtutor.pcfg.grammar import Grammar, Rule
+from pdtutor.pcfg.grammar import Grammar
 
 UNBOUNDED = 2**40  # tokens: longer than any sentence
 
@@ -60,7 +60,7 @@ def marginals(grammar: Grammar, likelihood: np.ndarray) -> Marginals:
             f"likelihoods must be finite and not negative, got {likelihood[position, token]} at position {position}"
         )
     most = likelihood.max(axis=1, keepdims=True)  # (length, 1)
-    nodes = _nodes(grammar.rules, grammar.tokens)
+    nodes = _nodes(grammar)
     evidence = 0.0
     if most.all():
         likelihood = np.ascontiguousarray(likelihood / most)
@@ -97,7 +97,7 @@ def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
     if len(unknown := np.flatnonzero((tokens < 0) | (tokens >= vocabulary))):
         position = int(unknown[0])
         raise ValueError(f"token ids must lie in 0 … {vocabulary - 1}, got {tokens[position]} at position {position}")
-    nodes = _nodes(grammar.rules, grammar.tokens)
+    nodes = _nodes(grammar)
     if nodes.recursive:
         raise ValueError(f"{grammar!r} is recursive: next_tokens needs a grammar that is not")
     known = np.zeros((len(tokens), vocabulary))
@@ -110,32 +110,41 @@ def next_tokens(grammar: Grammar, tokens: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=32)
-def _nodes(rules: tuple[Rule, ...], tokens: tuple[str, ...]) -> Nodes:
-    """Return the grammar with these rules and tokens in the form that the compiled code reads.
+def _nodes(grammar: Grammar) -> Nodes:
+    """Return the grammar in the form that the compiled code reads.
 
     Raises ValueError for unit rules that form a cycle, which it names.
     """
-    grammar = Grammar(rules, tokens=tokens)
-    parts = dict.fromkeys(rule.right[i:] for rule in rules for i in range(1, len(rule.right) - 1))
-    names = [*((s,) for s in (*tokens, *grammar.symbols)), *parts]  # a part is named by the symbols that it stands for
+    names = [*grammar.tokens, *grammar.symbols]
     node = {name: i for i, name in enumerate(names)}
-    units = [(node[r.left,], node[r.right], r.probability) for r in rules if r.right in node]
-    split = [(node[r.left,], r.right, r.probability) for r in rules if r.right not in node]
-    split += [(node[part], part, 1.0) for part in parts]
-    pairs = [(left, node[right[:1]], node[right[1:]], chance) for left, right, chance in split]
-    rank = _children_first(units, names)
+    sides = []  # of every rule: the node of its only symbol, or those of its first symbol and of the rest
+    parts: dict[tuple[int, ...], int] = {}  # the node of a part by those of its first symbol and of the rest
+    for rule in grammar.rules:
+        first, *others = [node[name] for name in rule.right]
+        rest = others[-1:]
+        for other in reversed(others[:-1]):
+            rest = [parts.setdefault((other, *rest), len(names) + len(parts))]
+        sides.append((first, *rest))
+    units, pairs = [], []
+    for rule, side in zip(grammar.rules, sides, strict=True):
+        if len(side) == 1 or side in parts:
+            units.append((node[rule.left], parts.get(side, side[0]), rule.probability))
+        else:
+            pairs.append((node[rule.left], *side, rule.probability))
+    pairs += [(part, *side, 1.0) for side, part in parts.items()]
+    count = len(names) + len(parts)
+    rank = _children_first(units, count, names)
     units.sort(key=lambda unit: rank[unit[0]])
-    below = {s: grammar.below(s) for s in grammar.symbols}
-    circular = [node[s,] for s in below if any(s in below.get(c, ()) for r in grammar.of(s) for c in r.right)]
+    circular = [node[symbol] for symbol in grammar.symbols if symbol in grammar.recursive]
     corners = [(left, first, chance) for left, first, _, chance in pairs] + units
     if not circular:
-        rank = _children_first(corners, names)
+        rank = _children_first(corners, count, names)
         corners.sort(key=lambda corner: -rank[corner[0]])
-    root, places = node[grammar.start,], np.full((len(names), 2), -1)
+    root, places = node[grammar.start], np.full((count, 2), -1)
     for level, symbols in enumerate(grammar.levels or ()):
         for place, symbol in enumerate(symbols):
-            places[node[symbol,]] = level, place
-    bounds = _bounds(pairs, units, circular, root, len(names), len(tokens))
+            places[node[symbol]] = level, place
+    bounds = _bounds(pairs, units, circular, root, count, len(grammar.tokens))
     in_prefix = bounds.copy()
     in_prefix[:, AFTER_LEAST], in_prefix[:, AFTER_MOST] = 0, UNBOUNDED
     tables = [part for table in (_table(pairs, 3), _table(units, 2), _table(corners, 2)) for part in table]
@@ -147,18 +156,18 @@ def _table(rows: list[tuple], nodes: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array([row[:nodes] for row in rows], np.int64).reshape(-1, nodes), np.array([row[nodes] for row in rows])
 
 
-def _children_first(edges: list[tuple], names: list[tuple[str, ...]]) -> dict[int, int]:
+def _children_first(edges: list[tuple], nodes: int, names: list[str]) -> dict[int, int]:
     """Return each node's rank in an order that puts b before a for all edges (a, b, …).
 
     Raises ValueError if the edges form a cycle, which it names.
     """
-    children: dict[int, list[int]] = {node: [] for node in range(len(names))}
+    children: dict[int, list[int]] = {node: [] for node in range(nodes)}
     for edge in edges:
         children[edge[0]].append(edge[1])
     try:
         return {node: rank for rank, node in enumerate(TopologicalSorter(children).static_order())}
     except CycleError as error:
-        circle = " -> ".join(" ".join(names[node]) for node in reversed(error.args[1]))
+        circle = " -> ".join(names[node] for node in reversed(error.args[1]))
         raise ValueError(f"unit rules form a cycle, {circle}, so that a span has infinitely many derivations") from None
 
 

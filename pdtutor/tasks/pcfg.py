@@ -1,6 +1,7 @@
 """Sentences of a grammar: masked prediction (BERT) and autoregression (GPT-2), the paper's experiments E3 and E4."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -19,15 +20,21 @@ class _GrammarTask:
     up after the end of a sentence. The classes are the tokens.
     """
 
-    grammar: str | Grammar = "cfg3b"
+    grammar: str | Path | Grammar = "cfg3b"
     root: str | None = None
     max_length: int | None = None
     rules: Grammar = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         rules = self.grammar
-        if not isinstance(rules, Grammar):
-            rules = Grammar.parse(rules) if "->" in rules else Grammar.load(rules)
+        if isinstance(rules, Path):
+            rules = Grammar.load(rules)
+            object.__setattr__(self, "grammar", str(self.grammar))
+        elif isinstance(rules, str):
+            named = rules.strip() and not any(mark in rules for mark in ("->", "\n", "\r"))
+            rules = Grammar.load(rules) if named else Grammar.parse(rules)
+        elif not isinstance(rules, Grammar):
+            raise ValueError(f"grammar must be a Grammar, its text, its name or a path, got {rules!r}")
         object.__setattr__(self, "rules", rules if self.root is None else rules.rooted_at(self.root))
         if self.max_length is not None:
             object.__setattr__(self, "max_length", whole("max_length", self.max_length))
@@ -79,6 +86,13 @@ class _GrammarTask:
         """Return how many ids of each row are not padding: (…, length) → (…,)."""
         return (inputs != self.padding).sum(-1)
 
+    def fingerprint(self) -> str:
+        """Return a digest of the grammar as used, 16 hexadecimal digits: a file that was edited has another.
+
+        What doesn't change the sentences drawn, such as comments and spaces, doesn't count; see `Grammar.fingerprint`.
+        """
+        return self.rules.fingerprint()
+
     def config(self) -> dict:
         """Return the JSON-ready description from which `build_task` rebuilds this task."""
         grammar = str(self.grammar) if isinstance(self.grammar, Grammar) else self.grammar
@@ -92,7 +106,7 @@ class MaskedGrammar(_GrammarTask):
     Selected tokens are shown as `pdtutor.tasks.masking.mask_rows` says. `bos` and padding are never selected.
 
     Args:
-        grammar: a Grammar, its text, or the name of one that ships with pdtutor.
+        grammar: a Grammar, its text, the name of one that ships with pdtutor, or the path of a file.
         root: the symbol to start from; the grammar's own root if not given. A symbol below it gives shorter sentences.
         max_length: number of tokens, `bos` not counted, that a sentence may have; longer ones are drawn again. Only
             recursive grammars need it.
@@ -132,7 +146,7 @@ class CausalGrammar(_GrammarTask):
     """Autoregression (E4): at every position, the next token is predicted.
 
     Args:
-        grammar: a Grammar, its text, or the name of one that ships with pdtutor.
+        grammar: a Grammar, its text, the name of one that ships with pdtutor, or the path of a file.
         root: the symbol to start from; the grammar's own root if not given. A symbol below it gives shorter sentences.
         max_length: number of tokens, `bos` not counted, that a sentence may have; longer ones are drawn again. Only
             recursive grammars need it.

@@ -1,6 +1,7 @@
 """Grammars as text, what is refused, and lengths against those computed by hand and those of the paper."""
 
 import itertools
+import json
 import math
 import sys
 from collections import Counter
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdtutor.pcfg.grammar import SHIPPED, Grammar, Rule
+from pdtutor.pcfg.grammar import LONGEST, SHIPPED, Grammar, Rule, components
 
 LENGTHS = Grammar.parse("""
 S -> A A [0.25]
@@ -18,6 +19,45 @@ S -> A [0.75]
 A -> a
 A -> a b b
 """)
+AWKWARD = (
+    "",
+    "#",
+    "a#b",
+    "[",
+    "]",
+    "[0.5]",
+    "|",
+    "A|B",
+    "->",
+    "A->B",
+    "-",
+    ">",
+    "- >",
+    "New York",
+    " ",
+    '"',
+    '"a"',
+    "\\",
+    "'d",
+)
+AWKWARD += (
+    "``",
+    "''",
+    "tokens:",
+    "tokens:a",
+    "\0",
+    "\n",
+    "\r",
+    "\x0c",
+    "\x85",
+    "\xa0",
+    "\u2028",
+    "\ufeff",
+    "\ud800",
+    "é",
+    "→",
+)
+NAMES = st.one_of(st.sampled_from(AWKWARD), st.text(st.characters(), max_size=5), st.text(' "#->[]|\\a', max_size=5))
 CATALAN = "S -> S S [{p}]\nS -> a [{q}]"
 
 
@@ -39,6 +79,15 @@ def grammars(draw):
     return Grammar([first, *draw(st.permutations(rest))])
 
 
+@st.composite
+def strange_grammars(draw):
+    """Draw a grammar whose names may be anything."""
+    s, a, *tokens = draw(st.lists(NAMES, min_size=3, max_size=6, unique=True))
+    rights = draw(st.lists(st.lists(st.sampled_from([a, *tokens]), min_size=1, max_size=3), min_size=1, max_size=3))
+    rules = [Rule(s, (a, *right), 1 / len(rights)) for right in rights]
+    return Grammar([*rules, Rule(a, (tokens[0],), 1.0)], tokens=tokens)
+
+
 def test_a_grammar_is_read_with_comments_tokens_and_probabilities():
     grammar = Grammar.parse("""
         # a comment
@@ -55,6 +104,7 @@ def test_a_grammar_is_read_with_comments_tokens_and_probabilities():
         Rule("A", ("a",), 0.5, 7),
         Rule("A", ("b", "a"), 0.5, 8),
     )
+    assert [rule.line for rule in grammar.rules] == [4, 5, 7, 8]
     assert (grammar.start, grammar.symbols, grammar.tokens) == ("S", ("S", "A"), ("b", "a"))
     assert grammar.of("A") == grammar.rules[2:]
 
@@ -71,7 +121,7 @@ def test_without_a_line_of_tokens_whatever_has_no_rule_is_one():
         ("tokens: a b\n\nS -> a\nT -> b", "^line 4: 'T' is unreachable: 'S' never leads to it"),
         ("S -> a\nT -> U\nU -> T\nU -> b", "^line 2: 'T' is unreachable"),
         ("tokens: a A\nS -> A\nA -> a", "^line 3: 'A' is a token, so it can't have rules"),
-        ("tokens: a b a\nS -> a", "^token 'a' is listed 2 times, so its id is unclear: list it once"),
+        ("tokens: a b a\nS -> a", "^line 1: token 'a' is listed in line 1 already, so its id is unclear: list it once"),
         ("# first\nS ->", "^line 2: 'S' has an empty right-hand side"),
         ("S -> a [0.5]\nS -> [0.5]", "^line 2: 'S' has an empty right-hand side"),
         ("S -> A\n\nA -> a [0.5]\nA -> b [0.4]", "^lines 3, 4: the probabilities of 'A' sum to 0.9, not to 1"),
@@ -115,6 +165,37 @@ def test_what_is_printed_can_be_read_back(grammar):
     assert [r.probability for r in again.rules] == [r.probability for r in grammar.rules]
 
 
+@given(strange_grammars())
+@settings(deadline=None)
+def test_whatever_the_names_a_grammar_that_is_printed_or_saved_can_be_read_back(tmp_path_factory, grammar):
+    path = tmp_path_factory.getbasetemp() / "strange.txt"
+    path.write_text(str(grammar), encoding="utf-8-sig", newline="\r\n")
+    for again in (Grammar.parse(str(grammar)), Grammar.parse(json.loads(json.dumps(str(grammar)))), Grammar.load(path)):
+        assert again == grammar
+        assert (again.tokens, again.symbols, again.start) == (grammar.tokens, grammar.symbols, grammar.start)
+        assert again.fingerprint() == grammar.fingerprint()
+
+
+@given(
+    st.lists(st.sampled_from([*'abS#[]|" \\\n\r\x85>-', "->", "S -> ", "tokens:", "[0.5]", "\nS -> a"]), max_size=12)
+)
+@settings(deadline=None)
+def test_any_text_is_a_grammar_that_can_be_read_back_or_is_refused(pieces):
+    try:
+        grammar = Grammar.parse("".join(pieces))
+    except ValueError as error:
+        assert "line" in str(error) or "at least one rule" in str(error)  # noqa: PT017
+    else:
+        assert Grammar.parse(str(grammar)) == grammar
+
+
+def test_names_in_double_quotes_are_strings_as_in_json():
+    grammar = Grammar.parse('tokens: "New York" "#" b"b "\\u00e9"  # not "this"\n"N P"->"#" "New York"\n')
+    assert grammar.tokens == ("New York", "#", 'b"b', "é")
+    assert grammar.rules == (Rule("N P", ("#", "New York"), 1.0),)
+    assert str(grammar) == 'tokens: "New York" "#" b"b é\n"N P" -> "#" "New York" [1.0]'
+
+
 def test_probabilities_that_have_no_short_decimals_can_be_read_back():
     sevenths = Grammar.parse("\n".join(f"S -> {token}" for token in "abcdefg"))
     assert Grammar.parse(str(sevenths)) == sevenths
@@ -125,6 +206,41 @@ def test_probabilities_that_have_no_short_decimals_can_be_read_back():
 )
 def test_other_rules_tokens_or_probabilities_make_another_grammar(other):
     assert Grammar.parse(other) != Grammar.parse("S -> a\nS -> b")
+
+
+def test_grammars_that_differ_only_in_where_a_name_ends_are_not_equal():
+    one, other = (Grammar([Rule("S", right, 1.0)]) for right in (("a b",), ("a", "b")))
+    assert one != other
+    assert str(one) != str(other)
+
+
+def test_rules_that_a_program_makes_are_checked_too():
+    for rule in (Rule("S", "ab", 1.0), Rule(1, ("a",), 1.0), Rule("S", (1,), 1.0), Rule("S", ("a",), "1")):
+        with pytest.raises(ValueError, match=r"^a rule needs a string, a tuple of strings and a number, got Rule"):
+            Grammar([rule])
+    with pytest.raises(ValueError, match=r"^a token must be a string, got 1"):
+        Grammar([Rule("S", ("a",), 1.0)], tokens=["a", 1])
+    with pytest.raises(ValueError, match=r"^token 'a' is listed 2 times"):
+        Grammar([Rule("S", ("a",), 1.0)], tokens=["a", "a"])
+    with pytest.raises(ValueError, match=r"^rule 'S -> a \[0.5\]': the probabilities of 'S' sum to 0.5"):
+        Grammar([Rule("S", ("a",), 0.5)])
+
+
+def test_a_fingerprint_is_of_what_is_drawn():
+    text = "tokens: a b c\nS -> A B [0.25]\nS -> B [0.75]\nA -> a\nB -> b\nB -> c"
+    same = "# mine\r\ntokens:  a b\ntokens: c\n\nS->A B[.25]\nB -> b [0.5]\nS -> B [75e-2]\nB -> c [0.5]\nA -> a [1]"
+    fingerprint = Grammar.parse(text).fingerprint()
+    assert fingerprint == Grammar.parse(same).fingerprint()
+    assert Grammar.parse(text) != Grammar.parse(same)  # the symbols have other ids
+    others = [("a b c", "b a c"), ("b c", "b c d"), ("0.25", "0.2500001"), ("B -> b\nB -> c", "B -> c\nB -> b")]
+    others += [("A B [", "B A ["), ("A -> a", "A -> b")]
+    found = {Grammar.parse(text.replace(*other)).fingerprint() for other in others} | {fingerprint}
+    assert len(found) == len(others) + 1
+    assert Grammar.parse(text).rooted_at("B").fingerprint() not in found
+
+
+def test_a_fingerprint_stays_the_same_from_version_to_version():
+    assert Grammar.load("cfg3b").fingerprint() == "965bd0dff95038e9"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -157,6 +273,30 @@ def test_what_only_nltk_allows_is_refused(text, message):
     nltk = pytest.importorskip("nltk")
     with pytest.raises(ValueError, match=message):
         Grammar.from_nltk(nltk.PCFG.fromstring(text))
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_a_grammar_of_nltk_with_any_names_can_be_read_back(name):
+    nltk = pytest.importorskip("nltk")
+    s, a = nltk.Nonterminal("S"), nltk.Nonterminal(name)
+    rules = [(s, ["a", name, "b"], 0.5), (s, ["a"], 0.5)], [(s, [a, "a"], 1.0), (a, ["b"], 1.0)]
+    for of in rules:
+        productions = [nltk.ProbabilisticProduction(left, right, prob=p) for left, right, p in of]
+        grammar = Grammar.from_nltk(nltk.PCFG(s, productions))
+        assert [rule.right for rule in grammar.rules] == [tuple(map(str, right)) for _, right, _ in of]
+        assert Grammar.parse(str(grammar)) == grammar
+        assert Grammar.from_nltk(grammar.to_nltk()) == grammar
+
+
+def test_symbols_and_tokens_of_nltk_that_would_become_one_are_refused():
+    nltk = pytest.importorskip("nltk")
+    s, rule = nltk.Nonterminal("S"), nltk.ProbabilisticProduction
+    for right in (["1", 1], [nltk.Nonterminal(2), nltk.Nonterminal("2")]):
+        rest = [rule(part, ["a"], prob=1.0) for part in right if isinstance(part, nltk.Nonterminal)]
+        with pytest.raises(ValueError, match=r"^line 1: .* are different, but are written alike"):
+            Grammar.from_nltk(nltk.PCFG(s, [rule(s, right, prob=1.0), *rest]))
+    with pytest.raises(ValueError, match=r"^line 1: the non-terminal 'X' has no productions"):
+        Grammar.from_nltk(nltk.PCFG(s, [rule(s, [nltk.Nonterminal("X")], prob=1.0)]))
 
 
 def test_without_nltk_the_error_says_what_to_do(monkeypatch):
@@ -279,6 +419,59 @@ def test_lengths_of_a_recursive_grammar_have_catalan_coefficients(p):
     np.testing.assert_allclose(grammar.length_distribution(max_length=60), expected, rtol=1e-9)
 
 
+@st.composite
+def recursive_grammars(draw):
+    """Draw a grammar whose symbols may lead to any of them, also by unit rules, and always to a token."""
+    names = "SABC"
+    of = {}
+    for name in names:
+        rights = draw(st.lists(st.lists(st.sampled_from([*names, "a", "b"]), min_size=1, max_size=3), max_size=3))
+        rights = [["a"], *rights, [*names[1:]]] if name == "S" else [["a"], *rights]
+        of[name] = [Rule(name, tuple(right), 1 / len(rights)) for right in rights]
+    return Grammar([rule for name in names for rule in of[name]])
+
+
+@given(recursive_grammars())
+@settings(deadline=None)
+def test_lengths_of_recursive_grammars_solve_their_own_equations(grammar):
+    longest = 8
+    found = {s: grammar.length_distribution(s, max_length=longest) for s in grammar.symbols}
+    of = found | {token: np.eye(longest + 1)[1] for token in grammar.tokens}
+    for symbol in grammar.symbols:
+        expected = np.zeros(longest + 1)
+        for rule in grammar.of(symbol):
+            product = np.ones(1)
+            for part in rule.right:
+                product = np.convolve(product, of[part])[: longest + 1]
+            expected[: len(product)] += rule.probability * product
+        np.testing.assert_allclose(found[symbol], expected, rtol=1e-9, atol=1e-15)
+        assert found[symbol][1] > 0
+        assert found[symbol].sum() < 1 + 1e-9
+
+
+def test_unit_rules_that_hardly_ever_end_are_no_endless_computation():
+    grammar = Grammar.parse("S -> A [0.9999999999]\nS -> a [1e-10]\nA -> S")
+    np.testing.assert_allclose(grammar.length_distribution(max_length=2), [0, 1, 0], rtol=1e-5)
+    with pytest.raises(ValueError, match="unit rules lead from 'S' back to it with a probability of 1"):
+        Grammar.parse("S -> S [1.0]\nS -> a [1e-300]").length_distribution(max_length=2)
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdef"), max_size=4)))
+@settings(deadline=None)
+def test_components_are_what_leads_to_each_other_children_first(edges):
+    children = {node: edges.get(node, []) for node in "abcdef"}
+    leads = {(a, b) for a in children for b in children[a]}
+    for k, a, b in itertools.product("abcdef", repeat=3):
+        if (a, k) in leads and (k, b) in leads:
+            leads.add((a, b))
+    found = components(children)
+    assert sorted(node for group in found for node in group) == list("abcdef")
+    place = {node: i for i, group in enumerate(found) for node in group}
+    for a, b in itertools.permutations("abcdef", 2):
+        assert (place[a] == place[b]) == ((a, b) in leads and (b, a) in leads)
+        assert (a, b) not in leads or place[b] <= place[a]
+
+
 def test_a_symbol_that_leads_to_itself_alone_costs_no_length():
     grammar = Grammar.parse("S -> S [0.5]\nS -> a [0.375]\nS -> a a [0.125]")
     np.testing.assert_allclose(grammar.length_distribution(max_length=2), [0, 0.75, 0.25])
@@ -307,6 +500,7 @@ def test_lengths_of_tokens_or_up_to_nothing_are_refused():
         (CATALAN.format(p=0.5, q=0.5), None),
         ("S -> A\nS -> B\nA -> B\nB -> b", None),  # B on two levels
         ("S -> A\nA -> S\nA -> A\nA -> b", None),
+        ("S -> A\nA -> B\nB -> C\nC -> B\nC -> D\nD -> E\nE -> a", None),
         ("S -> A a\nA -> a", None),  # tokens and symbols side by side
         ("S -> A\nS -> a\nA -> a", None),
         ("S -> A B\nA -> C\nB -> b\nC -> c", None),
@@ -316,10 +510,59 @@ def test_only_rules_from_level_to_level_make_levels(text, levels):
     assert Grammar.parse(text).levels == levels
 
 
+# Large grammars
+
+
+def test_grammars_of_thousands_of_symbols_one_below_the_other_are_read_and_measured():
+    n = 5000
+    chain = Grammar.parse("\n".join(f"S{i} -> a S{i + 1}" for i in range(n)) + f"\nS{n} -> b")
+    assert chain.longest == n + 1
+    assert chain.levels is None
+    assert Grammar.parse(str(chain)) == chain
+    units = Grammar.parse("\n".join(f"S{i} -> S{i + 1}" for i in range(n)) + f"\nS{n} -> b")
+    assert len(units.levels) == n + 1
+    np.testing.assert_array_equal(units.length_distribution(), [0, 1])
+    backwards = Grammar([units.rules[0], *units.rules[:0:-1]])
+    assert backwards.longest == 1
+
+
+def test_symbols_that_all_contain_each_other_are_measured():
+    n = 40
+    lines = [f"X{i} -> X{(i + j) % n} w{i}" for i in range(n) for j in range(1, n)] + [
+        f"X{i} -> w{i}" for i in range(n)
+    ]
+    grammar = Grammar.parse("\n".join(lines))
+    assert grammar.recursive == set(grammar.symbols)
+    expected = [0] + [(1 - 1 / n) ** i / n for i in range(12)]
+    np.testing.assert_allclose(grammar.length_distribution(max_length=12), expected, rtol=1e-9)
+
+
+def test_sentences_that_nobody_can_hold_have_no_longest_length():
+    doubling = "\n".join(f"S{i} -> S{i + 1} S{i + 1}" for i in range(100)) + "\nS100 -> a"
+    grammar = Grammar.parse(doubling)
+    assert grammar.rooted_at("S90").longest == 1024
+    assert grammar.rooted_at("S76").longest == LONGEST
+    for call in (lambda: grammar.longest, grammar.length_distribution, grammar.length_statistics):
+        with pytest.raises(ValueError, match=f"'S75' can have more than {LONGEST} tokens, .*: give max_length"):
+            call()
+    np.testing.assert_array_equal(grammar.length_distribution(max_length=3), np.zeros(4))
+
+
+# Files
+
+
 def test_a_grammar_is_loaded_by_its_path(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text("S -> é [1.0]", encoding="utf-8")
     assert Grammar.load(path) == Grammar.load(str(path)) == Grammar.parse("S -> é")
+
+
+@pytest.mark.parametrize("text", ["S -> a b\nS -> b", "tokens: a b\nS -> a b", "# mine\nS -> a b", "\nS -> a b"])
+def test_a_byte_order_mark_and_line_ends_of_any_system_are_no_part_of_a_grammar(tmp_path, text):
+    path = tmp_path / "mine.txt"
+    for end in (b"\n", b"\r\n", b"\r"):
+        path.write_bytes(text.encode("utf-8-sig").replace(b"\n", end))
+        assert Grammar.load(path) == Grammar.parse(text) == Grammar.parse("\ufeff" + text)
 
 
 def test_a_missing_grammar_is_an_error_that_names_those_there_are(tmp_path):
@@ -327,3 +570,81 @@ def test_a_missing_grammar_is_an_error_that_names_those_there_are(tmp_path):
         Grammar.load("cfg3z")
     with pytest.raises(ValueError, match=r"no grammar called .*gone\.txt"):
         Grammar.load(tmp_path / "gone.txt")
+
+
+MANY = "\n".join(f"S -> A{i} [0.5]\nA{i} -> a" for i in range(3000))
+BAD = {  # what is in a file, and what the error says after the file's name
+    "nothing": (b"", "a grammar needs at least one rule"),
+    "only a byte order mark": (b"\xef\xbb\xbf", "a grammar needs at least one rule"),
+    "only comments": (b"# mine\n\n  # yours\n", "a grammar needs at least one rule"),
+    "only tokens": (b"tokens: a b", "a grammar needs at least one rule"),
+    "UTF-16": ("S -> a\n".encode("utf-16"), "line 1: byte 0xff is not UTF-8: save the file as UTF-8"),
+    "UTF-16 unmarked": ("S -> a\n".encode("utf-16-le"), "line 1: a NUL character, .*UTF-16"),
+    "UTF-32": ("S -> a\n".encode("utf-32"), "line 1: byte 0xff is not UTF-8"),
+    "Latin-1": (b"S -> a\nS -> \xe9", "line 2: byte 0xe9 is not UTF-8"),
+    "Latin-1, marked": (b"\xef\xbb\xbfS -> a\nS -> \xe9", "line 2: byte 0xe9 is not UTF-8"),
+    "bytes": (bytes(range(256)), "line 12: byte 0x80|line 1: a NUL|line 2: byte 0x80"),
+    "a picture": (b"\x89PNG\r\n\x1a\n", "line 1: byte 0x89 is not UTF-8"),
+    "NUL": (b"S -> a\nS -> b\0", "line 2: a NUL character"),
+    "prose": (b"This is no grammar.", "line 1: a rule must look like"),
+    "JSON": (b'{"S": ["a", "b"]}', "line 1: .*double quotes"),
+    "other arrows": ("S → a".encode(), "line 1: a rule must look like"),
+    "BNF": (b"<S> ::= <A> | b", "line 1: a rule must look like"),
+    "no left-hand side": (b"S -> a\n-> b", "line 2: a rule must look like"),
+    "two arrows": (b"S -> a -> b", "line 1: a rule must look like"),
+    "alternatives": (b"S -> a | b", "line 1: a rule must look like"),
+    "only a probability": (b"S -> a\n[0.5]", "line 2: a rule must look like"),
+    "an open bracket": (b"S -> a [0.5", "line 1: a rule must look like"),
+    "two probabilities": (b"S -> a [0.5] [0.5]", "line 1: a rule must look like"),
+    "an open quote": (b'S -> "a', "line 1: .*double quotes"),
+    "a quote within a word": (b'S -> "a"b', "line 1: .*double quotes"),
+    "a bad escape": (b'S -> a\nS -> "\\q"', "line 2: .*double quotes"),
+    "a long line": (b"S" * 1_000_000, "line 1: a rule must look like .{60,400}$"),
+    "many brackets": (b"S -> " + b"[" * 100_000, "line 1: a rule must look like .{60,400}$"),
+    "a mark as token": (b"tokens: a |\nS -> a", 'line 1: in double quotes . can be a token: write "|"'),
+    "a token twice": (b"tokens: a\ntokens: a\nS -> a", "line 2: token 'a' is listed in line 1 already"),
+    "a token with rules": (b"tokens: a S\nS -> a", "line 2: 'S' is a token, so it can't have rules"),
+    "an unknown symbol": (b"tokens: a\nS -> a\nS -> B", "line 3: unknown symbol 'B'"),
+    "no tokens": (b"tokens:\nS -> a", "line 2: unknown symbol 'a'"),
+    "an empty right-hand side": (b"S -> a [0.5]\nS -> [0.5]", "line 2: 'S' has an empty right-hand side"),
+    "unreachable": (b"S -> a\nT -> b", "line 2: 'T' is unreachable"),
+    "not a number": (b"S -> a [half]", "line 1: a probability must be a number, got 'half'"),
+    "NaN": (b"S -> a [nan]", r"line 1: a probability must lie in \(0, 1\], got nan"),
+    "infinity": (b"S -> a [inf]", r"line 1: a probability must lie in \(0, 1\], got inf"),
+    "a huge exponent": (b"S -> a [1e999999999]", r"line 1: a probability must lie in \(0, 1\], got inf"),
+    "a tiny exponent": (b"S -> a\nT -> a [1e-999999999]", r"line 2: a probability must lie in \(0, 1\], got 0"),
+    "negative": (b"S -> a [1.5]\nS -> b [-0.5]", r"line 1: a probability must lie in \(0, 1\], got 1.5"),
+    "a percentage": (b"S -> a [50%]", "line 1: a probability must be a number, got '50%'"),
+    "a decimal comma": (b"S -> a [0,5]", "line 1: a probability must be a number, got '0,5'"),
+    "too little": (b"S -> a [0.5]\nS -> b [0.4]", "lines 1, 2: the probabilities of 'S' sum to 0.9, not to 1"),
+    "too much, in many lines": (MANY.encode(), r"lines 1, 3, .*… \(3000 in all\): .* sum to 1500, not to 1"),
+    "probabilities here and there": (b"S -> a [0.5]\nS -> b", "line 2: some rules of 'S' have a probability"),
+    "left recursion": (b"S -> S a", "line 1: no derivation of 'S' ever ends"),
+    "right recursion": (b"S -> a S [0.5]\nS -> S [0.5]", "lines 1, 2: no derivation of 'S' ever ends"),
+    "a circle": (b"S -> A\nS -> a\nA -> B\nB -> A", "lines 3, 4: no derivation of 'A', 'B' ever ends"),
+    "a long circle": (
+        "\n".join(f"S{i} -> S{(i + 1) % 5000}" for i in range(5000)).encode(),
+        r"lines 1, 2, .*… \(5000 in all\): no derivation of 'S0', .*… \(5000 in all\) ever ends",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_grammar_is_refused_in_one_line_with_its_place(tmp_path, name):
+    content, message = BAD[name]
+    path = tmp_path / "g.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        Grammar.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("name", [".", "no/such/folder/g.txt", "cfg3b.txt/g", "a" * 5000, "a\0b", "\ud800", ""])
+def test_what_is_no_file_is_refused_by_its_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cfg3b.txt").write_text("S -> a", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"^(no grammar called|the grammar) ") as caught:
+        Grammar.load(name)
+    assert name[:300] in str(caught.value)

@@ -45,6 +45,15 @@ GRAMMARS = {
         B -> z [0.3]
         B -> z y [0.7]"""
     ),
+    "right-hand sides that are parts of others": Grammar.parse(
+        """S -> A B A [0.3]
+        S -> x A B A [0.4]
+        S -> B A [0.3]
+        A -> x [0.5]
+        A -> y B [0.5]
+        B -> x y [0.2]
+        B -> y x y [0.8]"""
+    ),
     "levels of cfg3b": Grammar.load("cfg3b").rooted_at("13"),
     "levels of cfg3i": Grammar.load("cfg3i").rooted_at("13"),
 }
@@ -267,6 +276,14 @@ def test_grammars_that_print_alike_keep_their_own_probabilities():
         grammar = Grammar.parse(f"S -> a [{p:.10f}]\nS -> b [{1 - p:.10f}]")
         assert marginals(grammar, np.ones((1, 2))).posterior[0, 0] == pytest.approx(p, abs=1e-12)
         assert next_tokens(grammar, [])[0, 0] == pytest.approx(p, abs=1e-12)
+
+
+def test_a_long_right_hand_side_and_symbols_one_below_the_other():
+    long = Grammar.parse("S -> " + 300 * "a b ")
+    found = marginals(long, np.ones((600, 2)))
+    np.testing.assert_array_equal(found.posterior, np.tile(np.eye(2), (300, 1)))
+    chain = Grammar.parse("\n".join(f"S{i} -> a S{i + 1}" for i in range(300)) + "\nS300 -> b")
+    np.testing.assert_array_equal(next_tokens(chain, [0] * 300)[[0, -1]], [[1, 0, 0], [0, 1, 0]])
 
 
 # Errors

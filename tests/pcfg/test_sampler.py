@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdtutor.pcfg.grammar import Grammar
+from pdtutor.pcfg import sampler
+from pdtutor.pcfg.grammar import LONGEST, Grammar
 from pdtutor.pcfg.sampler import ATTEMPTS, Sentences, sample
 
 CFG3B = Grammar.load("cfg3b")
@@ -252,6 +253,7 @@ def test_no_sentences_are_none():
         (SKEWED, 1, {"max_length": 0}, "max_length must be a whole number of at least 1, got 0"),
         (BRANCHING, 1, {}, "'S' leads back to itself, so there is no longest sentence: give max_length"),
         (NESTED, 1, {"spans": True, "max_length": 9}, r"Grammar\(start='S', 2 rules, 3 tokens\) has no levels"),
+        (NESTED, 1, {"max_length": LONGEST + 1}, f"max_length must be at most {LONGEST}, got {LONGEST + 1}"),
         (CFG3B, 1, {"max_length": 160}, "10000 sentences in a row of .* longer than max_length = 160: choose"),
         (Grammar.parse("\n".join(f"S -> {i}" for i in range(257))), 1, {}, "at most 256 tokens; got .* 257 tokens"),
     ],
@@ -264,3 +266,88 @@ def test_what_cannot_be_drawn_is_refused(grammar, n, options, message):
 def test_only_rejections_in_a_row_are_too_many():
     rare = Grammar.parse("S -> a [0.002]\nS -> a a [0.998]")
     assert sample(rare, np.random.default_rng(0), 50, max_length=1).rejected > ATTEMPTS
+
+
+# Large and strange grammars
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("\n".join(f"S{i} -> a S{i + 1}" for i in range(1200)) + "\nS1200 -> b", 1200 * "a " + "b"),
+        ("\n".join(f"S{i} -> S{i + 1}" for i in range(1200)) + "\nS1200 -> b", "b"),
+        ("\n".join(f"S{i} -> S{i + 1} S{i + 1}" for i in range(12)) + "\nS12 -> b", 4095 * "b " + "b"),
+        ("S -> " + 3000 * "a b " + "c", 3000 * "a b " + "c"),
+    ],
+    ids=["symbols one below the other", "unit rules", "twice as long at each level", "a long right-hand side"],
+)
+def test_a_grammar_with_a_single_sentence_gives_this(text, sentence):
+    grammar = Grammar.parse(text)
+    for options in ({}, {"max_length": len(sentence)}):
+        assert words(grammar, sample(grammar, np.random.default_rng(0), 3, **options)) == [sentence] * 3
+
+
+def test_symbols_that_all_contain_each_other_are_drawn():
+    n = 12
+    lines = [f"X{i} -> X{(i + j) % n} w" for i in range(n) for j in range(1, n)] + [f"X{i} -> w" for i in range(n)]
+    grammar = Grammar.parse("\n".join(lines))
+    p = grammar.length_distribution(max_length=30)
+    lengths = sample(grammar, np.random.default_rng(0), 5000, max_length=30).lengths
+    assert agrees(np.bincount(lengths, minlength=31), p / p.sum())
+
+
+def test_a_deep_tree_of_many_derivations_is_drawn():
+    lines = [f"L{i}{s} -> L{i + 1}{a} L{i + 1}{b}" for i in range(9) for s in "xy" for a, b in ("xy", "yx", "xx")]
+    grammar = Grammar.parse("\n".join(["S -> L0x L0y", *lines, "L9x -> a", "L9x -> b a", "L9y -> b"]))
+    sentences = sample(grammar, np.random.default_rng(0), 20, spans=True)
+    assert len(grammar.levels) == 11
+    for above, below in pairwise(spans_of(grammar, sentences)):
+        assert [part for _, right in above for part in right] == [symbol for symbol, _ in below]
+
+
+def test_more_symbols_than_fit_in_two_bytes():
+    n = 2**15 + 10
+    lines = [f"S{i} -> S{i + 1}" for i in range(n)] + [f"S{n} -> S{n} b", f"S{n} -> a"]
+    grammar = Grammar.parse("\n".join(lines))
+    assert set(words(grammar, sample(grammar, np.random.default_rng(0), 50, max_length=3))) == {"a", "a b", "a b b"}
+
+
+def test_levels_that_spans_cannot_be_told_for_are_drawn_without():
+    wide = Grammar.parse("\n".join(f"S -> A{i} A{i}\nA{i} -> a" for i in range(257)))
+    deep = Grammar.parse("\n".join(f"S{i} -> S{i + 1}" for i in range(255)) + "\nS255 -> a")
+    assert words(wide, sample(wide, np.random.default_rng(0), 2)) == ["a a"] * 2
+    assert words(deep, sample(deep, np.random.default_rng(0), 2)) == ["a"] * 2
+    for grammar in (wide, deep):
+        with pytest.raises(ValueError, match="spans are told for at most 254 levels of at most 256 symbols each"):
+            sample(grammar, np.random.default_rng(0), 2, spans=True)
+    most = deep.rooted_at("S2")
+    assert sample(most, np.random.default_rng(0), 2, spans=True).closes.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("spans", [False, True])
+def test_sentences_drawn_in_groups_are_those_drawn_at_once(monkeypatch, spans):
+    options = {"spans": spans, "max_length": 4}
+    whole = sample(SKEWED, np.random.default_rng(0), 50, **options)
+    monkeypatch.setattr(sampler, "TOGETHER", 13)
+    parts = sample(SKEWED, np.random.default_rng(0), 50, **options)
+    assert whole.rejected == parts.rejected > 0
+    for name in ("tokens", "offsets", *(("ancestors", "closes") if spans else ())):
+        np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+        assert getattr(parts, name).dtype == getattr(whole, name).dtype
+
+
+def test_unit_rules_that_hardly_ever_end_are_an_error():
+    grammar = Grammar.parse("S -> A [1.0]\nS -> a [1e-300]\nA -> S")
+    with pytest.raises(ValueError, match="not complete after 1000000 unit rules in a row: some of them lead back"):
+        sample(grammar, np.random.default_rng(0), 1, max_length=3)
+
+
+def test_sentences_of_more_tokens_than_can_be_held_need_a_cap():
+    grammar = Grammar.parse(
+        "\n".join(f"S{i} -> S{i + 1} S{i + 1} [0.5]\nS{i} -> a [0.5]" for i in range(99)) + "\nS99 -> a"
+    )
+    with pytest.raises(ValueError, match=f"can have more than {LONGEST} tokens, too many to draw: give max_length"):
+        sample(grammar, np.random.default_rng(0), 1)
+    lengths = sample(grammar, np.random.default_rng(0), 5000, max_length=9).lengths
+    p = grammar.length_distribution(max_length=9)
+    assert agrees(np.bincount(lengths, minlength=10), p / p.sum())

@@ -1,12 +1,13 @@
 """Sentences of a grammar as examples: what is masked, what follows, and how batches are made."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from pdtutor.pcfg.grammar import Grammar
+from pdtutor.pcfg.grammar import Grammar, Rule
 from pdtutor.seeds import generator
 from pdtutor.tasks.build import build_task
 from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
@@ -98,6 +99,37 @@ def test_a_grammar_task_is_rebuilt_from_its_config(task):
     assert rebuilt.config() == build_task(rebuilt.config()).config()
 
 
+@pytest.mark.parametrize("token", ["#", "[", "New York", "", "->", "\u2028", '"'])
+def test_a_task_on_a_grammar_of_any_names_is_rebuilt_from_its_config(token):
+    task = CausalGrammar(Grammar([Rule("S", ("a", token), 0.5), Rule("S", ("b",), 0.5)]))
+    rebuilt = build_task(json.loads(json.dumps(task.config())))
+    assert rebuilt.rules == task.rules
+    assert rebuilt.fingerprint() == task.fingerprint()
+
+
+@pytest.mark.parametrize("kind", [MaskedGrammar, CausalGrammar])
+def test_a_grammar_file_that_was_edited_has_another_fingerprint(tmp_path, kind):
+    path = tmp_path / "mine.txt"
+    path.write_text("S -> A b\nA -> a\nA -> b b\n", encoding="utf-8")
+    task = kind(path)
+    assert task.config() == kind(str(path)).config()  # a path is kept as text
+    path.write_text("# mine\nS -> A  b\n\nA -> a [0.5]\nA -> b b [0.5]", encoding="utf-8-sig", newline="\r\n")
+    assert build_task(task.config()).fingerprint() == task.fingerprint()
+    for edited in ("S -> A b\nA -> a\nA -> b", "S -> A b\nA -> a [0.4]\nA -> b b [0.6]", "S -> A b\nA -> b b\nA -> a"):
+        path.write_text(edited, encoding="utf-8")
+        assert build_task(task.config()).fingerprint() != task.fingerprint()
+
+
+def test_a_fingerprint_is_of_the_rules_as_used():
+    full, part = MaskedGrammar("cfg3b"), MaskedGrammar("cfg3b", root="13")
+    assert full.fingerprint() != part.fingerprint() == MaskedGrammar(Grammar.load("cfg3b").rooted_at(13)).fingerprint()
+    text = "S -> A B\nA -> a\nB -> b\nB -> c"
+    other = "tokens: a b c\nS -> A B\nB -> b\nB -> c\nA -> a"  # the same sentences, as the next line says
+    one, two = CausalGrammar(text), CausalGrammar(other)
+    np.testing.assert_array_equal(*(task.sample(generator(0, "x"), 50)[0] for task in (one, two)))
+    assert one.fingerprint() == two.fingerprint()
+
+
 def test_batches_hold_rows_of_like_length_and_no_row_is_lost():
     task = MaskedGrammar("cfg3b", root="16")
     stream = Stream(task, batch_size=64, seeds=[0, 1], purpose="x")
@@ -142,6 +174,13 @@ def test_a_stream_of_sentences_gives_the_same_update_however_it_is_cut():
         (lambda: MaskedGrammar("cfg3b", rate=1.0), r"rate must lie in \(0, 1\), got 1.0"),
         (lambda: MaskedGrammar("cfg3b", rate=float("nan")), "rate must be a finite number"),
         (lambda: MaskedGrammar("cfg3z"), "no grammar called cfg3z and no such file; pdtutor has cfg3b"),
+        (lambda: MaskedGrammar("no/file.txt"), "no grammar called no/file.txt and no such file"),
+        (lambda: MaskedGrammar(Path("no/file.txt")), "no grammar called no/file.txt and no such file"),
+        (lambda: MaskedGrammar(Path()), r"the grammar \. can't be read: Is a directory"),
+        (lambda: MaskedGrammar(""), "a grammar needs at least one rule"),
+        (lambda: MaskedGrammar("S : a\nS : b"), "line 1: a rule must look like"),
+        (lambda: MaskedGrammar("S -> a\nS -> b |"), "line 2: a rule must look like"),
+        (lambda: MaskedGrammar(3), "grammar must be a Grammar, its text, its name or a path, got 3"),
         (lambda: MaskedGrammar("cfg3b", root="99"), "'99' has no rules here"),
         (lambda: MaskedGrammar("cfg3b", root="1"), "'1' has no rules here"),
         (lambda: CausalGrammar("cfg3b", level=6), r"the grammar has levels 0…5, got level 6"),
