@@ -225,7 +225,7 @@ plt.show()
 # - **At the transition the six hidden coordinates stand out, each on its own.** Not their product, which is the label: the single coordinates.
 # - Once the task is solved, all of it is gone. A finished teacher leans on no single coordinate, because the parity doesn't.
 #
-# The spike isn't one clean bump. It flickers from checkpoint to checkpoint, in step with the accuracy, while SGD at this learning rate shakes the network. So we take as its peak the checkpoint with the largest difference of means, $\text{inside} - \text{outside}$.
+# The spike isn't one clean bump. It flickers from checkpoint to checkpoint, in step with the accuracy, while SGD at this learning rate shakes the network. So we take as its peak the checkpoint with the largest difference of means, $\text{inside} - \text{outside}$. Something is always largest, so `peak_steps` also asks how many groups of six *random* coordinates would stand out as far: if more than one in twenty do, it names no peak but raises an error (`pdtutor/probes/monomials.py`).
 
 # %%
 peaks = peak_steps(curriculum)  # seed → step
