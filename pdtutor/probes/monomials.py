@@ -30,8 +30,9 @@ def monomial_correlations(
     large.
 
     The probe maps a model to a table with columns copy, degree, monomial ("3·17"), inside (bool), value and
-    noise_floor: the standard deviation with which a correlation of 0 is estimated from n examples, which is that of p
-    over √n (at most about 0.5/√n, for a p that is 0 and 1 equally often).
+    noise_floor: the standard deviation with which a correlation of 0 is estimated from n examples. As p's mean is
+    taken off first, that is the standard deviation of p over √n (at most about 0.5/√n, for a p that is 0 and 1 equally
+    often).
 
     Args:
         task: the parity whose support is asked about.
