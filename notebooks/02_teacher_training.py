@@ -192,7 +192,7 @@ print("median teacher: the plateau takes at least half of the time to 99 %:", bo
 #
 # The answer is the **correlation** $\big|\mathbb{E}_x[\chi_A(x)\, p(y{=}1\,|\,x)]\big|$, from fresh $x$. It lives on the probability scale: a network that *is* the sign of one coordinate has correlation 0.5 with it.
 #
-# Two remarks on honesty. First, with $n$ examples a correlation that is truly 0 still measures about $\sigma_p/\sqrt{n}$, the **noise floor**. Second, the absolute value matters: the sign of a correlation is an accident of the initial weights, and averaged over networks signed values cancel.
+# Three remarks on honesty. First, it is estimated as $\big|\tfrac1n\sum_x \chi_A(x)\,(p - \bar p)\big|$, where $\bar p$ is the mean of $p$ over the $n$ examples. As $\mathbb{E}_x\,\chi_A(x) = 0$, taking $\bar p$ off changes no expectation, but it takes noise away. Second, a correlation that is truly 0 still measures about $\sigma_p/\sqrt{n}$, the **noise floor**; with $\bar p$ left in it would be $\sqrt{\mathbb{E}[p^2]/n}$, which is larger. Third, the absolute value matters: the sign of a correlation is an accident of the initial weights, and averaged over networks signed values cancel.
 #
 # `monomial_correlations` asks it for every $A$ inside the support and for random sets that miss it (`pdtutor/probes/monomials.py`). Degree 1 means single coordinates.
 
@@ -225,7 +225,7 @@ plt.show()
 # - **At the transition the six hidden coordinates stand out, each on its own.** Not their product, which is the label: the single coordinates.
 # - Once the task is solved, all of it is gone. A finished teacher leans on no single coordinate, because the parity doesn't.
 #
-# The spike isn't one clean bump. It flickers from checkpoint to checkpoint, in step with the accuracy, while SGD at this learning rate shakes the network. So we take as its peak the checkpoint with the largest difference of means, $\text{inside} - \text{outside}$.
+# The spike isn't one clean bump. It flickers from checkpoint to checkpoint, in step with the accuracy, while SGD at this learning rate shakes the network. So we take as its peak the checkpoint with the largest difference of means, $\text{inside} - \text{outside}$. Something is always largest, so `peak_steps` also asks how many groups of six *random* coordinates would stand out as far: if more than one in twenty do, it names no peak but raises an error (`pdtutor/probes/monomials.py`).
 
 # %%
 peaks = peak_steps(curriculum)  # seed → step
@@ -566,7 +566,7 @@ claims.verdicts()
 #
 # Fill in a function and run its cell. The checker says ✓, or shows you a case and a hint. Solutions are in `notebooks/solutions/02_teacher_training.ipynb`.
 #
-# **1** The probe itself: $|\mathbb{E}[\chi_A(x)\,p]|$ from arrays.
+# **1** The probe itself: $|\mathbb{E}[\chi_A(x)\,(p - \bar p)]|$ from arrays, where $\bar p$ is the mean of $p$ (section 2).
 
 # %%
 def monomial_correlation(p, x, subset):
@@ -578,7 +578,7 @@ checks.monomial_correlation(monomial_correlation)
 
 
 # %% [markdown]
-# **2** Its noise floor: the standard deviation of the estimate when $\chi_A(x)$ and $p$ have nothing to do with each other.
+# **2** Its noise floor: the standard deviation of exercise 1's $\mathbb{E}[\chi_A(x)\,(p - \bar p)]$, from $n$ examples, when $\chi_A(x)$ and $p$ have nothing to do with each other.
 
 # %%
 def noise_floor(p):

@@ -605,7 +605,7 @@ checks.mask_batch(mask_batch)
 
 
 # %% [markdown]
-# **2** Held-out text. Divide a list of texts in two: about `share` of the documents are for validation, the rest for training, and each stays whole. The text alone decides: a document keeps its side if the list comes in another order, if the corpus grows, and in another process, where Python's `hash` of a string is another one. An article that comes twice is then never on both sides. A model looks better than it is when it is evaluated on what it has read.
+# **2** Held-out text. Divide a list of texts in two: about `share` of the documents are for validation, the rest for training, and each stays whole. The text alone decides: a document keeps its side if the list comes in another order, if the corpus grows, and in another process, where Python's `hash` of a string is another one. An article that comes twice is then never on both sides, but stays there twice: nothing is dropped. A model looks better than it is when it is evaluated on what it has read.
 
 # %%
 def split_by_document(documents, share):

@@ -49,21 +49,21 @@ import numpy as np
 from pdtutor import checks
 
 # %% [markdown]
-# **Exercise 1.** The probe: multiply the columns, multiply by $p$, average, drop the sign.
+# **Exercise 1.** The probe: multiply the columns, multiply by $p - \bar p$, average, drop the sign. As $\mathbb{E}\chi_A = 0$, the expectation is that of $\chi_A(x)\,p$; the average of few examples is nearer to it.
 
 
 # %%
 def monomial_correlation(p, x, subset):
     """p (n,) predictions, x (n, d) signs, subset a list of coordinates → a number."""
     chi = x[:, subset].prod(axis=1)  # (n,)
-    return abs(np.mean(chi * p))
+    return abs(np.mean(chi * (p - p.mean())))
 
 
 checks.monomial_correlation(monomial_correlation)
 
 
 # %% [markdown]
-# **Exercise 2.** If $\chi_A(x) = \pm1$ is a fair coin independent of $p$, then $\chi_A(x)\,(p - \bar p)$ has mean 0 and the standard deviation of $p$. A mean of $n$ of them varies $\sqrt n$ times less. (The probe subtracts $\bar p$ first, which changes no expectation, because $\mathbb{E}\chi_A = 0$.)
+# **Exercise 2.** If $\chi_A(x) = \pm1$ is a fair coin independent of $p$, then $\chi_A(x)\,(p - \bar p)$ has mean 0 and the standard deviation of $p$. A mean of $n$ of them varies $\sqrt n$ times less. (Had exercise 1 left $\bar p$ in, it would be $\sqrt{\mathbb{E}[p^2]/n}$, and $\mathbb{E}[p^2] = \sigma_p^2 + \bar p^2$: for predictions around ½, much more.)
 
 
 # %%

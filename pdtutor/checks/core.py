@@ -13,8 +13,16 @@ from typing import Any
 import numpy as np
 
 LONGEST = 300  # characters; a dict or a list whose text is longer is shown by its size
+SHAPES = (
+    "shapes are lined up from the last axis: keepdims=True keeps an axis that a sum or a maximum drops, and x[:, None] "
+    "adds one at the end."
+)
 
 Fault = tuple[str, Mapping[str, Any], str]  # what is wrong, the values that show it by name, a hint
+
+
+class Either(tuple):
+    """Several answers, any of which will do, or any of which is the same mistake; the first is the one to show."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +31,9 @@ class Case:
 
     Attributes:
         given: the arguments by name; they are passed by position, in this order.
-        expected: the right answer.
-        mistakes: hint → the wrong answer that deserves it; an answer that matches none gets the general hint.
+        expected: the right answer, or `Either` of several.
+        mistakes: hint → the wrong answer that deserves it, or `Either` of several; the first that matches counts, and
+            an answer that matches none gets the general hint.
     """
 
     given: Mapping[str, Any]
@@ -104,7 +113,7 @@ def _verdict(name: str, function: Any, faults: Callable[[Callable], Iterator[Fau
     except NotImplementedError:
         return unsolved
     except (Exception, SystemExit) as error:  # whatever the reader's code does, the lesson goes on
-        fault = _stopped(error), {}, hint
+        fault = _stopped(error), {}, _hint_at(error, hint)
     if fault is None:
         return f"✓ {name}: {success}"
     problem, texts, hint = fault
@@ -120,14 +129,14 @@ def _case_faults(
     given = deepcopy(list(case.given.values()))
     texts = {
         "given": ", ".join(f"{key} = {show(value)}" for key, value in case.given.items()),
-        "expected": show(case.expected),
+        "expected": show(case.expected[0] if isinstance(case.expected, Either) else case.expected),
     }
     try:
         found = answer(*given)
     except NotImplementedError:
         raise
     except (Exception, SystemExit) as error:
-        yield _stopped(error), texts, hint
+        yield _stopped(error), texts, _hint_at(error, hint)
         return
     if problem := _difference(found, case.expected, tolerance):
         matching = (text for text, wrong in case.mistakes.items() if not _difference(found, wrong, tolerance))
@@ -145,6 +154,13 @@ def _stopped(error: BaseException) -> str:
     return f"your function stopped with {type(error).__name__}" + (f": {lines[0]}" if lines else "")
 
 
+def _hint_at(error: BaseException, hint: str) -> str:
+    """Return the general hint, after one on shapes if arrays that can't be combined raised the error."""
+    text = str(error)
+    numpy, torch = "could not be broadcast" in text, "must match the size of tensor" in text
+    return f"{SHAPES} {hint}" if numpy or torch else hint
+
+
 def _changed(before: Mapping[str, Any], after: Sequence[Any]) -> str:
     """Return the name of the first argument that is an array and was changed; "" if there is none."""
     pairs = zip(before.items(), after, strict=True)
@@ -153,6 +169,9 @@ def _changed(before: Mapping[str, Any], after: Sequence[Any]) -> str:
 
 def _difference(found: Any, expected: Any, tolerance: float) -> str:
     """Return what is wrong with the answer, in one line; "" if it is right."""
+    if isinstance(expected, Either):
+        problems = [_difference(found, one, tolerance) for one in expected]
+        return "" if "" in problems else problems[0]
     if isinstance(expected, Mapping):
         if not isinstance(found, Mapping):
             return f"got {show(found)}, which is not a dict"

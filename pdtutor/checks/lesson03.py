@@ -8,37 +8,94 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pdtutor.checks.core import Case, check
+from pdtutor.checks.core import Case, Either, check
 
 # Logits of a teacher and of a student, (n, classes).
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 1.5, 1.0]])
 STUDENT = np.array([[0.3, -0.2, 0.1], [1.0, 0.0, 2.0]])
+ARGMAX = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # the teacher's
+
+
+def _powers(logits: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Return exp of logits of any shape, divided by the largest along `axis`."""
+    return np.exp(logits - logits.max(axis=axis, keepdims=True))
 
 
 def _softmax(logits: np.ndarray, axis: int = -1) -> np.ndarray:
     """Return the probabilities of logits of any shape, normalised along `axis`."""
-    powers = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    powers = _powers(logits, axis)
     return powers / powers.sum(axis=axis, keepdims=True)
 
 
 def teacher_probabilities(function: Callable) -> None:
     """Check `function(logits, temperature)`: logits (n, classes), τ > 0 → softmax(logits / τ), finite for every τ."""
+    scaled = LOGITS / 0.5
+    columns = np.exp(scaled - scaled.max(axis=0))
+    rows = "each row has a largest logit and a sum of its own: keep the axis, with keepdims=True, or the rows mix."
     mistakes = {
         "divide the logits by τ, don't multiply: a cold teacher is a confident one.": _softmax(LOGITS * 0.5),
         "the temperature is missing.": _softmax(LOGITS),
-        "normalise over the classes, the last axis; each row must sum to 1.": _softmax(LOGITS / 0.5, axis=0),
-        "these are log-probabilities; exponentiate them.": np.log(_softmax(LOGITS / 0.5)),
+        "the temperature divides the logits, before exp; the probabilities then need no other factor.": Either(
+            [_softmax(LOGITS) / 0.5, _softmax(scaled) / 0.5, _softmax(LOGITS) ** 2, _softmax(_softmax(LOGITS) / 0.5)]
+        ),
+        "divide the logits by τ itself, not by its square or its root.": Either(
+            [_softmax(LOGITS / 0.25), _softmax(LOGITS / np.sqrt(0.5))]
+        ),
+        "normalise over the classes, the last axis; each row must sum to 1.": _softmax(scaled, axis=0),
+        "normalise each row by itself; here all rows together sum to 1.": np.exp(scaled) / np.exp(scaled).sum(),
+        "divide by the sum of each row, so that it sums to 1.": Either(
+            [np.exp(scaled), _powers(scaled), np.exp(scaled - scaled.max()), columns]
+        ),
+        "subtract each row's largest logit, not each column's: keepdims=True keeps the axis of the rows.": (
+            columns / columns.sum(axis=1, keepdims=True)
+        ),
+        "these are log-probabilities; exponentiate them.": np.log(_softmax(scaled)),
+        "here the largest logit has the smallest probability: a sign is turned.": _softmax(-scaled),
+        "softmax is made of exp, not of powers of 2 or 10.": Either([_softmax(scaled * np.log(b)) for b in (2, 10)]),
+        "softmax is made of exp: divide exp(logits / τ) by its sum, not the logits by theirs.": Either(
+            [scaled / scaled.sum(axis=1, keepdims=True), LOGITS / LOGITS.sum(axis=1, keepdims=True)]
+        ),
+        "this is a sigmoid of each logit; softmax compares the classes: divide exp by the sum over each row.": (
+            1 / (1 + np.exp(-scaled))
+        ),
+        "return a probability for each class, not only the largest.": _softmax(scaled).max(axis=1),
+        "this is the teacher's argmax; only a tiny τ makes it that.": Either([ARGMAX, ARGMAX.argmax(axis=1)]),
+        "these are the logits over τ; probabilities are their softmax.": scaled,
     }
-    argmax = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    square = np.array([[2.0, 0.0, -1.0], [0.5, 1.5, 1.0], [-0.3, 0.4, 0.9]])  # rows may be taken for columns
+    powers, shifted = np.exp(square / 0.5), np.exp((square - square.max(axis=1)) / 0.5)
+    mixed = {
+        rows: Either(
+            [
+                powers / powers.sum(axis=1),
+                shifted / shifted.sum(axis=1, keepdims=True),
+                shifted / shifted.sum(axis=1),
+                _powers(square / 0.5) / _powers(square / 0.5).sum(axis=1),
+            ]
+        )
+    }
+    close = np.array([[0.0, -1e-20, -2e-20], [-3e-20, 0.0, 1e-20]])
     check(
         "teacher_probabilities",
         function,
         [
-            Case({"logits": LOGITS, "temperature": 0.5}, _softmax(LOGITS / 0.5), mistakes),
-            Case({"logits": LOGITS, "temperature": 1e-4}, argmax),
-            Case({"logits": LOGITS, "temperature": 1e-20}, argmax),
+            Case({"logits": LOGITS, "temperature": 0.5}, _softmax(scaled), mistakes),
+            Case({"logits": square, "temperature": 0.5}, _softmax(square / 0.5), mixed),
+            Case({"logits": LOGITS, "temperature": 1e-4}, ARGMAX),
+            Case({"logits": LOGITS, "temperature": 1e-20}, ARGMAX),
+            Case(
+                {"logits": close, "temperature": 1e-20},
+                _softmax(close / 1e-20),
+                {
+                    "use τ as it is, without a smallest value and with nothing added to it.": np.full((2, 3), 1 / 3),
+                    "this is the argmax; these logits are so close that even this τ leaves some doubt.": (
+                        np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+                    ),
+                },
+            ),
         ],
-        hint="subtract the largest logit of each row before you divide by τ: exp of a large number is infinite.",
+        hint="softmax(logits / τ) is exp, divided by each row's sum. Subtract each row's largest logit before you "
+        "divide by τ: exp of a large number is infinite.",
         success="finite down to τ = 1e-20, where the teacher is its argmax.",
     )
 
@@ -48,17 +105,58 @@ def distillation_loss(function: Callable) -> None:
     p_t = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]])
     p_s = _softmax(STUDENT)
     per_example = -(p_t * np.log(p_s)).sum(axis=1)
+    entropy = -(p_t * np.log(p_t)).sum(axis=1)
+    swapped = -(p_s * np.log(p_t)).sum(axis=1)
+    reverse = (p_s * np.log(p_s / p_t)).sum(axis=1)
+    twice = -(p_t * np.log(_softmax(p_s))).sum(axis=1)
+    soft_teacher = -(_softmax(p_t) * np.log(p_s)).sum(axis=1)
+    over_batch = -(p_t * np.log(_softmax(STUDENT, axis=0))).sum(axis=1)
+    all_rows = -(p_t * (STUDENT - np.log(np.exp(STUDENT).sum()))).sum(axis=1)
     mistakes = {
         "this is the sum over the batch; average it.": per_example.sum(),
         "average over the examples, not over the classes too.": -(p_t * np.log(p_s)).mean(),
-        "return one number: the mean over the batch.": per_example,
-        "student and teacher are swapped: the teacher's probabilities weight the student's logs.": -(p_s * np.log(p_t))
-        .sum(axis=1)
-        .mean(),
-        "a loss is minimised: the minus sign is missing.": -per_example.mean(),
+        "return one number: the mean over the batch.": Either([per_example, -(p_t * np.log(p_s)), -p_t * np.log(p_s)]),
+        "student and teacher are swapped: the teacher's probabilities weight the student's logs.": Either(
+            [swapped.mean(), swapped.sum(), swapped]
+        ),
+        "this is KL(p_T ‖ p_S), from which the teacher's entropy is taken off. Its gradient is the same, but here the "
+        "loss is −Σ p_T log p_S alone.": Either(
+            [(per_example - entropy).mean(), (per_example - entropy).sum(), per_example - entropy]
+        ),
+        "this is KL(p_T ‖ p_S), averaged over the classes too. The loss is −Σ p_T log p_S, a sum over them, without "
+        "the teacher's entropy.": (p_t * np.log(p_t / p_s)).mean(),
+        "this is minus a KL divergence; the loss is −Σ p_T log p_S, without the teacher's entropy.": Either(
+            [(entropy - per_example).mean(), (entropy - per_example).sum()]
+        ),
+        "this is the reverse KL(p_S ‖ p_T). The loss is −Σ p_T log p_S: weights of the teacher, logs of the "
+        "student.": Either([reverse.mean(), reverse.sum(), reverse, (p_s * np.log(p_s / p_t)).mean()]),
+        "this is the teacher's entropy: the logs are those of the student.": entropy.mean(),
+        "a loss is minimised: the minus sign is missing.": Either([-per_example.mean(), -per_example.sum()]),
         "this is cross-entropy on the teacher's argmax; use all of its probabilities.": -np.log(
             p_s[np.arange(2), p_t.argmax(axis=1)]
         ).mean(),
+        "log p_S is the log of the student's softmax; these logits have not been normalised.": Either(
+            [-(p_t * STUDENT).sum(axis=1).mean(), (p_t * STUDENT).sum(axis=1).mean()]
+        ),
+        "the logs are missing: −Σ p_T log p_S.": Either(
+            [-(p_t * p_s).sum(axis=1).mean(), (p_t * p_s).sum(axis=1).mean()]
+        ),
+        "the student's softmax is taken twice.": Either([twice.mean(), twice.sum()]),
+        "the teacher's are probabilities already: no softmax of them.": Either(
+            [soft_teacher.mean(), soft_teacher.sum()]
+        ),
+        "normalise the student over the classes, the last axis, not over the batch.": Either(
+            [over_batch.mean(), over_batch.sum()]
+        ),
+        "normalise each row of the student by itself: its sum is over the classes alone.": all_rows.mean(),
+        "sum over the classes, axis 1, and average over the examples: yours are exchanged.": (
+            -(p_t * np.log(p_s)).sum(axis=0).mean()
+        ),
+        "this is a squared error; the loss is −Σ p_T log p_S.": Either(
+            [((p_t - p_s) ** 2).mean(), ((p_t - p_s) ** 2).sum(axis=1).mean(), ((p_t - p_s) ** 2).sum()]
+        ),
+        "this is a total variation; the loss is −Σ p_T log p_S.": np.abs(p_t - p_s).sum(axis=1).mean() / 2,
+        "use the natural logarithm, np.log.": Either([per_example.mean() / np.log(base) for base in (2, 10)]),
     }
     check(
         "distillation_loss",
@@ -68,9 +166,15 @@ def distillation_loss(function: Callable) -> None:
             Case(
                 {"student_logits": STUDENT * 400, "teacher_probabilities": np.eye(3)[[2, 0]]},
                 np.mean([(0.3 - 0.1) * 400, (2.0 - 1.0) * 400]),
+                {
+                    "a small number in the log, or a clip, bounds the loss: compute log p_S from the logits.": Either(
+                        [-np.log(10.0**-digits) for digits in range(5, 21)]
+                    )
+                },
             ),
         ],
-        hint="log p_S = logits − log Σ exp(logits); first subtract each row's largest logit, so that exp stays finite.",
+        hint="sum −p_T log p_S over the classes and average over the examples. log p_S = logits − log Σ exp(logits); "
+        "first subtract each row's largest logit, so that exp stays finite.",
         success="the paper's distillation loss; its gradient is that of KL(p_T ‖ p_S).",
     )
 
@@ -79,8 +183,14 @@ def teacher_step(function: Callable) -> None:
     """Check `function(step, every, final)` → the checkpoint that teaches under progressive distillation at speed 1."""
     mistakes = {
         "the teacher is one interval ahead of the student: R·(1 + ⌊s/R⌋).": 1000,
-        "the teacher changes once per interval, not at every step.": 1730,
+        "the teacher is one interval ahead of the student, not two.": 2000,
+        "the teacher changes once per interval, not at every step.": Either([1730, 1230, 1231]),
         "use whole intervals: ⌊s/R⌋.": 500 * (1 + 1230 / 500),
+        "add 1 to the number of intervals, before you multiply by R.": 1001,
+        "this counts intervals; a checkpoint is named by its step: multiply by R.": Either([2, 3]),
+        "this is the final checkpoint. It teaches only at the end: the smaller of it and R·(1 + ⌊s/R⌋), where ⌊s/R⌋ is "
+        "s // R, not s % R.": 8000,
+        "this is the teacher of the first interval; the student is in its third.": 500,
     }
     check(
         "teacher_step",
@@ -92,7 +202,7 @@ def teacher_step(function: Callable) -> None:
             Case(
                 {"step": 20_000, "every": 500, "final": 8000},
                 8000,
-                {"after the teacher's last checkpoint, that one stays the teacher.": 20_500},
+                {"after the teacher's last checkpoint, that one stays the teacher.": Either([20_500, 4500, 7500])},
             ),
         ],
         hint="count the finished intervals with //, add one, multiply by R, and stop at the final checkpoint.",
@@ -105,24 +215,45 @@ def mixed_target(function: Callable) -> None:
 
     The cross-entropy against q must be α·CE + (1−α)·KD.
     """
-    p_t = np.array([0.6, 0.3, 0.1])
+    p_t, onehot = np.array([0.6, 0.3, 0.1]), np.array([0.0, 0.0, 1.0])
+    q = 0.75 * onehot + 0.25 * p_t
     mistakes = {
-        "α is the label's weight, 1 − α the teacher's: yours are swapped.": 0.75 * p_t + 0.25 * np.array([0, 0, 1]),
-        "the teacher's part needs the factor 1 − α, since q must sum to 1.": p_t + 0.75 * np.array([0, 0, 1]),
-        "turn the label into a one-hot vector first.": 0.75 * 2 + 0.25 * p_t,
+        "α is the label's weight, 1 − α the teacher's: yours are swapped.": 0.75 * p_t + 0.25 * onehot,
+        "the teacher's part needs the factor 1 − α, since q must sum to 1.": Either(
+            [p_t + 0.75 * onehot, (p_t + 0.75 * onehot) / 1.75]
+        ),
+        "the label's part needs the factor α, since q must sum to 1.": onehot + 0.25 * p_t,
+        "the label's part needs the factor α, the teacher's 1 − α.": Either([onehot + p_t, (onehot + p_t) / 2]),
+        "turn the label into a one-hot vector first.": Either([0.75 * 2 + 0.25 * p_t, 0.75 * 2 * p_t + 0.25 * p_t]),
+        "a one-hot vector is 1 at the label and 0 elsewhere: np.eye(classes)[label].": Either(
+            [0.75 * np.eye(3) + 0.25 * p_t, 0.75 + 0.25 * p_t]
+        ),
+        "classes are numbered from 0: the label's place is q[label].": 0.75 * np.roll(onehot, -1) + 0.25 * p_t,
+        "use all of the teacher's probabilities, not its argmax.": np.array([0.25, 0, 0.75]),
+        "this is the label's part alone; add the teacher's, (1 − α)·p_T.": Either([0.75 * onehot, onehot]),
+        "this is the teacher's part alone; add the label's, α·onehot(label).": Either([0.25 * p_t, p_t]),
+        "the label's part is α at the label, not the teacher's probability of it.": Either(
+            [0.75 * p_t[2] + 0.25 * p_t, 0.75 * p_t[2] * onehot + 0.25 * p_t]
+        ),
+        "add α to what the teacher has at the label, don't put it in its place.": Either(
+            [np.array([0.15, 0.075, 0.75]), np.array([0.6, 0.3, 0.75])]
+        ),
+        "q sums to 1 already: it needs no softmax.": _softmax(q),
+        "mix the two as a sum, not as a product of powers.": np.array([0, 0, 0.1**0.25]),
+        "return the target q, a vector of the classes, not a loss.": Either(
+            [-0.75 * np.log(p_t[2]), -np.log(p_t[2]), q.sum()]
+        ),
+        "return a vector (classes,): here it is a row of a matrix.": q[None],
     }
     check(
         "mixed_target",
         function,
         [
-            Case(
-                {"label": 2, "teacher_probabilities": p_t, "alpha": 0.75},
-                0.75 * np.array([0, 0, 1]) + 0.25 * p_t,
-                mistakes,
-            ),
+            Case({"label": 2, "teacher_probabilities": p_t, "alpha": 0.75}, q, mistakes),
             Case({"label": 0, "teacher_probabilities": p_t, "alpha": 0.0}, p_t),
             Case({"label": 1, "teacher_probabilities": p_t, "alpha": 1.0}, np.array([0, 1, 0])),
         ],
         hint="both losses are linear in their target, so mix the targets: α·onehot(label) + (1 − α)·p_T.",
         success="one cross-entropy against q does for both losses; pdtutor trains this way.",
+        untouched="the teacher's probabilities belong to the caller: make a new array, or change a copy.",
     )

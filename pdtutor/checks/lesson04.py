@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from pdtutor.checks.core import Case, check
+from pdtutor.checks.core import Case, Either, check
 from pdtutor.pcfg.grammar import Grammar
 
 Rules = Mapping[str, Sequence[tuple[float, tuple[str, ...]]]]  # symbol → its rules: probability, right-hand side
@@ -215,6 +215,7 @@ def posterior(function: Callable) -> None:
     right, prior = _marginals(joint), _marginals(PROBABILITIES)
     unscaled = right * joint.sum()
     second = _marginals(PROBABILITIES * (SENTENCES[:, 1] == 0))
+    some = match.any(axis=1)  # the sentences that fit at one visible position at least
     likely = np.eye(3)[SENTENCES[joint.argmax()]]
     only_masked = np.where(visible[:, None], 0, right)
     mistakes = {
@@ -225,13 +226,14 @@ def posterior(function: Callable) -> None:
         "each row must sum to 1: divide by the probability of all the sentences that fit.": unscaled,
         "divide by the probability of the sentences that fit, not of all sentences.": unscaled / PROBABILITIES.sum(),
         "divide by the sum of the weights, not by how many sentences fit.": unscaled / fits.sum(),
-        "this makes no use of seen: leave out the sentences that don't fit it.": prior,
-        "this makes no use of seen: leave out the sentences that don't fit it, and divide by what is left.": prior
-        * PROBABILITIES.sum(),
+        "every sentence counts here, whatever was seen: leave out those that don't fit. With any() every sentence "
+        "fits, as each masked position fits: it takes all().": prior,
+        "every sentence counts here, whatever was seen: leave out those that don't fit, and divide by what is left. "
+        "With any() every sentence fits, as each masked position fits: it takes all().": prior * PROBABILITIES.sum(),
         "a sentence must fit all visible positions, not only the first.": _marginals(PROBABILITIES * match[:, 0]),
         "a sentence must fit all visible positions, not only the last.": _marginals(PROBABILITIES * match[:, 3]),
-        "a sentence must fit all visible positions, not just any of them: all(), not any().": _marginals(
-            PROBABILITIES * match.any(axis=1)
+        "a sentence must fit all visible positions, not just any of them: all(), not any().": Either(
+            [_marginals(PROBABILITIES * some), _marginals(PROBABILITIES * some) * (PROBABILITIES * some).sum()]
         ),
         "these are the sentences that don't fit.": _marginals(PROBABILITIES * ~fits),
         "normalise over the classes, the last axis; each row must sum to 1.": unscaled

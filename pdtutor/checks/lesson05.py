@@ -5,6 +5,7 @@ so that each can catch a mistake in the other. A masked batch and a split have m
 what must hold for all of them, on many rows and documents.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -128,7 +129,7 @@ def split_by_document(function: Callable) -> None:
     def faults(split: Callable) -> Iterator[Fault]:
         given = DOCUMENTS.copy()
         first = split(given, 0.1)
-        yield from _parting_faults(first)
+        yield from _parting_faults(first, DOCUMENTS)
         for when, documents, hint in calls:
             if moved := _moved(first, split(documents.copy(), 0.1), documents):
                 yield f"a document changes sides {when}", moved, hint
@@ -147,6 +148,8 @@ def split_by_document(function: Callable) -> None:
                     "and divided by 2**32, are uniform on [0, 1)."
                 )
                 yield f"{found:.0%} of the documents are in validation", {"share": share}, hint
+        repeated = [*DOCUMENTS, *DOCUMENTS[::3]]  # as a page that was crawled twice
+        yield from _parting_faults(split(repeated.copy(), 0.3), repeated)
         if given != DOCUMENTS:
             yield "your function changed documents", {}, "the list belongs to the caller: build two new ones."
 
@@ -159,20 +162,30 @@ def split_by_document(function: Callable) -> None:
     )
 
 
-def _parting_faults(found: Any) -> Iterator[Fault]:
-    """Yield why the answer does not divide DOCUMENTS into two lists."""
+def _parting_faults(found: Any, documents: Sequence[str]) -> Iterator[Fault]:
+    """Yield why the answer does not divide the documents into two lists."""
     sides: Sequence[Any] = found if isinstance(found, tuple | list) and len(found) == 2 else [None]
     if not all(isinstance(side, Collection) and not isinstance(side, str) for side in sides):
         yield f"got {show(found)}", {}, "return train, validation: two lists of documents."
-    (train, validation), known = (set(side) for side in sides), set(DOCUMENTS)
+    train, validation = map(Counter, sides)
+    known, now = Counter(documents), train + validation
     if foreign := [part for side in sides for part in side if part not in known]:
         hint = "a document stays whole, and the lists hold the texts: split the list, not the characters."
         yield f"got {show(foreign[0])}, which is not one of the documents", {"documents": DOCUMENTS[:2]}, hint
     if both := train & validation:
         hint = "train is all that is not in validation, or the model is evaluated on what it has read."
         yield "a document is on both sides", {"document": min(both)}, hint
-    if lost := known - train - validation:
+    if lost := known.keys() - now.keys():
         yield "a document is on neither side", {"document": min(lost)}, "each goes into train or into validation."
+    if fewer := known - now:
+        hint = (
+            "duplicates were dropped: a set, or the keys of a dict, hold each text once. Go through the list, and "
+            "append each document to one of two lists; equal texts land on the same side by themselves."
+        )
+        yield "a document that occurs twice is there only once", {"document": min(fewer)}, hint
+    if more := now - known:
+        hint = "append each document once for each time that it occurs."
+        yield "a document is there more often than it was given", {"document": min(more)}, hint
 
 
 def _moved(before: Any, now: Any, documents: Sequence[str]) -> dict[str, str]:

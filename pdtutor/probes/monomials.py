@@ -17,6 +17,9 @@ from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.validate import whole
 
+CHANCE = 0.05  # a peak of correlations that random coordinates reach more often is noise
+GROUPS = 1000  # of random coordinates, which the support is compared with
+
 
 def monomial_correlations(
     task: SparseParity, *, degree: int = 1, examples: int = 16_384, off_support: int = 64, seed: int = 0
@@ -28,8 +31,9 @@ def monomial_correlations(
     large.
 
     The probe maps a model to a table with columns copy, degree, monomial ("3·17"), inside (bool), value and
-    noise_floor: the standard deviation with which a correlation of 0 is estimated from n examples, which is that of p
-    over √n (at most about 0.5/√n, for a p that is 0 and 1 equally often).
+    noise_floor: the standard deviation with which a correlation of 0 is estimated from n examples. As p's mean is
+    taken off first, that is the standard deviation of p over √n (at most about 0.5/√n, for a p that is 0 and 1 equally
+    often).
 
     Args:
         task: the parity whose support is asked about.
@@ -108,12 +112,84 @@ def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
 
 
 def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
-    """Return `peak_step` for every seed of a curriculum: {seed: step}."""
-    return {seed: peak_step(curriculum[curriculum["seed"] == seed]) for seed in curriculum["seed"].unique().tolist()}
+    """Return `peak_step` for every seed of a curriculum: {seed: step}.
+
+    Raises ValueError, naming the seed, where `peak_step` does.
+    """
+    peaks = {}
+    for seed in curriculum["seed"].unique().tolist():
+        try:
+            peaks[seed] = peak_step(curriculum[curriculum["seed"] == seed])
+        except ValueError as error:
+            raise ValueError(f"seed {seed}: {error}") from None
+    return peaks
 
 
 def peak_step(curriculum: pd.DataFrame) -> int:
-    """Return the step with the largest difference of mean correlations inside and outside the support; never step 0."""
-    levels = correlation_levels(curriculum[curriculum["step"] > 0])
-    steps = levels.index.to_numpy(int)
-    return int(steps[(levels["inside"] - levels["outside"]).to_numpy().argmax()])
+    """Return the step with the largest difference of mean correlations inside and outside the support; never step 0.
+
+    The peak must stand out: see `largest_difference`, whose arguments and errors these are.
+
+    Raises ValueError also if a group of random coordinates stands out as far with a probability above 5 %. What is
+    largest is then an accident of the weights, often of early ones, before the transition.
+    """
+    step, chance = largest_difference(curriculum)
+    if chance > CHANCE:
+        raise ValueError(
+            f"in-support correlations never stand out: they differ most from the others at step {step}, and "
+            f"{chance:.1%} of random groups of coordinates do so as much. Save more checkpoints around the transition, "
+            "or let choose_checkpoint name one: it needs no correlations"
+        )
+    return step
+
+
+def largest_difference(curriculum: pd.DataFrame) -> tuple[int, float]:
+    """Return where correlations inside the support exceed those outside most, and how likely that is by chance.
+
+    Long before a network has learned anything, its prediction leans on some coordinates, by accident of its weights
+    and not of the examples: others show the same. So the support is compared with random groups of as many
+    coordinates. Each group has a step of its own where its mean exceeds that of all others most, and stands out there
+    by that difference over the standard deviation of the others' values. Chance is the share of groups that stand out
+    at least as far as the support; as every group may choose its step, it is right for any number of checkpoints.
+
+    Args:
+        curriculum: for one seed, with columns step, inside and value, and the same monomials at every step.
+
+    Returns the step, never 0, and chance, between 0 and 1. With few coordinates it can't be small: one group in
+    C(d, k) is the support itself.
+
+    Raises ValueError if there are no steps after 0, if steps hold different monomials, and without monomials both
+    inside and outside.
+    """
+    trained = curriculum[curriculum["step"] > 0].sort_values("step", kind="stable")
+    steps = trained["step"].unique()
+    if not len(steps):
+        raise ValueError("the curriculum has no step after 0: probe trained checkpoints")
+    rows = trained["inside"].to_numpy(bool)
+    inside = rows[: max(1, len(rows) // len(steps))]
+    if not np.array_equal(rows, np.tile(inside, len(steps))):
+        raise ValueError("the curriculum must hold the same monomials at every step, in the same order")
+    if inside.all() or not inside.any():
+        raise ValueError("the curriculum must hold monomials inside and outside the support")
+    values = trained["value"].to_numpy(float).reshape(len(steps), -1)  # (steps, monomials)
+    groups = generator(0, "groups").permuted(np.tile(inside, (GROUPS, 1)), axis=1)  # (groups, monomials)
+    peak, found = stand_out(values, inside[None])
+    _, random = stand_out(values, groups)
+    as_far = random >= found - 1e-9 * np.abs(found)  # the support itself, drawn as a group, too
+    return int(steps[peak[0]]), float((1 + as_far.sum()) / (1 + GROUPS))
+
+
+def stand_out(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each group of monomials where it exceeds the others most, and by how many of their deviations.
+
+    Both are (groups,): an index of a step, and (mean in the group − mean of the others) / standard deviation of the
+    others, at that step. Values are (steps, monomials) and groups (groups, monomials), bool.
+    """
+    others = ~groups / (~groups).sum(1, keepdims=True)  # (groups, monomials), weights of a mean
+    mean = others @ values.T  # (groups, steps)
+    variance = np.maximum(others @ (values**2).T - mean**2, 0)
+    difference = (groups / groups.sum(1, keepdims=True)) @ values.T - mean
+    peak = difference.argmax(1)
+    at = np.arange(len(groups)), peak
+    with np.errstate(divide="ignore", invalid="ignore"):  # others that are all alike
+        return peak, np.nan_to_num(difference[at] / np.sqrt(variance[at]), nan=0.0)

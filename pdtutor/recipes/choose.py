@@ -14,6 +14,7 @@ from pdtutor.devices import AUTO
 from pdtutor.probes.choose import checkpoint_table, choose_step
 from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.parity import (
+    INPUT_SEED,
     PAPER_STUDENTS,
     PAPER_TEACHER,
     AdamTeacher,
@@ -24,7 +25,6 @@ from pdtutor.recipes.students import evenly_spaced
 from pdtutor.training.evaluate import held_out
 
 RULES = ("agreement", "loss", "steepest", "movement", "correlation")
-INPUT_SEED = 1  # the rules get other held-out inputs than the evaluations
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model
-from pdtutor.probes.monomials import correlation_levels, peak_step, peak_steps
+from pdtutor.probes.monomials import correlation_levels, largest_difference
 from pdtutor.probes.nodes import node_correlations, node_steps
 from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome
@@ -70,7 +70,8 @@ class HierarchicalTeacher(ParityTeacher):
 class HierarchicalProgressive(Progressive):
     """Hierarchical parity, the students: a single C₁ shows a few subtrees, progressive distillation all of them.
 
-    C₁ is the checkpoint at which the single coordinates of the supports stand out most, over all nodes together.
+    C₁ is the checkpoint at which the single coordinates of the supports stand out most, over all nodes together; if
+    they stand out no more than random ones, it is chosen by agreement. The table `first_checkpoints` says which.
     """
 
     teacher: HierarchicalTeacher = field(default_factory=HierarchicalTeacher)
@@ -83,7 +84,9 @@ class HierarchicalProgressive(Progressive):
         options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.nodes(teachers.trajectory, device=device, progress=progress)
-        methods = self.methods(teachers.trajectory, peak_steps(curriculum[curriculum["degree"] == 1]))
+        single = curriculum[curriculum["degree"] == 1]
+        first = self.teacher.first_checkpoints(teachers.trajectory, single, device=device, progress=progress)
+        methods = self.methods(teachers.trajectory, dict(zip(first["seed"], first["step"], strict=True)))
         compared = self.compare(
             methods, seeds=teachers.trajectory.seeds, save_every=self.probe_every, out=out / "students", **options
         )
@@ -94,6 +97,7 @@ class HierarchicalProgressive(Progressive):
         ]
         tables = self.summary(compared.history) | {
             "nodes": pd.concat(learned, ignore_index=True)[["method", "seed", "node", "depth", "step"]],
+            "first_checkpoints": first,
             "history": history,
             "curriculum": curriculum,
         }
@@ -110,14 +114,16 @@ class HierarchicalProgressive(Progressive):
 
 
 def spikes(curriculum: pd.DataFrame) -> pd.DataFrame:
-    """Return where each node's correlations stand out most: seed, node, peak_step, inside_at_peak, outside_at_peak."""
+    """Return where each node's correlations stand out most: seed, node, peak_step, chance, inside_ and outside_at_peak.
+
+    `chance` is that of `largest_difference`: the larger, the more likely the peak is an accident.
+    """
     rows = []
     for (seed, node), of_node in curriculum.groupby(["seed", "node"]):
-        levels, peak = correlation_levels(of_node), peak_step(of_node)
+        levels, (peak, chance) = correlation_levels(of_node), largest_difference(of_node)
         inside, outside = levels.loc[peak, ["inside", "outside"]]
-        rows.append(
-            {"seed": seed, "node": node, "peak_step": peak, "inside_at_peak": inside, "outside_at_peak": outside}
-        )
+        found = {"peak_step": peak, "chance": chance, "inside_at_peak": inside, "outside_at_peak": outside}
+        rows.append({"seed": seed, "node": node} | found)
     return pd.DataFrame(rows)
 
 

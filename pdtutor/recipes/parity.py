@@ -11,14 +11,18 @@ from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model
-from pdtutor.probes.monomials import correlation_levels, monomial_correlations, peak_step, peak_steps
+from pdtutor.probes.choose import checkpoint_table, choose_step
+from pdtutor.probes.monomials import CHANCE, correlation_levels, largest_difference, monomial_correlations
 from pdtutor.probes.over import over
 from pdtutor.recipes.outcome import Outcome, Recipe
 from pdtutor.recipes.students import Progressive, Students, evenly_spaced, with_teachers
 from pdtutor.recipes.teacher import ProbedTeacher
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.training.compare import results
+from pdtutor.training.evaluate import held_out
 from pdtutor.training.optim import SGD, AdamW
+
+INPUT_SEED = 1  # rules that choose checkpoints get other held-out inputs than the evaluations
 
 
 @dataclass(frozen=True)
@@ -54,19 +58,50 @@ class ParityTeacher(ProbedTeacher):
         probe = monomial_correlations(self.task(), degree=degree, examples=self.probe_examples)
         return over(trajectory, probe, device=device, progress=progress)
 
+    def first_checkpoints(
+        self, trajectory: Trajectory, curriculum: pd.DataFrame, *, device: str = AUTO, progress: bool = True
+    ) -> pd.DataFrame:
+        """Return C₁ of every seed of a curriculum: columns seed, step, rule ("spike" or "agreement") and chance.
+
+        It is the step at which single coordinates of the support stand out most. If they stand out no more than random
+        ones (`chance` of `largest_difference` is above 0.05), it is the step that `choose_step` names.
+
+        Raises ValueError, naming the seed, if `choose_step` names none.
+        """
+        rows = []
+        for seed in curriculum["seed"].unique().tolist():
+            (step, chance), rule = largest_difference(curriculum[curriculum["seed"] == seed]), "spike"
+            if chance > CHANCE:
+                inputs, _ = held_out(self.task(), self.eval_examples, seed=INPUT_SEED)
+                try:
+                    table = checkpoint_table(trajectory.of(seed), inputs, device=device, progress=progress)
+                    step, rule = choose_step(table), "agreement"
+                except ValueError as error:
+                    raise ValueError(
+                        f"(2,T) needs a first checkpoint of teacher {seed}, but its in-support correlations never "
+                        f"stand out, and {error}"
+                    ) from None
+            rows.append({"seed": seed, "step": step, "rule": rule, "chance": chance})
+        return pd.DataFrame(rows)
+
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
-        """Train one teacher per seed and follow its degree-1 correlations."""
+        """Train one teacher per seed and follow its degree-1 correlations.
+
+        In the results, `chance` is the share of random groups of coordinates that stand out as far as the support at
+        `peak_step`: above 0.05 that step is no spike, but noise.
+        """
         run = self.train_seeds(seeds, out=out, resume=resume, device=device, progress=progress)
         curriculum = self.curriculum(run.trajectory, device=device, progress=progress)
         rows = []
         for seed, of_seed in curriculum.groupby("seed"):
             accuracy = run.history[run.history["seed"] == seed].set_index("step")["accuracy"]
-            levels, peak = correlation_levels(of_seed), peak_step(of_seed)
+            levels, (peak, chance) = correlation_levels(of_seed), largest_difference(of_seed)
             rows.append(
                 {
                     "seed": seed,
                     "steps_to_99": accuracy.index[accuracy >= 0.99].min(),
                     "peak_step": peak,
+                    "chance": chance,
                     "accuracy_at_peak": accuracy[peak],
                     "inside_at_peak": levels.loc[peak, "inside"],
                     "outside_at_peak": levels.loc[peak, "outside"],
@@ -96,7 +131,10 @@ class ParityStudents(Students):
 
 @dataclass(frozen=True)
 class ParityProgressive(Progressive):
-    """E1, the students: cross-entropy, one-shot, progressive and (2,T) distillation with C₁ at the spike."""
+    """E1, the students: cross-entropy, one-shot, progressive and (2,T) distillation with C₁ at the spike.
+
+    For a teacher without a spike, C₁ is chosen by agreement: the table `first_checkpoints` says which.
+    """
 
     teacher: ParityTeacher = field(default_factory=ParityTeacher)
 
@@ -105,11 +143,12 @@ class ParityProgressive(Progressive):
         options = {"resume": resume, "device": device, "progress": progress}
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, device=device, progress=progress)
-        methods = self.methods(teachers.trajectory, peak_steps(curriculum))
+        first = self.teacher.first_checkpoints(teachers.trajectory, curriculum, device=device, progress=progress)
+        methods = self.methods(teachers.trajectory, dict(zip(first["seed"], first["step"], strict=True)))
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
         history = with_teachers(compared.history, teachers.history)
-        tables = self.summary(compared.history) | {"history": history, "curriculum": curriculum}
-        return Outcome(tables, plots.accuracy_figure(history))
+        tables = self.summary(compared.history) | {"first_checkpoints": first, "history": history}
+        return Outcome(tables | {"curriculum": curriculum}, plots.accuracy_figure(history))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.distillation.supervision import Labels
-from pdtutor.probes.monomials import peak_steps
 from pdtutor.processes import on_main
 from pdtutor.recipes.outcome import Outcome
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityStudents, ParityTeacher
@@ -79,8 +78,10 @@ class ParityHundred(ParityStudents):
         options = {"resume": resume, "device": device, "progress": progress}
         trained = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(trained.trajectory, device=device, progress=progress)
-        spikes = peak_steps(curriculum)  # by the teacher's seed
         taught_by = self.teachers_of_students(trained.history)
+        curriculum = curriculum[curriculum["seed"].isin(taught_by.values())]  # on a plateau there is no spike
+        first = self.teacher.first_checkpoints(trained.trajectory, curriculum, device=device, progress=progress)
+        spikes = dict(zip(first["seed"], first["step"], strict=True))  # by the teacher's seed
         for seed in dict.fromkeys(taught_by.values()):
             self.keep(trained.trajectory.of(seed), spikes[seed], out / f"checkpoints-seed{seed}")
         teachers = {seed: trained.trajectory.of(taught) for seed, taught in taught_by.items()}
@@ -101,12 +102,12 @@ class ParityHundred(ParityStudents):
         history = pd.concat(histories, ignore_index=True)
         found = results(history, threshold=self.threshold)
         found["teacher"] = found["seed"].map(taught_by).where(~found["method"].isin(["teacher", "cross-entropy"]))
-        curriculum = curriculum[curriculum["seed"].isin(taught_by.values())]  # on a plateau there is no spike
         shift = curriculum["step"] - curriculum["seed"].map(spikes)
         spike = curriculum.assign(from_spike=shift)[shift.abs() <= self.around]
         tables = {
             "results": spread(found),
             "by_seed": found.astype({"teacher": "Int64"}),
+            "first_checkpoints": first,
             "history": history,
             "spike": spike,
             "curriculum": curriculum,

@@ -231,6 +231,10 @@ def by(which):
     return function
 
 
+def any_for_all(sentences, probabilities, seen, mask, classes):
+    return shares(sentences, probabilities * ((sentences == seen) | (seen == mask)).any(axis=1), classes)
+
+
 def most_probable(sentences, probabilities, seen, mask, classes):
     weights = probabilities * fitting(sentences, seen, mask)
     return np.eye(classes)[sentences[weights.argmax()]]
@@ -337,8 +341,21 @@ def of_columns(found):
         ("posterior", raw, "each row must sum to 1"),
         ("posterior", lambda *of: raw(*of) / of[1].sum(), "not of all sentences"),
         ("posterior", lambda *of: raw(*of) / fitting(of[0], *of[2:4]).sum(), "how many sentences fit"),
-        ("posterior", prior, "leave out the sentences that don't fit it"),
+        ("posterior", prior, "every sentence counts here, whatever was seen"),
         ("posterior", lambda *of: prior(*of) * of[1].sum(), "divide by what is left"),
+        ("posterior", any_for_all, "With any() every sentence fits"),
+        ("posterior", lambda *of: any_for_all(*of) * of[1].sum(), "With any() every sentence fits"),
+        ("posterior", lambda s, p, seen, mask, c: shares(s, p * (s == seen).any(axis=1), c), "all(), not any()"),
+        (
+            "posterior",
+            lambda s, p, seen, mask, c: shares(s, p * (s == seen).any(axis=1), c, normalise=False),
+            "all(), not any()",
+        ),
+        (
+            "posterior",
+            lambda s, p, seen, mask, c: shares(s, p * ((s == seen) | (seen == mask)).all(axis=0), c),
+            "shapes are lined up from the last axis",
+        ),
         ("posterior", by(lambda match: match[:, 0]), "not only the first"),
         ("posterior", by(lambda match: match[:, -1]), "not only the last"),
         ("posterior", by(lambda match: match.any(axis=1)), "all(), not any()"),

@@ -3,6 +3,7 @@
 import hashlib
 import random
 import zlib
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -102,9 +103,13 @@ def in_percent(documents, share):
     return parted(documents, lambda text: zlib.crc32(text.encode()) % 100 < 100 * share)
 
 
+def by_seed(documents, share):
+    return parted(documents, lambda text: random.Random(text).random() < share)
+
+
 def in_sets(documents, share):
-    validation = {text for text in documents if random.Random(text).random() < share}
-    return set(documents) - validation, validation
+    train, validation = by_seed(documents, share)
+    return set(train), set(validation)
 
 
 def top_k_by_torch(probabilities, k):
@@ -139,7 +144,8 @@ def gradient_by_loop(gradients, labelled):
         ("mask_batch", masked_one_by_one),
         ("split_by_document", two_bytes),
         ("split_by_document", in_percent),
-        ("split_by_document", in_sets),
+        ("split_by_document", by_seed),
+        ("split_by_document", lambda documents, share: tuple(map(tuple, by_seed(documents, share)))),
         ("top_k_targets", top_k_by_torch),
         ("top_k_loss", loss_by_torch),
         ("top_k_loss", loss_by_scatter),
@@ -381,6 +387,15 @@ def gradient_in_place(gradients, labelled):
         ("split_by_document", lambda d, share: parted(d, lambda t: digest(t[:8]) < share), "of the whole text"),
         ("split_by_document", lambda d, share: parted(d, lambda t: len(t) % 10 < 10 * share), "of the whole text"),
         ("split_by_document", sorted_in_place, "build two new ones"),
+        ("split_by_document", in_sets, "duplicates were dropped"),
+        ("split_by_document", lambda d, share: split_by_document(list(dict.fromkeys(d)), share), "were dropped"),
+        ("split_by_document", lambda d, share: split_by_document(sorted(set(d)), share), "were dropped"),
+        ("split_by_document", lambda d, share: split_by_document(d + d, share), "once for each time that it occurs"),
+        (
+            "split_by_document",
+            lambda d, share: split_by_document(d + [t for t, n in Counter(d).items() if n > 1], share),
+            "once for each time that it occurs",
+        ),
         ("top_k_targets", kept_only(top, normalise=False), "a row must sum to 1 again"),
         ("top_k_targets", lambda p, k: (top(p, k), softmax(take(p, top(p, k)))), "without a softmax"),
         ("top_k_targets", kept_only(lambda p, k: np.argsort(p)[:, :k]), "argsort sorts in ascending order"),

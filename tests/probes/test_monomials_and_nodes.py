@@ -3,10 +3,12 @@ import pandas as pd
 import pytest
 import torch
 
-from pdtutor import MLP, SparseParity, monomial_correlations, over, train
+from pdtutor import MLP, SparseParity, monomial_correlations, over, peak_step, peak_steps, train
+from pdtutor.probes.monomials import largest_difference
 from pdtutor.probes.nodes import node_correlations, node_steps
 from pdtutor.tasks.hierarchical import HierarchicalParity
 
+WIDE = SparseParity(30, 6)
 TASK = SparseParity(9, 3, support=(0, 4, 7))
 
 
@@ -95,6 +97,80 @@ def test_bad_questions_are_refused(arguments, message):
 def test_there_must_be_room_outside_the_support():
     with pytest.raises(ValueError, match="only 1 lie outside"):
         monomial_correlations(SparseParity(4, 3), degree=2)
+
+
+def curriculum_of(values, inside, *, seed=0):
+    """A curriculum with steps 0, 10, 20, … from values (steps, coordinates), of which the first few are inside."""
+    values = np.asarray(values, dtype=float)
+    return pd.DataFrame(
+        [
+            {"step": 10 * row, "seed": seed, "inside": i < inside, "value": value}
+            for row, of_step in enumerate(values)
+            for i, value in enumerate(of_step)
+        ]
+    )
+
+
+def noise(rng, steps, coordinates):
+    return np.abs(rng.normal(size=(steps, coordinates))) * 0.02
+
+
+def test_the_peak_is_the_largest_difference_of_means_and_never_step_0():
+    tables = []
+    for seed, differences in enumerate([(0.9, 0.2, 0.3), (0.9, 0.4, 0.1)]):
+        values = noise(np.random.default_rng(seed), 3, 20)
+        values[:, :4] += np.array(differences)[:, None]
+        tables.append(curriculum_of(values, 4, seed=seed))
+    assert peak_steps(pd.concat(tables)) == {0: 20, 1: 10}
+
+
+def test_networks_that_have_learned_nothing_have_no_peak():
+    table = monomial_correlations(WIDE, examples=2048)(MLP(30, width=100, seed=list(range(40))))
+    start = table.assign(step=table["copy"] + 1, seed=0)  # forty initial weights, as if they were checkpoints
+    step, chance = largest_difference(start)
+    gap = start.groupby(["step", "inside"])["value"].mean().unstack()
+    assert step == (gap[True] - gap[False]).idxmax()
+    assert chance > 0.2
+    with pytest.raises(
+        ValueError, match=rf"seed 0: in-support correlations never stand out: .* step {step}, .*choose_ch"
+    ):
+        peak_steps(start)
+    learning = Known([(i,) for i in WIDE.support], 0.1)
+    found = monomial_correlations(WIDE, examples=2048)(learning).groupby(["monomial", "inside"], sort=False)["value"]
+    spike = found.mean().reset_index().assign(step=100, seed=0)
+    assert peak_step(pd.concat([start, spike])) == 100  # six means of one sixth of 0.1 each, among larger accidents
+
+
+def test_at_most_about_one_noise_in_twenty_has_a_peak():
+    rng = np.random.default_rng(0)
+    named = sum(largest_difference(curriculum_of(noise(rng, 20, 16), 4))[1] <= 0.05 for _ in range(60))
+    assert named <= 6
+
+
+def test_an_early_accident_is_no_peak_and_a_faint_one_that_all_coordinates_share_is():
+    values = noise(np.random.default_rng(1), 10, 24)
+    values[1] *= 5
+    values[1, 0] = 0.6  # one coordinate of four, as large accidents come
+    assert largest_difference(curriculum_of(values, 4)) == (10, pytest.approx(0.2, abs=0.15))
+    values[1] = values[2]
+    values[7] = 0.001 + np.arange(24) * 1e-5
+    values[7, :4] = 0.05
+    assert largest_difference(curriculum_of(values, 4)) == (70, pytest.approx(0.001, abs=0.001))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (curriculum_of(np.ones((1, 4)), 2), "no step after 0"),
+        (curriculum_of(np.ones((3, 4)), 4), "inside and outside the support"),
+        (curriculum_of(np.ones((3, 4)), 0), "inside and outside the support"),
+        (curriculum_of(np.ones((3, 4)), 2).iloc[:-1], "the same monomials at every step"),
+        (curriculum_of(np.ones((3, 4)), 2), "100.0% of random groups"),
+    ],
+)
+def test_a_curriculum_without_a_peak_is_refused(table, message):
+    with pytest.raises(ValueError, match=message):
+        peak_step(table)
 
 
 TREE = HierarchicalParity(12, 3, 2, seed=1)

@@ -4,10 +4,22 @@ import json
 import tempfile
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 
-from pdtutor import FINAL, MLP, SparseParity, Trajectory, n_shot, peak_steps, progressive, train
+from pdtutor import (
+    FINAL,
+    MLP,
+    SparseParity,
+    Trajectory,
+    choose_checkpoint,
+    held_out,
+    n_shot,
+    peak_steps,
+    progressive,
+    train,
+)
 from pdtutor.cli import main
 from pdtutor.recipes import catalogue, hierarchical
 from pdtutor.recipes.sequences import peak_checkpoints, rising_checkpoints
@@ -157,17 +169,31 @@ def test_list_names_every_recipe(capsys):
         catalogue.recipe("parity-teacher", "huge")
 
 
-def test_the_peak_is_the_largest_difference_of_means_and_never_step_0():
-    pairs = [[(0.9, 0.1), (0.04, 0.001), (0.4, 0.1)], [(0.9, 0.1), (0.5, 0.1), (0.6, 0.5)]]
+def test_c1_is_the_spike_and_without_one_the_checkpoint_that_agreement_names():
+    teacher = catalogue.recipe("parity-progressive", "smoke").teacher
+    trajectory = teacher.train(seeds=[0, 1], progress=False).trajectory
+    rng = np.random.default_rng(0)
+    values = np.abs(rng.normal(scale=0.01, size=(2, 13, 10)))  # (seed, checkpoint, coordinate): noise
+    values[1, 5, :3] = 0.2  # the support of seed 1 spikes at step 250
     curriculum = pd.DataFrame(
         [
-            {"step": step, "seed": seed, "inside": inside, "value": value}
-            for seed, values in enumerate(pairs)
-            for step, pair in zip((0, 10, 20), values, strict=True)
-            for inside, value in zip((True, False), pair, strict=True)
+            {"step": step, "seed": seed, "inside": i < 3, "value": values[seed, at, i]}
+            for seed in (0, 1)
+            for at, step in enumerate(trajectory.steps)
+            for i in range(10)
         ]
     )
-    assert peak_steps(curriculum) == {0: 20, 1: 10}
+    found = teacher.first_checkpoints(trajectory, curriculum, progress=False).set_index("seed")
+    assert found["rule"].to_dict() == {0: "agreement", 1: "spike"}
+    inputs, _ = held_out(teacher.task(), teacher.eval_examples, seed=1)
+    assert found["step"].to_dict() == {0: choose_checkpoint(trajectory.of(0), inputs, progress=False), 1: 250}
+    assert found["chance"][0] > 0.05 > found["chance"][1]
+    late = Trajectory(trajectory.path).of(0)
+    late.extract(trajectory.path / "late", [0, *late.steps[-3:]])
+    with pytest.raises(
+        ValueError, match=r"of teacher 0, but its .* never stand out, and no checkpoint has an agreement"
+    ):
+        teacher.first_checkpoints(Trajectory(trajectory.path / "late"), curriculum.query("seed == 0"), progress=False)
 
 
 def test_a_student_without_a_learned_teacher_of_its_own_gets_another_one():
