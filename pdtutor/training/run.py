@@ -169,10 +169,11 @@ def read_state(path: Path) -> dict:
     if unknown := state.keys() - known:
         raise ValueError(f"{file} holds something that no version writes: {', '.join(sorted(unknown))}")
     settings, rows, stages = state.get("settings"), state.get("history"), state.get("stages")
-    most = settings.get("steps") if isinstance(settings, dict) else None
+    settings = settings if isinstance(settings, dict) else {}
+    most = settings["steps"] if is_whole(settings.get("steps")) else -1
     good = {
-        "settings": is_whole(most),
-        "step": is_whole(state.get("step"), most=most if is_whole(most) else 0),
+        "settings": most >= 0,
+        "step": is_whole(state.get("step"), most=most),
         "finished": isinstance(state.get("finished"), bool),
         "hardware": isinstance(state.get("hardware", []), list),
         "history": isinstance(rows, list) and len(rows) > 0 and all(map(_is_row, rows)),
@@ -184,8 +185,7 @@ def read_state(path: Path) -> dict:
     tensors, step, until = state.get("tensors"), state["step"], settings.get("until")
     if state.get("format") is not None:
         require_entry(tensors, file)
-        tensors = tensors["file"]
-    if tensors != _state_name(step):
+    if (tensors["file"] if isinstance(tensors, dict) else tensors) != _state_name(step):
         raise ValueError(f"{file} is not what was written: tensors is {str(tensors)[:200]} at step {step}")
     if step != most and state["finished"] and until is None:
         raise ValueError(f"{file} is not what was written: the run is said to have ended at step {step} of {most}")

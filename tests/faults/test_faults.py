@@ -342,20 +342,28 @@ for number in range(int(sys.argv[2])):
 
 
 def test_of_two_processes_in_one_folder_one_is_sent_away(tmp_path):
-    """Whether they resume or start, with equal seeds or not."""
+    """Whether they resume or start, with equal seeds or not; or the second finds that the first has finished."""
     races = ran(RACES, tmp_path, 12 if FULL else 1)
     assert len(races) == (48 if FULL else 4)
+    sent_away = 0
     for race in races:
         out, said = race.split(" ", maxsplit=1)
         said = ast.literal_eval(said)
         refused = [line for line in said if line.startswith("ValueError: ")]
         assert len(said) == 2
-        assert len(refused) == 1
-        assert any(why in refused[0] for why in ("is in use: process", "already holds", "can't be resumed"))
+        if refused:
+            [why] = refused
+            assert any(reason in why for reason in ("is in use: process", "already holds", "can't be resumed"))
+        else:
+            assert out.endswith("resume-1")
+            assert said[0] == said[1]
+        sent_away += len(refused)
         trajectory = Trajectory(out)
         assert trajectory.ended
         for step in trajectory.steps:
             trajectory.at(step)
+    print(f"in {sent_away} of {len(races)} races one was sent away; no checkpoint was damaged")
+    assert sent_away >= 0.75 * len(races)
 
 
 def test_a_lock_ends_with_its_process_and_names_it(tmp_path):
