@@ -214,3 +214,9 @@ def _unknown_token(tokenizer: Tokenizer) -> tuple[str, ...]:
         model = json.loads(tokenizer.to_str())["model"]
         return () if model["unk_id"] is None else (model["vocab"][model["unk_id"]][0],)
     return () if tokenizer.model.unk_token is None else (tokenizer.model.unk_token,)
+
+
+def drops_unknown(tokenizer: Tokenizer) -> bool:
+    """Return whether the tokenizer leaves out characters that it doesn't know, rather than to give an unknown token."""
+    model = tokenizer.model
+    return isinstance(model, models.BPE) and model.unk_token is None and not model.byte_fallback

@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tokenizers import Tokenizer
 from pdtutor.files import read_sealed, user_path, write_sealed
 from pdtutor.progress import progress_bar
 from pdtutor.text.corpora import documents, fingerprint
-from pdtutor.text.tokenizers import load_tokenizer, read_tokenizer, special_ids, train_tokenizer
+from pdtutor.text.tokenizers import drops_unknown, load_tokenizer, read_tokenizer, special_ids, train_tokenizer
 from pdtutor.text.wheels import cache_folder
 from pdtutor.validate import one_of
 
@@ -52,8 +53,7 @@ class Tokens:
 
     @cached_property
     def about(self) -> dict:
-        """What `prepare` was asked for; the numbers of documents, characters, tokens and unknown tokens in each split;
-        the special tokens' ids; the vocabulary's digest, and those of all files."""
+        """What `prepare` was asked for, what it counted in each split, the special tokens' ids, and digests."""
         return read_sealed(self.folder / "tokens.json", [FORMAT])
 
     @cached_property
@@ -121,7 +121,8 @@ def prepare(
     Warns of a tokenizer without an end token, of unknown tokens if there are many, and of damage.
 
     Raises what `documents`, `train_tokenizer` and `load_tokenizer` raise, and ValueError if a split would be empty, or
-    more than half of the tokens for training unknown.
+    more than half of the tokens for training unknown; for a tokenizer that fails on the texts, and texts that change
+    while they are read.
     """
     corpora = (corpora,) if isinstance(corpora, str | Path) else tuple(corpora)
     tokenizer = str(tokenizer)
@@ -129,7 +130,8 @@ def prepare(
     trained = kind in ("characters", "bpe", "wordpiece") and not user_path(tokenizer).exists()
     given = None if trained else read_tokenizer(tokenizer)
     named = tokenizer if given is None else [given[0].to_str(), given[1]]
-    asked = _digest([FORMAT, VALIDATION, [fingerprint(c, limit) for c in corpora], named, limit])[:16]
+    content = [fingerprint(corpus, limit) for corpus in corpora]
+    asked = _digest([FORMAT, VALIDATION, content, named, limit])[:16]
     made = Tokens(cache_folder() / "tokens" / asked)
     damage = made.damage() if made.folder.exists() else None
     if damage:
@@ -141,13 +143,16 @@ def prepare(
         description = f"tokens of {', '.join(about['corpora'])}"
         with progress_bar(_Texts(corpora, limit), desc=description, unit="document", show=progress) as texts:
             _write(made.folder, used, iter(texts), about)
+        if [fingerprint(corpus, limit) for corpus in corpora] != content:
+            shutil.rmtree(made.folder)
+            raise ValueError(f"the texts of {', '.join(about['corpora'])} changed while they were read: try again")
         made = Tokens(made.folder)
     _warn(made.about)
     return made
 
 
 def _warn(about: dict) -> None:
-    """Warn of what may surprise in tokens: many are unknown, or documents have no end."""
+    """Warn of what may surprise in tokens: many are unknown, much is left out, or documents have no end."""
     for split, counts in about["splits"].items():
         if (share := counts["unknown"] / counts["tokens"]) > SOME_UNKNOWN:
             warnings.warn(
@@ -155,6 +160,12 @@ def _warn(about: dict) -> None:
                 f"tokenizer {about['tokenizer']!r}; they are not predicted",
                 stacklevel=3,
             )
+    if about["left_out"] > SOME_UNKNOWN:
+        warnings.warn(
+            f"the tokenizer {about['tokenizer']!r} leaves out {about['left_out']:.0%} of the characters of "
+            f"{', '.join(about['corpora'])}, which it doesn't know",
+            stacklevel=3,
+        )
     if "end" not in about["special"]:
         warnings.warn(
             f"the tokenizer {about['tokenizer']!r} has no end token that is known here, so documents follow each other "
@@ -198,29 +209,33 @@ def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict
     dtype = np.dtype(np.uint16 if max(i for _, i in vocabulary) < 2**16 else np.uint32)
     end, unknown = about["special"].get("end"), about["special"].get("unknown")
     splits = {name: {"documents": 0, "characters": 0, "tokens": 0, "unknown": 0} for name in SPLITS}
+    corpora = ", ".join(about["corpora"])
+    drops, characters = drops_unknown(tokenizer), Counter[str]()
     with _workplace(folder.parent) as workplace:
         made = workplace / folder.name
         made.mkdir()
         with (made / "train.bin").open("wb") as train, (made / "validation.bin").open("wb") as validation:
             files = dict(zip(SPLITS, (train, validation), strict=True))
             for some in _batches(texts):
-                for text, encoded in zip(some, tokenizer.encode_batch(some, add_special_tokens=False), strict=True):
+                for text, found in zip(some, _encoded(tokenizer, some, about), strict=True):
                     name = SPLITS[_validates(text)]
-                    ids = np.array(encoded.ids if end is None else [*encoded.ids, end], dtype=dtype)
+                    ids = np.array(found if end is None else [*found, end], dtype=dtype)
                     files[name].write(ids.tobytes())
-                    new = {"documents": 1, "characters": len(text), "tokens": len(ids)}
-                    for key, count in (new | {"unknown": encoded.ids.count(unknown)}).items():
+                    new = {"documents": 1, "characters": len(text), "tokens": len(ids), "unknown": found.count(unknown)}
+                    for key, count in new.items():
                         splits[name][key] += count
+                    if drops:
+                        characters.update(text)
         for split, counts in splits.items():
             if counts["tokens"] == (0 if end is None else counts["documents"]):
-                raise ValueError(
-                    f"the {split} split of {', '.join(about['corpora'])} is empty: it needs more documents"
-                )
-        if (share := splits["train"]["unknown"] / splits["train"]["tokens"]) > MOSTLY_UNKNOWN:
+                raise ValueError(f"the {split} split of {corpora} is empty: it needs more documents")
+        shown = [character for character in characters if not character.isspace()]
+        left_out = [c for c, ids in zip(shown, _encoded(tokenizer, shown, about), strict=True) if not ids]
+        about |= {"left_out": sum(characters[c] for c in left_out) / max(1, characters.total())}
+        if (share := splits["train"]["unknown"] / splits["train"]["tokens"] + about["left_out"]) > MOSTLY_UNKNOWN:
             raise ValueError(
-                f"{share:.0%} of the tokens in {', '.join(about['corpora'])} are unknown to the tokenizer "
-                f"{about['tokenizer']!r}, too many to learn from: choose another, such as 'characters' or one with a "
-                "larger N"
+                f"{share:.0%} of {corpora} is unknown to the tokenizer {about['tokenizer']!r}, too much to learn from: "
+                "choose another, such as 'characters' or one with a larger N"
             )
         tokenizer.save(str(made / "tokenizer.json"))
         digests = {"vocabulary": _digest(vocabulary), "digests": {name: _sha256(made / name) for name in FILES}}
@@ -231,6 +246,16 @@ def _write(folder: Path, tokenizer: Tokenizer, texts: Iterator[str], about: dict
         except OSError:  # another process was faster and wrote the same, or damaged tokens are in the way
             if Tokens(folder).damage():
                 _replace(folder, made, workplace / "damaged")
+
+
+def _encoded(tokenizer: Tokenizer, texts: list[str], about: dict) -> list[list[int]]:
+    """Return the ids of texts. Raises ValueError, naming the tokenizer, if it fails on them."""
+    try:
+        return [encoded.ids for encoded in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    except Exception as error:  # the library raises bare Exceptions
+        raise ValueError(
+            f"the tokenizer {about['tokenizer']!r} can't encode {', '.join(about['corpora'])} ({error})"
+        ) from error
 
 
 def _replace(folder: Path, made: Path, damaged: Path) -> None:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+import pdtutor.text
 from pdtutor.files import write_sealed
 from pdtutor.text import tokenizers, tokens
 from pdtutor.text.corpora import CORPORA, LAYOUTS, documents, fingerprint
@@ -418,6 +419,12 @@ def test_a_folder_s_fingerprint_is_that_of_what_is_read(tmp_path):
     os.utime(tmp_path / "c.jsonl", ns=(time, time))  # the same name, size and time
     assert fingerprint(tmp_path, 5) == part
     assert fingerprint(tmp_path) != before
+
+
+def test_the_wing_offers_what_it_says():
+    assert pdtutor.text.documents is documents
+    assert pdtutor.text.prepare is prepare
+    assert pdtutor.text.CORPORA is CORPORA
 
 
 def test_an_unknown_corpus_is_refused_with_the_known():
@@ -938,9 +945,55 @@ def test_unknown_tokens_are_counted_warned_of_and_refused(tmp_path, cache):
             counts = of(0.2).about["splits"]["train"]
     assert counts["unknown"] == (of(0.2).split("train") == 1).sum()
     there = files_in(cache)
-    with pytest.raises(ValueError, match=r"\d\d% of the tokens in \S+ are unknown to the tokenizer .*choose another"):
+    with pytest.raises(ValueError, match=r"\d\d% of \S+ is unknown to the tokenizer .*choose another"):
         of(0.8)
     assert files_in(cache) == there
+
+
+def test_what_a_tokenizer_leaves_out_is_counted_warned_of_and_refused(corpus, tmp_path):
+    letters = sorted({*"".join(TEXTS), "</s>"} - {"."})
+
+    def without(left_out):
+        vocabulary = {letter: i for i, letter in enumerate(letters) if letter not in left_out} | {"</s>": 99}
+        Tokenizer(models.BPE(vocabulary, [])).save(str(tmp_path / "pieces.json"))
+        return prepared(corpus, tokenizer=tmp_path / "pieces.json").about["left_out"]
+
+    total = sum(map(len, TEXTS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert without("") == pytest.approx(len(TEXTS) / total)  # the full stops
+    with pytest.warns(UserWarning, match=r"leaves out \d\d% of the characters of \S+, which it doesn't know"):
+        assert without("abcdef") == pytest.approx(sum(text.count(c) for text in TEXTS for c in "abcdef.") / total)
+    with pytest.raises(ValueError, match=r"\d\d% of \S+ is unknown to the tokenizer"):
+        without("abcdefghijklmnop")
+    with pytest.raises(ValueError, match="is empty"):
+        without({*letters} - {"</s>"})
+
+
+def test_spaces_that_a_tokenizer_needs_no_tokens_for_are_not_left_out(corpus, tmp_path):
+    letters = {letter: i for i, letter in enumerate(sorted({*"".join(TEXTS), "</s>"} - {" "}))}
+    tokenizer = Tokenizer(models.BPE(letters, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "letters.json"))
+    assert prepared(corpus, tokenizer=tmp_path / "letters.json").about["left_out"] == 0
+
+
+def test_a_tokenizer_that_fails_is_named(corpus, tmp_path):
+    Tokenizer(models.Unigram([("a", -1.0)], None, False)).save(str(tmp_path / "one.json"))
+    with pytest.raises(ValueError, match=r"the tokenizer \S+one.json' can't encode \S+ \(Encountered an unknown token"):
+        prepared(corpus, tokenizer=tmp_path / "one.json")
+
+
+def test_texts_that_change_while_they_are_read_are_refused(corpus, cache, monkeypatch):
+    def changing(folder):
+        yield from documents(folder)
+        jsonl(folder / "a.jsonl", TEXTS[1:])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tokens, "documents", changing)
+        with pytest.raises(ValueError, match=f"the texts of {corpus} changed while they were read: try again"):
+            prepared(corpus)
+    assert list((cache / "tokens").iterdir()) == []
 
 
 def test_a_tokenizer_without_an_end_token_is_warned_of(corpus, tmp_path):
