@@ -91,6 +91,23 @@ def instance(name: str, value: object, kind: type[T], what: str) -> T:
     return value
 
 
+@runtime_checkable
+class _Table(Protocol):
+    """A data frame."""
+
+    @property
+    def columns(self) -> Any: ...
+
+    def groupby(self, by: Any) -> Any: ...
+
+
+def a_table(name: str, value: object, *columns: str) -> None:
+    """Raise ValueError unless the value is a data frame with these columns."""
+    table = instance(name, value, _Table, f"a table with the columns {', '.join(columns)}")
+    if missing := [column for column in columns if column not in table.columns]:
+        raise ValueError(f"{name} must have the columns {', '.join(columns)}, and lacks {', '.join(missing)}")
+
+
 def several(value: Any) -> list | None:
     """Return what a list, tuple, range, array, column or tensor holds as a list; None for anything else.
 

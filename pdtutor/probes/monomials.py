@@ -15,7 +15,7 @@ from pdtutor.models.model import Model, device_of
 from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
-from pdtutor.validate import whole
+from pdtutor.validate import a_table, instance, whole
 
 
 def monomial_correlations(
@@ -41,6 +41,7 @@ def monomial_correlations(
     Raises ValueError for degree, examples or off_support < 1; for degree > k; and for fewer than `degree` coordinates
     outside the support.
     """
+    instance("task", task, SparseParity, "a SparseParity")
     degree, examples, off_support = (
         whole(name, given)
         for name, given in {"degree": degree, "examples": examples, "off_support": off_support}.items()
@@ -102,6 +103,7 @@ def correlate(
 
 def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
     """Return the mean correlations at each step: a table indexed by step with columns inside, outside and ratio."""
+    a_table("curriculum", curriculum, "step", "inside", "value")
     means = curriculum.groupby(["step", "inside"])["value"].mean().unstack()
     levels = pd.DataFrame({"inside": means[True], "outside": means[False]})
     return levels.assign(ratio=levels["inside"] / levels["outside"])
@@ -109,11 +111,13 @@ def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
 
 def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
     """Return `peak_step` for every seed of a curriculum: {seed: step}."""
+    a_table("curriculum", curriculum, "seed", "step", "inside", "value")
     return {seed: peak_step(curriculum[curriculum["seed"] == seed]) for seed in curriculum["seed"].unique().tolist()}
 
 
 def peak_step(curriculum: pd.DataFrame) -> int:
     """Return the step with the largest difference of mean correlations inside and outside the support; never step 0."""
+    a_table("curriculum", curriculum, "step", "inside", "value")
     levels = correlation_levels(curriculum[curriculum["step"] > 0])
     steps = levels.index.to_numpy(int)
     return int(steps[(levels["inside"] - levels["outside"]).to_numpy().argmax()])

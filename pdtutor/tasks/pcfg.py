@@ -8,7 +8,7 @@ from pdtutor.pcfg.grammar import Grammar
 from pdtutor.pcfg.sampler import Sentences, sample
 from pdtutor.tasks.masking import checked_rate, mask_rows
 from pdtutor.tasks.task import IGNORED
-from pdtutor.validate import whole
+from pdtutor.validate import text, whole
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class _GrammarTask:
     def __post_init__(self) -> None:
         rules = self.grammar
         if not isinstance(rules, Grammar):
+            text("grammar", rules)
             rules = Grammar.parse(rules) if "->" in rules else Grammar.load(rules)
         object.__setattr__(self, "rules", rules if self.root is None else rules.rooted_at(self.root))
         if self.max_length is not None:

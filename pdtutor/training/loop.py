@@ -22,6 +22,7 @@ from pdtutor.training.run import Run
 from pdtutor.training.scaling import scaling_tensors
 from pdtutor.training.session import Session
 from pdtutor.training.settings import Settings, check, require_same
+from pdtutor.validate import a_path, flag, text
 
 
 def train(
@@ -98,6 +99,11 @@ def train(
         FloatingPointError: if a loss is no longer finite; it names the step, on a GPU only at the next evaluation. The
             last checkpoint stays readable.
     """
+    out = None if out is None else a_path("out", out)
+    resume, progress = flag("resume", resume), flag("progress", progress)
+    if resume and out is None:
+        raise ValueError("resume=True needs `out`, the folder of the run that goes on, got out=None")
+    text("description", description)
     settings = check(
         model,
         task,

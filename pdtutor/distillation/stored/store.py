@@ -21,13 +21,13 @@ from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.distillation.supervision import Distill
 from pdtutor.files import clear_temporary, write_bytes, write_json
 from pdtutor.models.logits import logits_of
-from pdtutor.models.model import Model, device_of
+from pdtutor.models.model import Model, a_model, device_of
 from pdtutor.models.placement import placed
 from pdtutor.processes import on_main
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream
-from pdtutor.tasks.task import IGNORED, Task
-from pdtutor.validate import differences, sequence, whole
+from pdtutor.tasks.task import IGNORED, Task, a_task
+from pdtutor.validate import a_path, differences, flag, sequence, whole
 
 SHARD_TOKENS = 2**20  # labelled positions per shard: one is held in memory, 48 MB for 16 of 256 classes
 LOGITS = 2**26  # the most logits of the teacher in memory while storing: 256 MB
@@ -70,6 +70,8 @@ def store_targets(
     device that can't be used.
     """
     _require_plain(distill)
+    a_task("task", task)
+    path, resume, progress = a_path("path", path), flag("resume", resume), flag("progress", progress)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
     batch_size, seed, k = whole("batch_size", batch_size), whole("seed", seed, minimum=0), whole("k", k)
     if k > classes:
@@ -90,7 +92,7 @@ def store_targets(
         "classes": classes,
     }
     distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
-    index = _begin(Path(path), settings, stages, resume=resume)
+    index = _begin(path, settings, stages, resume=resume)
     first = placed(distill.trajectory.at(stages[0][1]), device, examples=settings["batch_size"])
     place = device_of(first) if device == AUTO else find(device)
     stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=place)
@@ -109,7 +111,7 @@ def store_targets(
                 pieces.append(pack(log_p, labels[:updates], k))
                 start, tokens = start + updates, tokens + len(log_p)
                 bar.update(updates)
-            _write_shard(Path(path), index, first, start, pieces)
+            _write_shard(path, index, first, start, pieces)
     return StoredTargets(path)
 
 
@@ -144,11 +146,15 @@ def storage_table(
     Raises ValueError as `store_targets` does, and for reverse_kl with a k smaller than the number of classes.
     """
     _require_plain(distill)
+    a_task("task", task)
+    a_model("student", student)
     distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
     classes, steps, updates = task.classes, whole("steps", steps), min(whole("updates", updates), steps)
     batch_size, seed = whole("batch_size", batch_size), whole("seed", seed, minimum=0)
     powers = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes]
     ks = powers if ks is None else [whole("ks", k) for k in sequence("ks", ks)]
+    if not ks or max(ks) > classes:
+        raise ValueError(f"ks must hold numbers of classes to keep, 1…{classes}, got {ks}")
     device = device_of(student)
     stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device)
     teacher = _Teacher(distill, distill.stages(steps), classes, device)
