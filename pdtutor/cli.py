@@ -146,11 +146,10 @@ def execute(name: str, recipe, *, out: Path, scale: str, seeds: int, resume: boo
 
     from pdtutor import plots
     from pdtutor.devices import AUTO, find
-    from pdtutor.files import user_path
     from pdtutor.processes import exclusive, launched, on_main
     from pdtutor.recipes.provenance import sign
     from pdtutor.recipes.settings import check
-    from pdtutor.validate import whole
+    from pdtutor.validate import user_path, whole
 
     out = user_path(out)
     matplotlib.use("agg")

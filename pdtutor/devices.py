@@ -15,6 +15,8 @@ from pathlib import Path
 
 import torch
 
+from pdtutor.validate import text
+
 AUTO = "auto"
 VARIABLE = "PDTUTOR_DEVICE"  # environment variable that says what "auto" means
 LEAST_FREE = 2**29  # bytes that must be free on a GPU for `auto` to take it: 512 MB
@@ -36,7 +38,7 @@ def find(device: str | torch.device) -> torch.device:
     Raises ValueError, with the reason, for a name that is no device and for a device that can't be used.
     """
     try:
-        found = torch.device(device)
+        found = torch.device(device if isinstance(device, torch.device) else text("device", device))
     except (RuntimeError, TypeError) as error:
         raise ValueError(f"device must be auto, cpu, cuda, cuda:0, … or mps, got {device!r}") from error
     reason = None
@@ -105,7 +107,7 @@ def cuda_problem(index: int | None = None) -> str | None:
         return f"there {'is one GPU' if count == 1 else f'are {count} GPUs'}, numbered from 0"
     try:
         (torch.ones(1, device=torch.device("cuda", index or 0)) + 1).item()
-    except RuntimeError as error:  # busy in exclusive mode, no memory at all, another architecture
+    except (RuntimeError, ValueError) as error:  # busy in exclusive mode, no memory at all, another architecture
         return f"it fails at 1 + 1: {str(error).splitlines()[0]}"
     return None
 

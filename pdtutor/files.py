@@ -1,4 +1,4 @@
-"""Paths as people write them; files that are complete or absent, and checked when they are read; one writer per folder.
+"""Files that are complete or absent, and checked when they are read, in folders with one writer.
 
 A file is written under a temporary name and then renamed. A JSON file that others depend on ends with the SHA-256 of
 its own content, its seal, and it names every other file with its size and SHA-256. So what was changed since, by a
@@ -25,21 +25,6 @@ from filelock import FileLock, Timeout
 SEAL = "sha256"  # the key of a JSON file's seal
 LOCK = ".in-use.lock"  # held by the process that writes in a folder
 OWNER = ".in-use.json"  # says which process that is
-
-
-def user_path(path: str | Path) -> Path:
-    """Return the path with the user's home for a leading `~`, which a shell leaves as it is in `--out=~/run`.
-
-    `~name` is that user's home; as in a shell, it stays as it is if there is no such user. Raises ValueError for `~` if
-    no home is known.
-    """
-    path = Path(path)
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        if path.parts[0] != "~":
-            return path
-        raise ValueError(f"{path}: no home folder is known for ~; set HOME, or write the path without ~") from None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -24,9 +24,9 @@ from filelock import FileLock
 from torch import Tensor
 
 from pdtutor.devices import AUTO, flag
-from pdtutor.files import LOCK, locked, user_path
+from pdtutor.files import LOCK, locked
 from pdtutor.seeds import generator
-from pdtutor.validate import whole
+from pdtutor.validate import user_path, whole
 
 PATIENCE = timedelta(minutes=30)  # how long processes wait for each other; one may prepare data for all meanwhile
 TEMPORARY = "pdtutor-"  # what names of temporary folders begin with

@@ -16,7 +16,8 @@ from urllib.request import urlopen
 import pandas as pd
 import platformdirs
 
-from pdtutor.files import user_path, write_bytes
+from pdtutor.files import write_bytes
+from pdtutor.validate import shown, user_path
 
 PACKAGE = Path(__file__).resolve().parent
 PINNED = "fetched.sha256"
@@ -38,6 +39,8 @@ def data_path(name: str = "") -> Path:
         FileNotFoundError: if `name` doesn't exist; it names what is there.
         ConnectionError: if it has to be fetched and can't be, or isn't what this version expects.
     """
+    if not isinstance(name, str | Path):
+        raise ValueError(f"name must be that of a file or folder in data/, got {shown(name)}")
     # A wheel carries data/ as pdtutor/data; an editable clone has it beside the package.
     data = next((folder for folder in (PACKAGE / "data", PACKAGE.parent / "data") if folder.is_dir()), None)
     if data is None:

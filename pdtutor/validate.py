@@ -77,11 +77,26 @@ def text(name: str, value: object) -> str:
     return str(value)
 
 
+def user_path(path: str | PathLike) -> Path:
+    """Return the path with the user's home for a leading `~`, which a shell leaves as it is in `--out=~/run`.
+
+    `~name` is that user's home; as in a shell, it stays as it is if there is no such user. Raises ValueError for `~` if
+    no home is known.
+    """
+    path = Path(path)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        if path.parts[0] != "~":
+            return path
+        raise ValueError(f"{path}: no home folder is known for ~; set HOME, or write the path without ~") from None
+
+
 def a_path(name: str, value: object) -> Path:
-    """Return the value as a path. Raises ValueError unless it is a string that is not empty, or a path."""
+    """Return the value as a path, see `user_path`. Raises ValueError for anything else, and for an empty one."""
     if not isinstance(value, str | PathLike) or not str(value):
         raise ValueError(f"{name} must be a path, got {shown(value)}")
-    return Path(value)
+    return user_path(value)
 
 
 def instance(name: str, value: object, kind: type[T], what: str) -> T:
@@ -89,6 +104,23 @@ def instance(name: str, value: object, kind: type[T], what: str) -> T:
     if not isinstance(value, kind) or isinstance(value, type):
         raise ValueError(f"{name} must be {what}, got {shown(value)}")
     return value
+
+
+@runtime_checkable
+class _Table(Protocol):
+    """A data frame."""
+
+    @property
+    def columns(self) -> Any: ...
+
+    def groupby(self, by: Any) -> Any: ...
+
+
+def a_table(name: str, value: object, *columns: str) -> None:
+    """Raise ValueError unless the value is a data frame with these columns."""
+    table = instance(name, value, _Table, f"a table with the columns {', '.join(columns)}")
+    if missing := [column for column in columns if column not in table.columns]:
+        raise ValueError(f"{name} must have the columns {', '.join(columns)}, and lacks {', '.join(missing)}")
 
 
 def several(value: Any) -> list | None:

@@ -25,10 +25,10 @@ from pdtutor import (
 )
 from pdtutor.checkpoints.hub import Checkpoint, PretrainedTrajectory, save_family
 from pdtutor.cli import main
-from pdtutor.files import user_path
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.resources import cache_folder, data_path
 from pdtutor.text.tokenizers import load_tokenizer
+from pdtutor.validate import user_path
 
 TASK = SparseParity(8, 2)
 QUIET = {"steps": 2, "batch_size": 4, "eval_examples": 16, "progress": False}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pdtutor.checkpoints.teachable import nearest
 from pdtutor.models.model import Model
-from pdtutor.validate import whole
+from pdtutor.validate import shown, text, whole
 
 Function = Callable[[Tensor], Tensor]
 
@@ -54,7 +54,7 @@ class ForeignTrajectory:
 
     def nearest(self, step: int) -> int:
         """Return the step closest to `step` that has a checkpoint, the earlier one on a tie."""
-        return nearest(self.steps, step)
+        return nearest(self.steps, whole("step", step, minimum=0))
 
     def prefetch(self, step: int) -> None:
         """Do nothing. A subclass may prepare for a coming `at(step)`."""
@@ -72,6 +72,7 @@ class ForeignTrajectory:
         return self
 
     def _require(self, step: int) -> None:
+        whole("step", step, minimum=0)
         if step not in self.steps:
             raise ValueError(f"{self.path} has no checkpoint at step {step}; the nearest is {self.nearest(step)}")
 
@@ -100,11 +101,13 @@ class FunctionTeacher(ForeignTrajectory):
     """
 
     def __init__(self, function: Function | Mapping[int, Function], *, classes: int, name: str) -> None:
-        self.functions = dict(function) if isinstance(function, Mapping) else {0: function}
+        given = dict(function) if isinstance(function, Mapping) else {0: function}
+        for of_step in given.values():
+            if not callable(of_step):
+                raise ValueError(f"function must be a function, or a dict {{step: function}}, got {shown(of_step)}")
+        self.functions = {whole("a checkpoint's step", step, minimum=0): of_step for step, of_step in given.items()}
         self.classes = whole("classes", classes)
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"a FunctionTeacher needs a name, a string that is not empty; got {name!r}")
-        super().__init__(name, tuple(self.functions), (name, sorted(self.functions), self.classes))
+        super().__init__(text("name", name), tuple(self.functions), (name, sorted(self.functions), self.classes))
 
     def at(self, step: int) -> "FunctionModel":
         self._require(step)

@@ -17,13 +17,13 @@ from threading import Lock, Thread
 from typing import Any
 
 from pdtutor.checkpoints.foreign import ForeignTrajectory
+from pdtutor.checkpoints.teachable import a_trajectory
 from pdtutor.checkpoints.trajectory import Trajectory
-from pdtutor.files import user_path
 from pdtutor.models.architectures import OBJECTIVES, quiet
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.saved import NotThere, Saved, in_reach, read_saved, shortened
 from pdtutor.processes import on_main
-from pdtutor.validate import one_of, whole
+from pdtutor.validate import a_path, flag, instance, one_of, sequence, text, user_path, whole
 
 PYTHIA_STEPS = (0, *(2**i for i in range(10)), *range(1_000, 144_000, 1_000))  # 154
 MULTIBERTS_STEPS = (*range(20_000, 220_000, 20_000), *range(300_000, 2_100_000, 100_000))  # 28
@@ -42,6 +42,13 @@ class Checkpoint:
     step: int
     repo: str
     revision: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step", whole("step", self.step, minimum=0))
+        object.__setattr__(self, "repo", str(a_path("repo", self.repo)) if isinstance(self.repo, Path) else self.repo)
+        text("repo", self.repo)
+        if self.revision is not None:
+            text("revision", self.revision)
 
 
 class PretrainedTrajectory(ForeignTrajectory):
@@ -71,13 +78,21 @@ class PretrainedTrajectory(ForeignTrajectory):
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
     ) -> None:
-        self.checkpoints = tuple(sorted(checkpoints, key=lambda c: c.step))
+        listed = [
+            instance("checkpoints", one, Checkpoint, "a list of Checkpoint")
+            for one in sequence("checkpoints", checkpoints)
+        ]
+        self.checkpoints = tuple(sorted(listed, key=lambda c: c.step))
         self.objective = one_of("objective", objective, OBJECTIVES)
-        self.padding, self.classes = padding, classes
-        self.cache_dir, self.local_files_only = cache_dir, local_files_only
+        self.padding = None if padding is None else whole("padding", padding, minimum=0)
+        self.classes = None if classes is None else whole("classes", classes)
+        self.cache_dir = None if cache_dir is None else a_path("cache_dir", cache_dir)
+        self.local_files_only = flag("local_files_only", local_files_only)
+        if name is not None:
+            text("name", name)
         places = [(c.step, _place(c.repo), c.revision) for c in self.checkpoints]
         path = name or (f"checkpoints like {places[0][1]}" if places else "a list")
-        super().__init__(path, tuple(c.step for c in self.checkpoints), (places, objective, padding, classes))
+        super().__init__(path, tuple(c.step for c in self.checkpoints), (places, objective, self.padding, self.classes))
         self._ahead: tuple[int, Future] | None = None  # the step that is read in advance, and the result
         self._turn = Lock()  # one thread at a time reads in advance
 
@@ -151,7 +166,8 @@ def multiberts(seed: int = 0, folder: str | Path | None = None, **settings: Any)
 
     Raises ValueError for another seed, and, with a folder, whatever `local_family` raises.
     """
-    if whole("seed", seed, minimum=0) >= MULTIBERTS_SEEDS:
+    seed = whole("seed", seed, minimum=0)
+    if seed >= MULTIBERTS_SEEDS:
         raise ValueError(
             f"only the MultiBERTs of seeds 0…{MULTIBERTS_SEEDS - 1} have intermediate checkpoints, got seed {seed}"
         )
@@ -177,7 +193,7 @@ def pythia(size: str = "160m", folder: str | Path | None = None, **settings: Any
 
     Raises, with a folder, whatever `local_family` raises.
     """
-    settings = {"name": f"Pythia {size}", **settings}
+    settings = {"name": f"Pythia {text('size', size)}", **settings}
     if folder is not None:
         return local_family(folder, "causal", stem=f"pythia-{size}-", **settings)
     repo = f"EleutherAI/pythia-{size}"
@@ -202,7 +218,7 @@ def local_family(folder: str | Path, objective: str, *, stem: str = "", **settin
     Raises ValueError if there is no such folder or subfolder, if subfolders are named in several ways or two name one
     step, and for an unknown objective.
     """
-    folder = user_path(folder)
+    folder = a_path("folder", folder)
     if not folder.is_dir():
         raise ValueError(f"there is no folder {folder}")
     subfolders = sorted(path for path in folder.iterdir() if path.is_dir())
@@ -230,7 +246,8 @@ def save_family(trajectory: Trajectory, folder: str | Path) -> None:
     `local_family` and transformers can open them. Each subfolder is complete or absent, and replaces an earlier one.
     Raises ValueError for a trajectory of other models.
     """
-    folder = user_path(folder)
+    a_trajectory("trajectory", trajectory)
+    folder = a_path("folder", folder)
     for step in trajectory.steps:
         model = trajectory.at(step)
         if type(model) is not Pretrained:  # a subclass would be reopened as its network alone

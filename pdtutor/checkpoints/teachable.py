@@ -5,6 +5,7 @@ from typing import Protocol, Self, runtime_checkable
 
 from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task
+from pdtutor.validate import instance
 
 
 @runtime_checkable
@@ -75,6 +76,11 @@ class RecordsTask(Protocol):
     def require_task(self, task: Task) -> None:
         """Raise ValueError, naming what differs, for another task than the one recorded."""
         ...
+
+
+def a_trajectory(name: str, given: object) -> Teachable:
+    """Return the object. Raises ValueError unless it offers a teacher's checkpoints."""
+    return instance(name, given, Teachable, "a teacher's checkpoints, such as Trajectory(path) or a run's trajectory")
 
 
 def nearest(steps: tuple[int, ...], step: int) -> int:

@@ -23,7 +23,6 @@ from pdtutor.files import (
     read_sealed,
     require_entry,
     require_size,
-    user_path,
     write_bytes,
     write_sealed,
 )
@@ -33,7 +32,7 @@ from pdtutor.processes import TemporaryFolder, on_main
 from pdtutor.registry import require_rebuildable
 from pdtutor.tasks.build import TASKS, build_task
 from pdtutor.tasks.task import Task, fingerprint_of
-from pdtutor.validate import differences
+from pdtutor.validate import a_path, differences, plain, sequence, whole
 
 FORMATS = ("pdtutor trajectory 1", "pdtutor trajectory 2")  # version 0.1 wrote the first
 
@@ -59,7 +58,7 @@ class Trajectory:
     """
 
     def __init__(self, path: str | Path, *, unfinished: bool = False) -> None:
-        self.path = user_path(path)
+        self.path = a_path("path", path)
         self._unfinished = unfinished
         self._temporary: TemporaryFolder | None = None  # held so that a temporary folder lives as long as this
         if not (self.path / "trajectory.json").exists():
@@ -85,7 +84,7 @@ class Trajectory:
         if path is None:
             temporary = TemporaryFolder()
             path = temporary.path
-        _start(user_path(path), model, task, updates)
+        _start(a_path("path", path), model, task, updates)
         trajectory = cls(path)
         trajectory._temporary = temporary
         return trajectory
@@ -150,7 +149,8 @@ class Trajectory:
 
     def copy(self, number: int) -> "Trajectory":
         """Return the same trajectory with only this copy of its model. Raises ValueError if there is no such copy."""
-        if number not in range(len(self.seeds)):
+        number = plain(number)
+        if isinstance(number, bool) or number not in range(len(self.seeds)):
             raise ValueError(f"copy must be in 0…{len(self.seeds) - 1}, got {number!r}")
         view = copy(self)
         view._index = read_sealed(self.path / "trajectory.json", FORMATS)
@@ -162,6 +162,7 @@ class Trajectory:
 
         Raises ValueError unless exactly one copy has it.
         """
+        seed = plain(seed)
         if self.seeds.count(seed) != 1:
             raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")
         return self.copy(self.seeds.index(seed))
@@ -183,6 +184,7 @@ class Trajectory:
         Raises ValueError if that step was not saved (naming the nearest), or if its file is missing, truncated, altered
         or doesn't fit the model.
         """
+        step = whole("step", step, minimum=0)
         if step not in self.steps:
             self._require_checkpoints()
             raise ValueError(f"{self.path} has no checkpoint at step {step}; the nearest is {self.nearest(step)}")
@@ -206,7 +208,7 @@ class Trajectory:
         With it, a few megabytes of a run of hundreds can be kept or passed on. Raises ValueError for no steps, for a
         step that was not saved, and for a folder that already holds a trajectory.
         """
-        models = [self.at(step) for step in steps]
+        path, models = a_path("path", path), [self.at(step) for step in sequence("steps", steps)]
         if not models:
             raise ValueError(f"no steps were named to extract from {self.path}")
         extracted = Trajectory.create(path, models[0], self.task)
@@ -217,7 +219,7 @@ class Trajectory:
     def nearest(self, step: int) -> int:
         """Return the saved step closest to `step`, the earlier one on a tie. Raises ValueError if there is none."""
         self._require_checkpoints()
-        return nearest(self.steps, step)
+        return nearest(self.steps, whole("step", step, minimum=0))
 
     def prefetch(self, step: int) -> None:
         """Do nothing: a file on this machine is read fast enough when `at` asks for it."""

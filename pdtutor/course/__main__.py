@@ -14,8 +14,7 @@ from pdtutor.course import lessons
 from pdtutor.course import pair as pairing
 from pdtutor.course import stamp as stamping
 from pdtutor.course.claims import COLUMNS
-from pdtutor.files import user_path
-from pdtutor.validate import whole
+from pdtutor.validate import user_path, whole
 
 
 def build(*, root: Path = Path(), out: Path = Path("build"), jobs: int = min(2, os.cpu_count() or 1)) -> None:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from pdtutor.tasks.task import IGNORED, few_sizes
-from pdtutor.validate import number, one_of, whole
+from pdtutor.validate import instance, number, one_of, whole
 
 TEMPERATURE = 1e-4  # τ of the paper: practically the argmax, so that soft labels can't explain the gain
 DIVERGENCES = ("forward_kl", "reverse_kl", "jensen_shannon")
@@ -35,6 +35,7 @@ def teacher_log_probabilities(
 
     Raises ValueError for a temperature that is negative or not finite, and for top_k outside 1 … classes.
     """
+    instance("logits", logits, Tensor, "a tensor")
     if not isinstance(temperature, Tensor):
         temperature = torch.tensor(number("temperature", temperature, minimum=0), dtype=logits.dtype)
     temperature = temperature.to(logits)

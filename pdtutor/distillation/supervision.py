@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from pdtutor.checkpoints.teachable import RecordsTask, Teachable
+from pdtutor.checkpoints.teachable import RecordsTask, Teachable, a_trajectory
 from pdtutor.distillation.losses import DIVERGENCES, TEMPERATURE
 from pdtutor.distillation.schedule import Anneal, Schedule, Stages, ends
 from pdtutor.distillation.stored.targets import StoredTargets
@@ -162,12 +162,7 @@ class Distill:
     other_task: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        instance(
-            "trajectory",
-            self.trajectory,
-            Teachable,
-            "a teacher's checkpoints, such as a Trajectory or the `trajectory` of a run",
-        )
+        a_trajectory("trajectory", self.trajectory)
         instance("schedule", self.schedule, Schedule, "a schedule, such as one_shot() or progressive(every=500)")
         checked = {
             "temperature": _setting("temperature", self.temperature),

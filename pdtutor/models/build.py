@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from pdtutor.models.mlp import MLP
-from pdtutor.models.model import Model, device_of
+from pdtutor.models.model import Model, a_model, device_of
 from pdtutor.models.network import Network
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.transformer import Transformer
 from pdtutor.registry import build, require_rebuildable
+from pdtutor.validate import sequence, whole
 
 MODELS = {kind.__name__: kind for kind in (MLP, Network, Pretrained, Transformer)}
 
@@ -22,7 +23,10 @@ def select_copies(model: Model, copies: Sequence[int]) -> Model:
 
     Raises ValueError for a model of your own whose class is not registered, or that would come back as another class.
     """
-    require_rebuildable(model, MODELS)
+    require_rebuildable(a_model("model", model), MODELS)
+    copies = [whole("copies", copy, minimum=0) for copy in sequence("copies", copies)]
+    if not copies or max(copies) >= len(model.seeds):
+        raise ValueError(f"copies must name at least one copy in 0…{len(model.seeds) - 1}, got {copies}")
     chosen = build_model(model.config() | {"seed": [model.seeds[copy] for copy in copies]})
     state = model.state_dict()
     if not isinstance(model, Pretrained):  # which has a single copy, and refuses any other number

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from pdtutor.models.kernels import logits_of_signs
 from pdtutor.models.mlp import is_two_layer_mlp
-from pdtutor.models.model import Model, Padded, evaluating, reads_positions
+from pdtutor.models.model import Model, Padded, a_model, evaluating, reads_positions
+from pdtutor.validate import instance
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache
 IDS = 4096  # ids per forward pass on the CPU, for rows with padding
@@ -27,6 +28,8 @@ def logits_of(
 
     Returns logits (copies, examples, classes), or for sequences (copies, examples, length or n, classes).
     """
+    a_model("model", model)
+    instance("inputs", inputs, Tensor, "a tensor (examples, …)")
     if (logits := _compiled(model, inputs)) is not None:
         return logits
     rows_of_ids = inputs.dtype == torch.int64 and inputs.dim() == 2

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pdtutor.registry import overrides
+from pdtutor.validate import instance
 
 
 @runtime_checkable
@@ -137,6 +138,11 @@ def is_changed(module: nn.Module) -> bool:
     hooks = [module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks]
     hooks += [parameter._backward_hooks for parameter in module._parameters.values() if parameter is not None]
     return any(hooks) or "forward" in vars(module)
+
+
+def a_model(name: str, given: object) -> Model:
+    """Return the object. Raises ValueError unless it is a model."""
+    return instance(name, given, Model, "a model, such as an MLP or trajectory.at(step)")
 
 
 @contextmanager

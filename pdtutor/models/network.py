@@ -52,7 +52,7 @@ class Network(nn.Module):
         make = registered(self.build)
         if make is None or (make is not build and not isinstance(build, str)):
             raise ValueError(
-                f"a Network needs a registered class or function, got {self.build!r}, which is none: run "
+                f"build must be a registered class or function, got {self.build!r}, which is none: run "
                 f"`pdtutor.register({self.build})` first"
             )
         self.classes, self.seeds = whole("classes", classes), seed_list(seed)

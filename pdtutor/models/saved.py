@@ -20,7 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from pdtutor.files import read_json, user_path
+from pdtutor.files import read_json
+from pdtutor.validate import user_path
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 ADAPTER = "adapter_config.json"

@@ -28,9 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pdtutor.files import user_path
 from pdtutor.resources import data_path
-from pdtutor.validate import whole
+from pdtutor.validate import user_path, whole
 
 SHIPPED = ("cfg3b", "cfg3b-32", "cfg3f", "cfg3g", "cfg3h", "cfg3i")
 LONGEST = 2**24  # tokens: what may have longer sentences needs a max_length

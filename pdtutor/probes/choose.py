@@ -18,14 +18,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pdtutor.checkpoints.teachable import Teachable
+from pdtutor.checkpoints.teachable import Teachable, a_trajectory
 from pdtutor.devices import AUTO
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, device_of
 from pdtutor.models.placement import placed
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.task import IGNORED
-from pdtutor.validate import number
+from pdtutor.validate import a_table, instance, number
 
 QUARTER = 0.25  # agreement. On (30,6)-sparse parity, students learned from every C₁ between 0.03 and 0.5
 TOO_FAR = 0.2  # largest distance of a chosen checkpoint's agreement from the one that was asked for
@@ -54,6 +54,7 @@ def choose_checkpoint(
     Raises ValueError for a trajectory with several copies, for an agreement outside [0, 1], and whatever
     `checkpoint_table` and `choose_step` raise.
     """
+    a_trajectory("trajectory", trajectory)
     if len(trajectory.seeds) != 1:
         raise ValueError(f"{trajectory.path} holds {len(trajectory.seeds)} copies: pick one with trajectory.copy(i)")
     number("agreement", agreement, minimum=0, maximum=1)
@@ -85,6 +86,7 @@ def checkpoint_table(
     Raises ValueError for an empty trajectory, for no inputs, for labels whose shape is not that of the predictions, and
     for a final checkpoint that predicts the same for every input: agreement with it can't be told from chance.
     """
+    a_trajectory("trajectory", trajectory)
     final = predictions(placed(trajectory.at(trajectory.final), device), inputs, labels)  # (copies, positions, classes)
     chance = distance(final.mean(1, keepdim=True), final)  # (copies,)
     if (chance < 1e-3).any():
@@ -125,6 +127,7 @@ def choose_step(table: pd.DataFrame, *, agreement: float = QUARTER) -> int:
     checkpoints before the final one, and if the agreement of neither step is within 0.2 of the given one: the
     transition then fell between these two, and the message names both.
     """
+    a_table("table", table, "step", "seed", "agreement")
     if table["seed"].nunique() != 1:
         raise ValueError(f"the table must be of one seed, got {sorted(set(table['seed']))}")
     agreement = number("agreement", agreement, minimum=0, maximum=1)
@@ -154,6 +157,9 @@ def predictions(
 
     Raises ValueError for no inputs, and for labels whose shape is not that of the predictions.
     """
+    instance("inputs", inputs, Tensor, "a tensor (examples, …)")
+    if labels is not None:
+        instance("labels", labels, Tensor, "a tensor")
     if len(inputs) == 0:
         raise ValueError("inputs must hold at least one example, got none")
     device = device_of(model)

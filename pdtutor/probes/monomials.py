@@ -15,7 +15,7 @@ from pdtutor.models.model import Model, device_of
 from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
-from pdtutor.validate import whole
+from pdtutor.validate import a_table, instance, whole
 
 CHANCE = 0.05  # a peak of correlations that random coordinates reach more often is noise
 GROUPS = 1000  # of random coordinates, which the support is compared with
@@ -45,6 +45,7 @@ def monomial_correlations(
     Raises ValueError for degree, examples or off_support < 1; for degree > k; and for fewer than `degree` coordinates
     outside the support.
     """
+    instance("task", task, SparseParity, "a SparseParity")
     degree, examples, off_support = (
         whole(name, given)
         for name, given in {"degree": degree, "examples": examples, "off_support": off_support}.items()
@@ -106,6 +107,7 @@ def correlate(
 
 def correlation_levels(curriculum: pd.DataFrame) -> pd.DataFrame:
     """Return the mean correlations at each step: a table indexed by step with columns inside, outside and ratio."""
+    a_table("curriculum", curriculum, "step", "inside", "value")
     means = curriculum.groupby(["step", "inside"])["value"].mean().unstack()
     levels = pd.DataFrame({"inside": means[True], "outside": means[False]})
     return levels.assign(ratio=levels["inside"] / levels["outside"])
@@ -116,6 +118,7 @@ def peak_steps(curriculum: pd.DataFrame) -> dict[int, int]:
 
     Raises ValueError, naming the seed, where `peak_step` does.
     """
+    a_table("curriculum", curriculum, "seed", "step", "inside", "value")
     peaks = {}
     for seed in curriculum["seed"].unique().tolist():
         try:
@@ -161,6 +164,7 @@ def largest_difference(curriculum: pd.DataFrame) -> tuple[int, float]:
     Raises ValueError if there are no steps after 0, if steps hold different monomials, and without monomials both
     inside and outside.
     """
+    a_table("curriculum", curriculum, "step", "inside", "value")
     trained = curriculum[curriculum["step"] > 0].sort_values("step", kind="stable")
     steps = trained["step"].unique()
     if not len(steps):

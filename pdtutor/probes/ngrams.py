@@ -11,7 +11,7 @@ from pdtutor.models.model import Model, device_of
 from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.task import MaskedTask
-from pdtutor.validate import whole
+from pdtutor.validate import instance, whole
 
 QUANTILES = {"p10": 0.1, "p25": 0.25, "median": 0.5, "p75": 0.75, "p90": 0.9}
 
@@ -55,6 +55,7 @@ def _windows(
     task: MaskedTask, n: int, *, sentences: int, positions: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ids (pairs, length), positions i (pairs,), and which ids lie in the window of i, (pairs, length) bool."""
+    instance("task", task, MaskedTask, "a task of masked prediction, such as a MaskedGrammar")
     n, sentences, positions = whole("n", n), whole("sentences", sentences), whole("positions", positions)
     if n % 2 == 0:
         raise ValueError(f"n must be odd, so that the window has as many tokens before i as after it; got {n}")

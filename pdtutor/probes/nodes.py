@@ -15,7 +15,7 @@ from pdtutor.probes.monomials import correlate, random_sets
 from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.hierarchical import HierarchicalParity, node_depth
-from pdtutor.validate import several, whole
+from pdtutor.validate import a_table, instance, several, whole
 
 
 def node_correlations(
@@ -49,6 +49,7 @@ def node_correlations(
     Raises ValueError for no degree; for a degree, examples or off_support < 1; for a degree > k; for fewer than
     `degree` coordinates outside all supports; and if fewer than two examples pass through a node.
     """
+    instance("task", task, HierarchicalParity, "a HierarchicalParity")
     listed = several(degree)
     degrees = list(dict.fromkeys(whole("degree", size) for size in ([degree] if listed is None else listed)))
     whole("the number of degrees", len(degrees))
@@ -119,6 +120,7 @@ def node_steps(curriculum: pd.DataFrame, *, threshold: float = 0.25) -> pd.DataF
     perfect model's. Its parity is the monomial of the curriculum's highest degree inside its support, so the curriculum
     must hold degree k.
     """
+    a_table("curriculum", curriculum, "seed", "node", "depth", "degree", "inside", "step", "value")
     own = curriculum[curriculum["inside"] & (curriculum["degree"] == curriculum["degree"].max())]
     reached = own["step"].where(own["value"] >= threshold)
     return reached.groupby([own["seed"], own["node"], own["depth"]]).min().astype("Int64").reset_index(name="step")

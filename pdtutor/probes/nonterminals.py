@@ -17,7 +17,7 @@ from pdtutor.seeds import generator
 from pdtutor.tasks.optimal import BayesOptimal
 from pdtutor.tasks.pcfg import MaskedGrammar
 from pdtutor.tasks.task import IGNORED
-from pdtutor.validate import flag, number, one_of, whole
+from pdtutor.validate import flag, instance, number, one_of, whole
 
 
 @dataclass
@@ -76,6 +76,7 @@ def nonterminal_probe(
 
     Raises ValueError for a level that the grammar doesn't have, any other kind, and sizes < 1.
     """
+    instance("task", task, MaskedGrammar, "a MaskedGrammar")
     levels = task.rules.levels
     level = whole("level", level, minimum=0)
     if levels is None or level >= len(levels):

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 import torch
 
-from pdtutor.checkpoints.teachable import RecordsTask, Teachable
+from pdtutor.checkpoints.teachable import RecordsTask, Teachable, a_trajectory
 from pdtutor.devices import AUTO
 from pdtutor.models.model import Model
 from pdtutor.models.placement import placed
 from pdtutor.probes.probe import Probe
 from pdtutor.progress import progress_bar
-from pdtutor.validate import sequence
+from pdtutor.validate import a_table, flag, sequence, shown
 
 
 def over(
@@ -41,6 +41,10 @@ def over(
     Raises ValueError for a step that was not saved, for an empty trajectory, for empty `steps`, for a probe of another
     task, and for a device that can't be used.
     """
+    a_trajectory("trajectory", trajectory)
+    if not callable(probe) or isinstance(probe, type):
+        raise ValueError(f"probe must be a probe, such as monomial_correlations(task), got {shown(probe)}")
+    other_task, progress = flag("other_task", other_task), flag("progress", progress)
     if isinstance(probe, Probe) and isinstance(trajectory, RecordsTask) and not other_task:
         try:
             trajectory.require_task(probe.task)
@@ -54,6 +58,7 @@ def over(
     tables = []
     for step in progress_bar(chosen, desc="probing", unit="checkpoint", show=progress):
         table = probe(placed(trajectory.at(step), device))
+        a_table("what a probe returns", table, "copy")
         table.insert(0, "step", step)
         table.insert(1, "seed", [trajectory.seeds[copy] for copy in table["copy"]])
         tables.append(table)

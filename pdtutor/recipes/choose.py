@@ -12,7 +12,7 @@ from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
 from pdtutor.probes.choose import checkpoint_table, choose_step
-from pdtutor.recipes.outcome import Outcome, Recipe
+from pdtutor.recipes.outcome import Outcome, Recipe, checked
 from pdtutor.recipes.parity import (
     INPUT_SEED,
     PAPER_STUDENTS,
@@ -95,6 +95,7 @@ class ParityChooseCheckpoint:
 
     settings: tuple[Setting, ...] = (Setting(),)  # the rule's constant was chosen on the first
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train teachers and students of every setting, and compare the rules with the best checkpoint."""
         options = {"resume": resume, "device": device, "progress": progress}

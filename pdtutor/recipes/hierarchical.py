@@ -14,7 +14,7 @@ from pdtutor.models.model import Model
 from pdtutor.probes.monomials import correlation_levels, largest_difference
 from pdtutor.probes.nodes import node_correlations, node_steps
 from pdtutor.probes.over import over
-from pdtutor.recipes.outcome import Outcome
+from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityTeacher
 from pdtutor.recipes.students import Progressive, with_teachers
 from pdtutor.tasks.hierarchical import HierarchicalParity
@@ -55,6 +55,7 @@ class HierarchicalTeacher(ParityTeacher):
         """Return the curriculum for single coordinates and for the nodes' own parities, degrees 1 and k."""
         return self.curriculum(trajectory, degree=(1, self.k), device=device, progress=progress)
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per seed, and follow the decision of every node."""
         run = self.train_seeds(seeds, out=out, resume=resume, device=device, progress=progress)
@@ -79,6 +80,7 @@ class HierarchicalProgressive(Progressive):
     steps: int = 30_000  # the student's updates, at most
     probe_every: int = 500  # updates between a student's checkpoints, at which its nodes are probed
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find C₁, compare the four supervisions, and find when each student learns each node."""
         options = {"resume": resume, "device": device, "progress": progress}

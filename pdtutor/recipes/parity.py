@@ -14,7 +14,7 @@ from pdtutor.models.model import Model
 from pdtutor.probes.choose import checkpoint_table, choose_step
 from pdtutor.probes.monomials import CHANCE, correlation_levels, largest_difference, monomial_correlations
 from pdtutor.probes.over import over
-from pdtutor.recipes.outcome import Outcome, Recipe
+from pdtutor.recipes.outcome import Outcome, Recipe, checked
 from pdtutor.recipes.students import Progressive, Students, evenly_spaced, with_teachers
 from pdtutor.recipes.teacher import ProbedTeacher
 from pdtutor.tasks.parity import SparseParity
@@ -84,6 +84,7 @@ class ParityTeacher(ProbedTeacher):
             rows.append({"seed": seed, "step": step, "rule": rule, "chance": chance})
         return pd.DataFrame(rows)
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per seed and follow its degree-1 correlations.
 
@@ -138,6 +139,7 @@ class ParityProgressive(Progressive):
 
     teacher: ParityTeacher = field(default_factory=ParityTeacher)
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the four supervisions."""
         options = {"resume": resume, "device": device, "progress": progress}
@@ -158,6 +160,7 @@ class ParityWhichCheckpoint(ParityStudents):
     steps: int = 12_000  # the student's updates
     checkpoints: int = 24  # how many first checkpoints to try, at least; evenly spaced over the teacher's run
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, for every C₁ to try of each, a student by (2,T) distillation."""
         options = {"resume": resume, "device": device, "progress": progress}
@@ -204,6 +207,7 @@ class ParityTemperature(ParityStudents):
             for temperature in self.temperatures
         }
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, at every temperature, students by one-shot and progressive distillation."""
         options = {"resume": resume, "device": device, "progress": progress}
@@ -222,6 +226,7 @@ class ParitySampleComplexity:
     dims: tuple[int, ...] = (15, 21, 31, 43, 63)  # numbers of coordinates, all odd
     max_samples: int = 2**28  # the search ends without a result after so many
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Count the samples and fit the slopes. It takes minutes at most, so there is nothing to resume.
 

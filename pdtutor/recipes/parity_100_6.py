@@ -11,7 +11,7 @@ from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.distillation.supervision import Labels
 from pdtutor.processes import on_main
-from pdtutor.recipes.outcome import Outcome
+from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityStudents, ParityTeacher
 from pdtutor.resources import paper
 from pdtutor.training.compare import results, spread
@@ -73,6 +73,7 @@ class ParityHundred(ParityStudents):
             shifts = (-self.around, -self.early, 0, self.late)
             teacher.extract(folder, sorted({*(teacher.nearest(peak + shift) for shift in shifts), teacher.final}))
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find their spikes, and compare the supervisions, each with its own number of updates."""
         options = {"resume": resume, "device": device, "progress": progress}
@@ -123,6 +124,7 @@ class ParityTeacherWidth:
     widths: tuple[int, ...] = (100, 300, 1000, 3000, 5000)  # hidden units
     threshold: float = 0.95  # accuracy that counts as having learned
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per width and seed until it has learned."""
         teacher, histories = self.teacher, []

@@ -12,7 +12,7 @@ from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import FINAL, Schedule, n_shot, one_shot, progressive
 from pdtutor.distillation.supervision import Distill, Labels
 from pdtutor.models.pretrained import Pretrained
-from pdtutor.recipes.outcome import Outcome, Recipe
+from pdtutor.recipes.outcome import Outcome, Recipe, checked
 from pdtutor.recipes.settings import Checked
 from pdtutor.recipes.text import WIKIPEDIA_AND_PLAYS
 from pdtutor.tasks.text import CausalText, MaskedText
@@ -148,6 +148,7 @@ class PretrainedProgressive(Checked):
         }
         return {"cross-entropy": Labels()} | distilled
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Find or train the teachers, and compare the supervisions, one student after the other."""
         options = {"resume": resume, "device": device, "progress": progress}

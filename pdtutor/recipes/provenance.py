@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pdtutor.devices import processor
-from pdtutor.files import read_sealed, user_path, write_sealed
+from pdtutor.files import read_sealed, write_sealed
 from pdtutor.processes import on_main
 from pdtutor.recipes.settings import settings
-from pdtutor.validate import differences
+from pdtutor.validate import differences, user_path
 
 FILE = "recipe.json"
 FORMATS = (None, "pdtutor recipe 2")  # before, there were none

@@ -8,7 +8,7 @@ import pandas as pd
 from pdtutor import plots
 from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import n_shot
-from pdtutor.recipes.outcome import Outcome
+from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, rising_checkpoints
 from pdtutor.recipes.students import Progressive, with_teachers
 from pdtutor.training.compare import Comparison, results
@@ -47,6 +47,7 @@ class MaskedProgressive(SequenceStudents):
         """Return C₁ of (2,T) by seed: the first checkpoint whose M_robust of 3-grams is half of its largest."""
         return rising_checkpoints(curriculum)
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, find C₁ of each, and compare the four supervisions."""
         options = {"resume": resume, "device": device, "progress": progress}
@@ -76,6 +77,7 @@ class Budgets:
 
     runs: tuple[MaskedProgressive, ...] = ()  # one per budget; those with equal teachers share them
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, at every budget, students under the four supervisions."""
         options = {"resume": resume, "device": device, "progress": progress}
@@ -121,6 +123,7 @@ class WhichCheckpoint(MaskedProgressive):
         for step in self.checkpoints:
             n_shot([step], each=self.first).stages(self.teacher.saved_steps, self.steps)
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers and, for every C₁ of each, a student. With the final checkpoint as C₁ it is one-shot."""
         options = {"resume": resume, "device": device, "progress": progress}
@@ -146,6 +149,7 @@ class Autoregressive(SequenceStudents):
     No n-gram probe says where C₁ is, so there is no (2,T).
     """
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, and compare the three supervisions."""
         options = {"resume": resume, "device": device, "progress": progress}

@@ -17,7 +17,7 @@ from pdtutor.models.model import Model
 from pdtutor.models.transformer import Transformer
 from pdtutor.probes.ngrams import ngram_closeness, ngram_robustness
 from pdtutor.probes.over import over
-from pdtutor.recipes.outcome import Outcome
+from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.recipes.teacher import Teacher
 from pdtutor.tasks.task import MaskedTask, SequenceTask
 from pdtutor.training.optim import AdamW
@@ -101,6 +101,7 @@ class MaskedTeacher(SequenceTeacher):
 
         return over(trajectory, probe, device=device, progress=progress)
 
+    @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per seed, and follow how much its predictions rely on n-grams."""
         run = self.train_seeds(seeds, out=out, resume=resume, device=device, progress=progress)

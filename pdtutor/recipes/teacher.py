@@ -13,6 +13,7 @@ from pdtutor.tasks.task import Task
 from pdtutor.training.loop import train
 from pdtutor.training.optim import SGD, AdamW
 from pdtutor.training.run import Run
+from pdtutor.validate import a_path, whole
 
 
 class Teacher(ABC):
@@ -64,9 +65,9 @@ class Teacher(ABC):
             **{"description": "teacher", **options},
         )
 
-    def train_seeds(self, count: int, *, out: Path, **options) -> Run:
+    def train_seeds(self, count: int, *, out: str | Path, **options) -> Run:
         """Return the run of the teachers with seeds 0 … count − 1, kept in the subfolder `teachers` of `out`."""
-        return self.train(seeds=list(range(count)), out=out / "teachers", **options)
+        return self.train(seeds=list(range(whole("count", count))), out=a_path("out", out) / "teachers", **options)
 
 
 class ProbedTeacher(Teacher):

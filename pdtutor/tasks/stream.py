@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pdtutor.devices import find
 from pdtutor.seeds import generator
-from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, SequenceTask, Task, few_sizes, is_packed
+from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, SequenceTask, Task, a_task, few_sizes, is_packed
+from pdtutor.validate import seed_list, text, whole
 
 BLOCK_EXAMPLES = 4096
 ALL = slice(None)  # all rows of a batch
@@ -93,11 +95,12 @@ class Stream:
         device: str | torch.device = "cpu",
         rows: slice = ALL,
     ) -> None:
-        self.task, self.batch_size, self.purpose, self.rows = task, batch_size, purpose, rows
-        self.device = torch.device(device)
+        self.task, self.batch_size = a_task("task", task), whole("batch_size", batch_size)
+        self.purpose, self.rows, seeds = text("purpose", purpose), rows, seed_list(seeds, name="seeds")
+        self.device = device if isinstance(device, torch.device) else find(device)
         self.distinct = list(dict.fromkeys(seeds))
         self.index = torch.tensor([self.distinct.index(seed) for seed in seeds])
-        self.block = max(1, BLOCK_EXAMPLES // batch_size)
+        self.block = max(1, BLOCK_EXAMPLES // self.batch_size)
         self._held: tuple[int, Tensor, Tensor] | None = None
 
     def stretch(self, start: int, stop: int) -> Stretch:

@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 
+from pdtutor.validate import instance
+
 IGNORED = -100  # the label of a position that is not predicted; torch's cross-entropy ignores the same number
 
 Examples = tuple[np.ndarray, np.ndarray]  # (inputs, labels)
@@ -129,6 +131,11 @@ class MaskedTask(SequenceTask, Protocol):
     def is_token(self, rows: np.ndarray, /) -> np.ndarray:
         """Return True for ids that may be masked: (…) int64 → (…) bool."""
         ...
+
+
+def a_task(name: str, given: object) -> Task:
+    """Return the object. Raises ValueError unless it is a task."""
+    return instance(name, given, Task, "a task: an object with classes, sample(rng, n) and config()")
 
 
 def few_sizes(size: int, most: int) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from pdtutor.tasks.masking import checked_rate, mask_rows
 from pdtutor.tasks.task import IGNORED
 from pdtutor.text.tokens import Tokens, prepare
-from pdtutor.validate import whole
+from pdtutor.validate import a_path, sequence, whole
 
 ATTEMPTS = 100  # to draw a window with something to predict
 
@@ -46,9 +46,9 @@ class _TextTask(ABC):
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        corpora = (self.corpus,) if isinstance(self.corpus, str | Path) else self.corpus
-        object.__setattr__(self, "corpus", tuple(str(corpus) for corpus in corpora))
-        object.__setattr__(self, "tokenizer", str(self.tokenizer))
+        corpora = (self.corpus,) if isinstance(self.corpus, str | Path) else sequence("corpus", self.corpus)
+        object.__setattr__(self, "corpus", tuple(_name("corpus", corpus) for corpus in corpora))
+        object.__setattr__(self, "tokenizer", _name("tokenizer", self.tokenizer))
         if not self.corpus:
             raise ValueError("a text task needs at least one corpus, got none")
         object.__setattr__(self, "length", whole("length", self.length, minimum=3))
@@ -149,6 +149,12 @@ class _TextTask(ABC):
         """Return the JSON-ready description from which `build_task` rebuilds this task."""
         asked = {"corpus": list(self._corpora), "tokenizer": self.tokenizer, "length": self.length, "limit": self.limit}
         return {"class": type(self).__name__, **asked}
+
+
+def _name(what: str, value: str | Path) -> str:
+    """Return a name or a path as it was written. Raises ValueError for anything else, and if it is empty."""
+    a_path(what, value)
+    return str(value)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pdtutor.files import user_path
 from pdtutor.resources import data_path
 from pdtutor.text.wheels import fetch, members
+from pdtutor.validate import user_path
 
 CORPORA: dict[str, dict] = tomllib.loads(data_path("corpora.toml").read_text(encoding="utf-8"))
 DESCRIPTIVE = {"title", "licence", "size", "documents", "characters"}  # keys that don't change what is read

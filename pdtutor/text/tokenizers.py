@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from pdtutor.files import user_path
+from pdtutor.validate import user_path
 
 SPECIAL = {"padding": "[PAD]", "unknown": "[UNK]", "start": "[CLS]", "end": "[SEP]", "mask": "[MASK]"}
 # their keys in a published model's tokenizer_config.json: the first that it has counts

@@ -21,12 +21,12 @@ import numpy as np
 from filelock import FileLock
 from tokenizers import Tokenizer
 
-from pdtutor.files import read_sealed, user_path, write_sealed
+from pdtutor.files import read_sealed, write_sealed
 from pdtutor.progress import progress_bar
 from pdtutor.text.corpora import documents, fingerprint
 from pdtutor.text.tokenizers import drops_unknown, load_tokenizer, read_tokenizer, special_ids, train_tokenizer
 from pdtutor.text.wheels import cache_folder
-from pdtutor.validate import one_of
+from pdtutor.validate import one_of, user_path
 
 FORMAT = "pdtutor tokens 2"
 VALIDATION = 20  # on average, one document in this many is for validation

@@ -14,6 +14,7 @@ import numpy as np
 
 from pdtutor.theory.fourier import as_subset, check_degree, check_dimension, parity
 from pdtutor.theory.gradients import parity_gradient
+from pdtutor.validate import shown, whole
 
 Function = Callable[[np.ndarray], np.ndarray]  # a batch of inputs (n, d) → one real output each (n,)
 
@@ -114,8 +115,10 @@ def stage_one_teacher(d: int, support: Iterable[int], *, width: int = 64, seed: 
     check_dimension(d)
     support = as_subset(support, d)
     k = len(support)
+    if not k:
+        raise ValueError("support must hold at least one coordinate, got none")
     check_degree(k, d)
-    rng = np.random.default_rng(seed)
+    width, rng = whole("width", width), np.random.default_rng(whole("seed", seed, minimum=0))
     inner = _mirrored_init(rng, width, k)
     signs = np.empty((width, d))
     outside = np.setdiff1d(np.arange(d), support)
@@ -171,7 +174,7 @@ def degree_one_coefficients(function: Function, d: int, *, samples: int = 20_000
     Raises ValueError for d < 1 and a function that is 0 on every sample.
     """
     check_dimension(d)
-    x = random_signs(np.random.default_rng(seed), samples, d)
+    x = random_signs(np.random.default_rng(whole("seed", seed, minimum=0)), whole("samples", samples), d)
     outputs = np.asarray(function(x), dtype=np.float64)
     rms = np.sqrt(np.mean(outputs**2))
     if rms == 0:
@@ -217,6 +220,18 @@ def two_stage(
     """
     check_dimension(d)
     check_degree(k, d)
+    d, k, width, seed = int(d), int(k), whole("width", width), whole("seed", seed, minimum=0)
+    test_samples = whole("test_samples", test_samples)
+    steps, stage1_samples, stage2_samples = (
+        whole(name, given, minimum=0)
+        for name, given in {
+            "steps": steps,
+            "stage1_samples": stage1_samples,
+            "stage2_samples": stage2_samples,
+        }.items()
+    )
+    if teacher is not None and not callable(teacher):
+        raise ValueError(f"teacher must be a function from inputs (n, d) to outputs (n,), got {shown(teacher)}")
     if steps < 1 or stage1_samples < steps or stage2_samples < 1:
         raise ValueError(
             "steps must be at least 1, and each step and stage 2 need at least one sample; "

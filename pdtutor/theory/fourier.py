@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from pdtutor.validate import whole
+from pdtutor.validate import sequence, whole
 
 MAX_TABLE_DIM = 20  # 2^20 rows: the largest table that still takes well under a second and 100 MB
 
@@ -40,7 +40,8 @@ def as_subset(subset: Iterable[int], d: int) -> np.ndarray:
 
     Raises ValueError for a coordinate outside 0…d−1 and a repeated one.
     """
-    coordinates = np.sort(np.asarray(list(subset), dtype=np.int64))
+    listed = [whole("a coordinate", one, minimum=0) for one in sequence("the coordinates", subset)]
+    coordinates = np.sort(np.asarray(listed, dtype=np.int64))
     if coordinates.size and (coordinates[0] < 0 or coordinates[-1] >= d):
         raise ValueError(f"coordinates must lie in 0…{d - 1}, got {coordinates.tolist()}")
     if np.any(np.diff(coordinates) == 0):

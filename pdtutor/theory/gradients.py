@@ -12,6 +12,7 @@ import numpy as np
 
 from pdtutor.theory.fourier import as_subset, check_dimension, hypercube
 from pdtutor.theory.threshold import threshold_coefficient, tie_free_bias
+from pdtutor.validate import number
 
 
 def population_gradient(
@@ -34,7 +35,7 @@ def population_gradient(
     targets = np.asarray(targets, dtype=np.float64)
     if targets.shape != (len(x),):
         raise ValueError(f"targets must have shape ({len(x)},), one value per input; got shape {targets.shape}")
-    gate = x @ weights + (tie_free_bias(len(weights)) if bias is None else bias) >= 0
+    gate = x @ weights + (tie_free_bias(len(weights)) if bias is None else number("bias", bias)) >= 0
     return -readout * (targets * gate) @ x / len(x)
 
 
@@ -56,7 +57,9 @@ def parity_gradient(
     """
     signs = np.asarray(signs, dtype=np.float64)
     if signs.ndim != 1 or not np.all(np.abs(signs) == 1):
-        raise ValueError(f"the closed form holds for one neuron with weights ±1, shape (d,); got {signs!r}")
+        raise ValueError(
+            f"signs must be the weights ±1 of one neuron, (d,): the closed form holds for no others; got {signs!r}"
+        )
     d = len(signs)
     check_dimension(d)
     support = as_subset(support, d)

@@ -16,6 +16,7 @@ from pdtutor.compiled import compiled
 from pdtutor.progress import progress_bar
 from pdtutor.theory.algorithm import stage_one_teacher
 from pdtutor.theory.fourier import as_subset, check_degree, check_dimension
+from pdtutor.validate import plain, sequence, shown, whole
 
 CHUNK = 2**18  # words at a time: 2 MB, and as much for their targets
 SUPERVISIONS = ("labels", "teacher")
@@ -159,13 +160,15 @@ def sample_complexity(
 
     Raises ValueError for an even d, d > 63, an odd k, k < 1, k ≥ d and another supervision.
     """
-    dims, supervision, seeds = list(dims), list(supervision), list(seeds)
+    dims, supervision = sequence("dims", dims), sequence("supervision", supervision)
+    seeds = [whole("seeds", seed, minimum=0) for seed in sequence("seeds", seeds)]
+    teacher_width, max_samples = whole("teacher_width", teacher_width), whole("max_samples", max_samples)
     for d in dims:
         check_dimension(d)
         if d % 2 == 0 or d > 64:
             raise ValueError(f"d must be odd (no ties) and at most 63 (one 64-bit word per input), got {d}")
         check_degree(k, d, strict=True)
-    if k % 2:
+    if whole("k", k) % 2:
         raise ValueError(f"k must be even, since ξ_{{k−1}} = 0 leaves odd k ≥ 3 without a signal; got {k}")
     if unknown := set(supervision) - set(SUPERVISIONS):
         raise ValueError(f"supervision must be chosen from {list(SUPERVISIONS)}, got {sorted(unknown)}")
@@ -204,6 +207,14 @@ class PowerLaw(NamedTuple):
     prefactor: float
 
 
+def _real(name: str, value: object) -> float:
+    """Return a number as a float, nan and infinity included. Raises ValueError for anything else."""
+    given = plain(value)
+    if not isinstance(given, int | float):
+        raise ValueError(f"{name} must hold numbers, got {shown(value)}")
+    return float(given)
+
+
 def fit_slope(x: Iterable[float], y: Iterable[float]) -> PowerLaw:
     """Return the least-squares line through (log x, log y) as a power law.
 
@@ -212,7 +223,10 @@ def fit_slope(x: Iterable[float], y: Iterable[float]) -> PowerLaw:
 
     Raises ValueError for fewer points, unequal lengths, only one distinct x, and values not positive or not finite.
     """
-    x, y = np.asarray(list(x), dtype=np.float64), np.asarray(list(y), dtype=np.float64)
+    x, y = (
+        np.asarray([_real(name, one) for one in sequence(name, given)], dtype=np.float64)
+        for name, given in {"x": x, "y": y}.items()
+    )
     if x.shape != y.shape or x.size < 3 or np.unique(x).size < 2:
         raise ValueError(f"fit_slope needs at least 3 pairs with two distinct x, got {x.size} x and {y.size} y")
     if not (np.all(x > 0) and np.all(y > 0) and np.all(np.isfinite(y))):

@@ -13,12 +13,11 @@ import pandas as pd
 
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.distillation.supervision import Supervision
-from pdtutor.files import user_path
-from pdtutor.models.model import Model
-from pdtutor.tasks.task import Task
+from pdtutor.models.model import Model, a_model
+from pdtutor.tasks.task import Task, a_task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
-from pdtutor.validate import sequence, whole
+from pdtutor.validate import a_path, a_table, flag, instance, number, sequence, shown, text, whole
 
 LONGEST = 100  # characters of a method's name in that of its folder
 
@@ -80,6 +79,18 @@ def compare(
 
     Raises ValueError for no methods, no seeds or repeated seeds, and whatever `train` raises.
     """
+    if not callable(student) or (isinstance(student, Model) and not isinstance(student, type)):
+        raise ValueError(f"student must be a function from a list of seeds to a model, got {shown(student)}")
+    instance("methods", methods, Mapping, "a dict of supervisions by name")
+    for name, method in methods.items():
+        text("each name in methods", name)
+        if isinstance(method, type) or not (callable(method) or isinstance(method, Supervision)):
+            raise ValueError(
+                f"methods must hold Labels(), Distill(…), Stored(…) or a function from a seed to one of them, "
+                f"got {shown(method)} for {name!r}"
+            )
+    a_task("task", task)
+    side_by_side = flag("side_by_side", side_by_side)
     seeds = [whole("seeds", seed, minimum=0) for seed in sequence("seeds", seeds)]
     if not methods or not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"compare needs methods and distinct seeds, got {list(methods)} and {seeds}")
@@ -91,13 +102,13 @@ def compare(
     else:
         groups = [pairs]
     resume = settings.get("resume", False)
-    folders = [None] * len(groups) if out is None else _folders(groups, user_path(out), resume=resume)
+    folders = [None] * len(groups) if out is None else _folders(groups, a_path("out", out), resume=resume)
     runs, histories, places = [], [], {}
     for group, folder in zip(groups, folders, strict=True):
         names = [method for method, _ in group]
         label = ", ".join(dict.fromkeys(names)) if len(set(names)) <= 4 else f"{len(group)} students"
         wanted = [seed for _, seed in group]
-        model = student(wanted)
+        model = a_model(f"student({wanted})", student(wanted))
         if list(model.seeds) != wanted:
             raise ValueError(f"student({wanted}) must make a model of these seeds, got one of seeds {model.seeds}")
         if any(model is run.model for run in runs):
@@ -122,8 +133,10 @@ def compare(
 
 
 def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) -> Supervision:
-    """Return the supervision of the student with this seed."""
-    return method(seed) if callable(method) else method
+    """Return the supervision of the student with this seed. Raises ValueError if a function returns no such thing."""
+    if isinstance(method, Supervision):
+        return method
+    return instance("a method", method(seed), Supervision, "Labels(), Distill(…) or Stored(…)")
 
 
 def _folders(groups: list[list[tuple[str, int]]], out: Path, *, resume: bool) -> list[Path]:
@@ -168,6 +181,8 @@ def folder_names(methods: Sequence[str]) -> dict[str, str]:
 
 def results(history: pd.DataFrame, *, threshold: float = 0.95) -> pd.DataFrame:
     """Return one row per method and seed of a history with a column `method`; see `Comparison.results`."""
+    a_table("history", history, "method", "seed", "step", "examples", "accuracy")
+    threshold = number("threshold", threshold)
     rows = []
     for (method, seed), rows_of in history.groupby(["method", "seed"], sort=False):
         reached = rows_of[rows_of["accuracy"] >= threshold]
@@ -192,6 +207,7 @@ def spread(table: pd.DataFrame) -> pd.DataFrame:
     seeds (their number); final_accuracy (median). A seed that never reached the threshold counts as slower than all
     that did, so the median is <NA> if half of the seeds or more never did.
     """
+    a_table("table", table, "method", "steps", "reached", "final_accuracy")
     rows = []
     for method, of_method in table.groupby("method", sort=False):
         steps = of_method["steps"].astype(float).fillna(math.inf)

@@ -167,6 +167,7 @@ def choose_engine(
     return "graph" if recordable else "autograd"
 
 
+@torch.enable_grad()
 def autograd_updates(
     model: Model,
     state: SGDState | AdamWState,

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from pdtutor.distillation.losses import cross_entropy, labelled_positions
 from pdtutor.models.logits import logits_of
-from pdtutor.models.model import Model
+from pdtutor.models.model import Model, a_model
 from pdtutor.processes import ALONE, Processes
 from pdtutor.registry import overrides
 from pdtutor.seeds import generator
-from pdtutor.tasks.task import IGNORED, HeldOut, Task, require_examples
+from pdtutor.tasks.task import IGNORED, HeldOut, Task, a_task, require_examples
+from pdtutor.validate import instance, whole
 
 
 def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -22,6 +23,8 @@ def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tenso
     Raises ValueError for a task that draws something else than examples, and for a subclass with a `sample` of its own
     that took over `sample_held_out`: it would be evaluated on its parent's examples.
     """
+    a_task("task", task)
+    examples = whole("examples", examples)
     if isinstance(task, HeldOut) and overrides(type(task), "sample", "sample_held_out"):
         raise ValueError(
             f"{type(task).__name__} has a sample of its own but inherits sample_held_out, which draws its parent's "
@@ -38,6 +41,14 @@ def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes 
     Inputs are (examples, …) and labels (examples, …). If several processes train together, each evaluates a share of
     the examples; all must call this, and all get the same result.
     """
+    a_model("model", model)
+    instance("inputs", inputs, Tensor, "a tensor (examples, …)")
+    instance("labels", labels, Tensor, "a tensor of int64")
+    if labels.dtype != torch.int64 or labels.shape not in (inputs.shape[:1], inputs.shape):
+        raise ValueError(
+            f"labels must be int64, one per example or per position of inputs {tuple(inputs.shape)}, got "
+            f"{labels.dtype} {tuple(labels.shape)}"
+        )
     labelled = (labels != IGNORED).sum()
     share = processes.share(len(inputs))
     sums = processes.all_reduce_sum([_sums(model, inputs[share], labels[share])])[0]  # (2, copies)

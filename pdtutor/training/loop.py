@@ -8,7 +8,6 @@ import torch
 from pdtutor.devices import AUTO, memory_advice, require_precision, say_where
 from pdtutor.distillation.supervision import Supervision
 from pdtutor.distillation.targets import make_targets, updates_that_fit
-from pdtutor.files import user_path
 from pdtutor.models.mlp import is_two_layer_mlp
 from pdtutor.models.model import Model, device_of, reads_positions
 from pdtutor.models.placement import placed
@@ -23,6 +22,7 @@ from pdtutor.training.run import Run
 from pdtutor.training.scaling import scaling_tensors
 from pdtutor.training.session import Session
 from pdtutor.training.settings import Settings, check, require_same
+from pdtutor.validate import a_path, flag, text
 
 
 def train(
@@ -100,7 +100,11 @@ def train(
         FloatingPointError: if a loss is no longer finite, or a teacher's logits aren't, which the message then names;
             on a GPU only at the next evaluation. The last checkpoint stays readable.
     """
-    out = None if out is None else user_path(out)
+    out = None if out is None else a_path("out", out)
+    resume, progress = flag("resume", resume), flag("progress", progress)
+    if resume and out is None:
+        raise ValueError("resume=True needs `out`, the folder of the run that goes on, got out=None")
+    text("description", description)
     settings = check(
         model,
         task,

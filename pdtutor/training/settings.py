@@ -12,7 +12,7 @@ from pdtutor.processes import Processes, launched_accumulation, launched_precisi
 from pdtutor.tasks.stream import Stretch
 from pdtutor.tasks.task import Task, fingerprint_of
 from pdtutor.training.optim import SGD, AdamW
-from pdtutor.validate import differences, number, one_of, seed_list, sequence, several, whole
+from pdtutor.validate import differences, instance, number, one_of, seed_list, sequence, several, shown, whole
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 ENGINES = ("auto", "kernel", "graph", "autograd")
@@ -118,13 +118,20 @@ def check(
     if model.classes != task.classes:
         raise ValueError(f"the model predicts {model.classes} classes, the task has {task.classes}")
     steps, batch_size = whole("steps", steps), whole("batch_size", batch_size)
-    per_copy = _per_copy("supervision", Labels() if supervision is None else supervision, copies)
+    kinds = "Labels(), Distill(…) or Stored(…), one or a list of one per copy"
+    per_copy = [
+        instance("supervision", of_copy, Supervision, kinds)
+        for of_copy in _per_copy("supervision", Labels() if supervision is None else supervision, copies)
+    ]
     seeds = seed_list(model.seeds if seed is None else _per_copy("seed", seed, copies))
     taught = any(of_copy.source is not None for of_copy in per_copy)
-    role = one_of("role", role or ("student" if taught else "teacher"), ("teacher", "student"))
+    default = "student" if taught else "teacher"
+    role = one_of("role", default if role is None else role, ("teacher", "student"))
     for of_copy, its_seed in zip(per_copy, seeds, strict=True):
         of_copy.require(task=task, batch_size=batch_size, seed=its_seed, role=role, steps=steps)
     optimizer = SGD() if optimizer is None else optimizer
+    if not isinstance(optimizer, SGD | AdamW):
+        raise ValueError(f"optimizer must be SGD(…) or AdamW(…), got {shown(optimizer)}")
     optimizer.rates(0, 1, steps=steps, copies=copies)  # finds a wrong number of rates before training
     return Settings(
         model=model.config(),

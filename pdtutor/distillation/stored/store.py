@@ -19,15 +19,15 @@ from pdtutor.distillation.schedule import Stages, value_at
 from pdtutor.distillation.stored.format import FORMATS, log_probabilities_of, pack, spread
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.distillation.supervision import Distill
-from pdtutor.files import clear_temporary, locked, user_path, write_bytes, write_sealed
+from pdtutor.files import clear_temporary, locked, write_bytes, write_sealed
 from pdtutor.models.logits import logits_of
-from pdtutor.models.model import Model, device_of
+from pdtutor.models.model import Model, a_model, device_of
 from pdtutor.models.placement import placed
 from pdtutor.processes import on_main
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream
-from pdtutor.tasks.task import IGNORED, Task, fingerprint_of
-from pdtutor.validate import differences, sequence, whole
+from pdtutor.tasks.task import IGNORED, Task, a_task, fingerprint_of
+from pdtutor.validate import a_path, differences, flag, sequence, whole
 
 SHARD_TOKENS = 2**20  # labelled positions per shard: one is held in memory, 48 MB for 16 of 256 classes
 LOGITS = 2**26  # the most logits of the teacher in memory while storing: 256 MB
@@ -70,8 +70,9 @@ def store_targets(
     resume with other settings, and a device that can't be used. Raises FloatingPointError for a teacher whose logits
     are NaN or infinite.
     """
-    path = user_path(path)
     _require_plain(distill)
+    a_task("task", task)
+    path, resume, progress = a_path("path", path), flag("resume", resume), flag("progress", progress)
     classes, steps, shard_tokens = task.classes, whole("steps", steps), whole("shard_tokens", shard_tokens)
     batch_size, seed, k = whole("batch_size", batch_size), whole("seed", seed, minimum=0), whole("k", k)
     if k > classes:
@@ -148,11 +149,15 @@ def storage_table(
     Raises ValueError as `store_targets` does, and for reverse_kl with a k smaller than the number of classes.
     """
     _require_plain(distill)
+    a_task("task", task)
+    a_model("student", student)
     distill.require(task=task, batch_size=batch_size, seed=seed, role="student", steps=steps)
     classes, steps, updates = task.classes, whole("steps", steps), min(whole("updates", updates), steps)
     batch_size, seed = whole("batch_size", batch_size), whole("seed", seed, minimum=0)
     powers = [*[2**i for i in range(classes.bit_length()) if 2**i < classes], classes]
     ks = powers if ks is None else [whole("ks", k) for k in sequence("ks", ks)]
+    if not ks or max(ks) > classes:
+        raise ValueError(f"ks must hold numbers of classes to keep, 1…{classes}, got {ks}")
     device = device_of(student)
     stream = Stream(task, batch_size=batch_size, seeds=[seed], purpose="student data", device=device)
     teacher = _Teacher(distill, distill.stages(steps), classes, device)

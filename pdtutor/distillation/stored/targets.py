@@ -19,9 +19,9 @@ from pdtutor.distillation.stored.format import (
     of_examples,
     spread,
 )
-from pdtutor.files import read_sealed, require_entry, user_path
+from pdtutor.files import read_sealed, require_entry
 from pdtutor.tasks.task import IGNORED, Task
-from pdtutor.validate import differences
+from pdtutor.validate import a_path, differences
 
 _AGAIN = "store_targets(…, resume=True) writes it again"
 
@@ -43,7 +43,7 @@ class StoredTargets:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = user_path(path)
+        self.path = a_path("path", path)
         if not (self.path / "targets.json").exists():
             raise ValueError(f"{self.path} holds no stored targets: it has no targets.json")
         index = read_sealed(self.path / "targets.json", FORMATS)
