@@ -21,12 +21,21 @@ class BayesOptimal(nn.Module):
     left out here: it is too rare to matter, except in very short sentences.)
 
     Args:
-        task: the task whose optimum this is.
+        task: the task whose optimum this is. Of causal tasks, those on a recursive grammar and those whose max_length
+            leaves sentences out are refused, by a ValueError.
     """
 
     def __init__(self, task: MaskedGrammar | CausalGrammar) -> None:
         super().__init__()
         self.task, self.classes, self.padding, self.seeds = task, task.classes, task.padding, [0]
+        if isinstance(task, CausalGrammar):
+            if task.rules.recursive:
+                raise ValueError(f"{task.rules!r} is recursive: its next tokens can't be computed exactly")
+            if task.max_length is not None and task.max_length < (longest := task.rules.longest):
+                raise ValueError(
+                    f"what follows is computed for sentences of all lengths, and those of {task.rules!r} have up to "
+                    f"{longest} tokens: leave max_length = {task.max_length} out"
+                )
 
     def config(self) -> dict:
         """Raise ValueError: this model is computed, not trained, so it has no checkpoints."""
