@@ -47,6 +47,8 @@ class Rule:
     """A rule left → right with its probability; `line` is its line number in the grammar's text, 0 where there is none.
 
     Rules in different lines are equal if all else is.
+
+    Raises ValueError unless left is a string, right a tuple of strings, and the probability a number.
     """
 
     left: str
@@ -54,8 +56,14 @@ class Rule:
     probability: float
     line: int = field(default=0, compare=False)
 
+    def __post_init__(self) -> None:
+        names = (self.left, *self.right) if isinstance(self.right, tuple) else (None,)
+        if not all(isinstance(name, str) for name in names) or not isinstance(self.probability, Real):
+            raise ValueError(f"a rule needs a string, a tuple of strings and a number, got {_short(self)}")
+        object.__setattr__(self, "probability", float(self.probability))
+
     def __str__(self) -> str:
-        return f"{_written(self.left)} -> {' '.join(map(_written, self.right))} [{float(self.probability)!r}]"
+        return f"{_written(self.left)} -> {' '.join(map(_written, self.right))} [{self.probability!r}]"
 
 
 class Grammar:
@@ -73,7 +81,7 @@ class Grammar:
 
     Raises ValueError, naming the line, for an empty right-hand side, a name that has no rules and is no token, a token
     that has rules, a symbol that the start symbol never leads to, probabilities that are not in (0, 1] or don't sum to
-    1, a symbol whose derivations never end, and a name that is not a string.
+    1, and a symbol whose derivations never end.
     """
 
     def __init__(self, rules: Sequence[Rule], *, tokens: Sequence[str] | None = None) -> None:
@@ -83,7 +91,6 @@ class Grammar:
         self.start = rules[0].left
         of: dict[str, list[Rule]] = {}
         for rule in self.rules:
-            _require_types(rule)
             of.setdefault(rule.left, []).append(rule)
         self._of = {symbol: tuple(of_symbol) for symbol, of_symbol in of.items()}
         found = dict.fromkeys(s for rule in self.rules for s in rule.right if s not in of)
@@ -258,7 +265,11 @@ class Grammar:
         That is: the tokens in the order of their ids, the start symbol, and each symbol's rules, in their order, with
         their probabilities. Comments, spaces and the order in which the symbols are defined don't count.
         """
-        rules = [(s, [(r.right, float(r.probability)) for r in self._of[s]]) for s in sorted(self.symbols)]
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        rules = [(s, [(rule.right, rule.probability) for rule in self._of[s]]) for s in sorted(self.symbols)]
         return hashlib.sha256(json.dumps([self.tokens, self.start, rules]).encode()).hexdigest()[:16]
 
     @cached_property
@@ -419,11 +430,7 @@ class Grammar:
         return isinstance(other, Grammar) and (self.tokens, self.rules) == (other.tokens, other.rules)
 
     def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash((self.tokens, self.rules))
+        return hash(self._fingerprint)  # equal grammars have equal ones
 
 
 def components(children: Mapping[str, Iterable[str]]) -> list[list[str]]:
@@ -460,13 +467,6 @@ def components(children: Mapping[str, Iterable[str]]) -> list[list[str]]:
                         del lowest[done]
                     found.append(group)
     return found
-
-
-def _require_types(rule: Rule) -> None:
-    """Raise ValueError unless a rule's names are strings and its probability is a number."""
-    names = (rule.left, *rule.right) if isinstance(rule.right, tuple) else (None,)
-    if not all(isinstance(name, str) for name in names) or not isinstance(rule.probability, Real):
-        raise ValueError(f"a rule needs a string, a tuple of strings and a number, got {_short(rule)}")
 
 
 def _read(piece: str, line: int) -> str:

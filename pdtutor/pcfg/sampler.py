@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import accumulate, product
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def _arrays(grammar: Grammar, levels: int) -> tuple[np.ndarray, ...]:
     sizes = [len(side) for side in right]
     return (
         np.cumsum([0] + [len(of_symbol) for of_symbol in rules]),
-        np.concatenate([np.cumsum([rule[0] for rule in of_symbol]) for of_symbol in rules]),
+        np.array([p for of_symbol in rules for p in accumulate(rule[0] for rule in of_symbol)], dtype=np.float64),
         np.cumsum([0, *sizes]),
         np.array([code for side in right for code in side], dtype=np.int32),
         np.array([end for of_rule in ends for end in of_rule], dtype=np.uint8),

@@ -23,7 +23,8 @@ class BayesOptimal(nn.Module):
     Args:
         task: the task whose optimum this is.
 
-    Raises ValueError for any other task, subclasses of these two included: they may draw other examples.
+    Raises ValueError for any other task, subclasses of these two included: they may draw other examples; and for a
+    causal task on a recursive grammar, or whose max_length leaves sentences out.
     """
 
     def __init__(self, task: MaskedGrammar | CausalGrammar) -> None:
@@ -34,6 +35,14 @@ class BayesOptimal(nn.Module):
                 "examples may be drawn otherwise"
             )
         self.task, self.classes, self.padding, self.seeds = task, task.classes, task.padding, [0]
+        if isinstance(task, CausalGrammar):
+            if task.rules.recursive:
+                raise ValueError(f"{task.rules!r} is recursive: its next tokens can't be computed exactly")
+            if task.max_length is not None and task.max_length < (longest := task.rules.longest):
+                raise ValueError(
+                    f"what follows is computed for sentences of all lengths, and those of {task.rules!r} have up to "
+                    f"{longest} tokens: leave max_length = {task.max_length} out"
+                )
 
     def config(self) -> dict:
         """Raise ValueError: this model is computed, not trained, so it has no checkpoints."""

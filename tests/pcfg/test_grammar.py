@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from collections import Counter
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -215,15 +216,21 @@ def test_grammars_that_differ_only_in_where_a_name_ends_are_not_equal():
 
 
 def test_rules_that_a_program_makes_are_checked_too():
-    for rule in (Rule("S", "ab", 1.0), Rule(1, ("a",), 1.0), Rule("S", (1,), 1.0), Rule("S", ("a",), "1")):
+    for wrong in (("S", "ab", 1.0), (1, ("a",), 1.0), ("S", (1,), 1.0), ("S", ["a"], 1.0), ("S", ("a",), "1")):
         with pytest.raises(ValueError, match=r"^a rule needs a string, a tuple of strings and a number, got Rule"):
-            Grammar([rule])
+            Rule(*wrong)
     with pytest.raises(ValueError, match=r"^a token must be a string, got 1"):
         Grammar([Rule("S", ("a",), 1.0)], tokens=["a", 1])
     with pytest.raises(ValueError, match=r"^token 'a' is listed 2 times"):
         Grammar([Rule("S", ("a",), 1.0)], tokens=["a", "a"])
     with pytest.raises(ValueError, match=r"^rule 'S -> a \[0.5\]': the probabilities of 'S' sum to 0.5"):
         Grammar([Rule("S", ("a",), 0.5)])
+
+
+def test_probabilities_may_be_numbers_of_any_kind():
+    grammar = Grammar([Rule("S", ("a",), Fraction(1, 3)), Rule("S", ("b",), np.float32(2 / 3))])
+    assert {type(rule.probability) for rule in grammar.rules} == {float}
+    assert Grammar.parse(str(grammar)) == grammar
 
 
 def test_a_fingerprint_is_of_what_is_drawn():

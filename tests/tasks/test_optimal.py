@@ -96,3 +96,17 @@ def test_what_the_grammar_cannot_derive_is_refused():
         BayesOptimal(task)(torch.tensor([[[task.bos, *[task.mask] * 9]]]))
     with pytest.raises(ValueError, match="cannot derive"):
         BayesOptimal(CausalGrammar(TEXT))(torch.tensor([[[3, 1, 1, 1]]]))
+
+
+def test_causal_tasks_whose_optimum_is_not_computed_exactly_are_refused():
+    with pytest.raises(ValueError, match=r"is recursive: its next tokens can't be computed exactly"):
+        BayesOptimal(CausalGrammar("S -> S S\nS -> a", max_length=5))
+    with pytest.raises(ValueError, match=r"have up to 6 tokens: leave max_length = 5 out"):
+        BayesOptimal(CausalGrammar(TEXT, max_length=5))
+    assert BayesOptimal(CausalGrammar(TEXT, max_length=6)).classes == 3
+
+
+def test_masked_predictions_are_the_same_with_a_cap_since_the_length_is_seen():
+    ids = torch.tensor([[[3, 4, 2, 1]]])
+    capped, free = (BayesOptimal(MaskedGrammar(TEXT, max_length=cap))(ids) for cap in (3, None))
+    torch.testing.assert_close(capped, free)
