@@ -10,6 +10,7 @@ from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.distillation.supervision import Labels
+from pdtutor.files import user_path
 from pdtutor.probes.monomials import peak_steps
 from pdtutor.processes import on_main
 from pdtutor.recipes.outcome import Outcome
@@ -70,7 +71,7 @@ class ParityHundred(ParityStudents):
     @on_main
     def keep(self, teacher: Trajectory, peak: int, folder: Path) -> None:
         """Extract the checkpoints that teach in (2,T), and one from `around` steps before the spike, into a folder."""
-        if not folder.exists():
+        if not user_path(folder).exists():
             shifts = (-self.around, -self.early, 0, self.late)
             teacher.extract(folder, sorted({*(teacher.nearest(peak + shift) for shift in shifts), teacher.final}))
 
