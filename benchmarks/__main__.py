@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from benchmarks import grammars, parity, transformers
 from benchmarks.work import Work
 from pdtutor.devices import processor
+from pdtutor.files import user_path
 
 REPEATS = 5
 COLUMNS = ["work", "baseline_per_s", "ours_per_s", "ratio", "target", "gflop_per_s"]
@@ -45,6 +46,7 @@ def main(out: Path = Path("build/bench.csv"), seconds: float = 3.0) -> None:
         table = pd.DataFrame([measure(work, seconds, bar) for work in rows], columns=COLUMNS)
     core = matrix_product()
     table["share"] = table["gflop_per_s"] / core
+    out = user_path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(out, index=False, float_format="%.6g")
     verdicts = [verdict(ratio, target) for ratio, target in table[["ratio", "target"]].to_numpy().tolist()]

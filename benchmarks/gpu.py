@@ -34,6 +34,7 @@ from benchmarks import gpu_speeds
 from pdtutor import devices
 from pdtutor.course import lessons as course
 from pdtutor.course.execute import execute
+from pdtutor.files import user_path
 from pdtutor.recipes.catalogue import RECIPES
 
 LIMITS = {"tests": 90, "agree": 140, "lessons": 190, "speeds": 170, "e3": 130}  # seconds: 12 minutes in all
@@ -68,7 +69,7 @@ def main(
     if not smoke and (reason := devices.cuda_problem()) is not None:
         sys.exit(f"error: no GPU can be used here: {reason}")
     device = torch.device("cpu") if devices.cuda_problem() is not None else devices.find("cuda")
-    out = out.resolve()
+    out = user_path(out).resolve()
     out.mkdir(parents=True, exist_ok=True)
     if here:
         (name,) = chosen

@@ -92,7 +92,7 @@ def _temporary_folder() -> Path | None:
         folder = Path(tempfile.gettempdir()) / f"pdtutor-compiled-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
-    except OSError:
+    except (OSError, AttributeError):  # Windows has no getuid
         return None
     own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
     return folder if own else None

@@ -75,7 +75,9 @@ def test_where_nothing_can_be_written_it_is_kept_among_the_temporary_files(close
     assert sum(second.stats.cache_hits.values()) == 1
 
 
-@pytest.mark.parametrize("what", ["no folder for temporary files", "a folder that others may write to", "a link"])
+@pytest.mark.parametrize(
+    "what", ["no folder for temporary files", "a folder that others may write to", "a link", "Windows"]
+)
 def test_without_a_safe_folder_it_is_compiled_and_not_kept(closed, what, monkeypatch):
     folder = closed / f"tmp/pdtutor-compiled-{os.getuid()}"
     if what == "a folder that others may write to":
@@ -86,6 +88,9 @@ def test_without_a_safe_folder_it_is_compiled_and_not_kept(closed, what, monkeyp
         folder.symlink_to(closed / "elsewhere")
     else:
         monkeypatch.setattr(tempfile, "tempdir", str(closed / "nowhere"))
+    if what == "Windows":
+        monkeypatch.setattr(tempfile, "tempdir", str(closed / "tmp"))
+        monkeypatch.delattr(os, "getuid")
     with pytest.warns(RuntimeWarning, match="every process compiles it anew"):
         function = double(closed)
     assert function(2) == 4
@@ -101,7 +106,7 @@ def test_damaged_files_are_replaced(site, suffix, share):
     file.write_bytes(whole[: int(len(whole) * share)])
     with pytest.warns(RuntimeWarning, match="are damaged"):
         assert double(site)(2) == 4
-    assert file.stat().st_size == len(whole)
+    assert file.stat().st_size > 0.9 * len(whole)  # the code holds a number, which counts what was compiled
     third = double(site)
     assert third(2) == 4
     assert sum(third.stats.cache_hits.values()) == 1

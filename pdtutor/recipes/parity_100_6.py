@@ -16,6 +16,7 @@ from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityStudents
 from pdtutor.resources import paper
 from pdtutor.training.compare import results, spread
 from pdtutor.training.loop import train
+from pdtutor.validate import user_path
 
 # The paper's numbers, with two exceptions: a width of 1000 instead of 50 000, which two CPU cores can train in minutes,
 # and a larger learning rate, because at the paper's 5e-3 so narrow a network needs 25 million updates or more.
@@ -69,7 +70,7 @@ class ParityHundred(ParityStudents):
     @on_main
     def keep(self, teacher: Trajectory, peak: int, folder: Path) -> None:
         """Extract the checkpoints that teach in (2,T), and one from `around` steps before the spike, into a folder."""
-        if not folder.exists():
+        if not user_path(folder).exists():
             shifts = (-self.around, -self.early, 0, self.late)
             teacher.extract(folder, sorted({*(teacher.nearest(peak + shift) for shift in shifts), teacher.final}))
 

@@ -1,0 +1,2 @@
+from .grammar import Grammar as Grammar
+from .sampler import sample as sample
