@@ -28,8 +28,15 @@ def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes 
 
     Inputs are (examples, …) and labels (examples, …). If several processes train together, each evaluates a share of
     the examples; all must call this, and all get the same result.
+
+    Raises ValueError if nothing is labelled: neither mean exists then.
     """
-    labelled = (labels != IGNORED).sum()
+    labelled = int((labels != IGNORED).sum())
+    if not labelled:
+        raise ValueError(
+            f"nothing can be scored: none of the {len(inputs)} held-out examples has a label, all are IGNORED "
+            f"({IGNORED}); evaluate on more examples, or look at how the task draws its labels"
+        )
     share = processes.share(len(inputs))
     sums = processes.all_reduce_sum([_sums(model, inputs[share], labels[share])])[0]  # (2, copies)
     loss, accuracy = sums / labelled
