@@ -86,7 +86,9 @@ class HierarchicalProgressive(Progressive):
         curriculum = self.teacher.nodes(teachers.trajectory, device=device, progress=progress)
         single = curriculum[curriculum["degree"] == 1]
         first = self.teacher.first_checkpoints(teachers.trajectory, single, device=device, progress=progress)
-        methods = self.methods(teachers.trajectory, first.set_index("seed")["step"].to_dict())
+        methods = self.methods(
+            teachers.trajectory, dict(zip(first["seed"].tolist(), first["step"].tolist(), strict=True))
+        )
         compared = self.compare(
             methods, seeds=teachers.trajectory.seeds, save_every=self.probe_every, out=out / "students", **options
         )

@@ -147,7 +147,9 @@ class ParityProgressive(Progressive):
         teachers = self.teacher.train_seeds(seeds, out=out, **options)
         curriculum = self.teacher.curriculum(teachers.trajectory, device=device, progress=progress)
         first = self.teacher.first_checkpoints(teachers.trajectory, curriculum, device=device, progress=progress)
-        methods = self.methods(teachers.trajectory, first.set_index("seed")["step"].to_dict())
+        methods = self.methods(
+            teachers.trajectory, dict(zip(first["seed"].tolist(), first["step"].tolist(), strict=True))
+        )
         compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
         history = with_teachers(compared.history, teachers.history)
         tables = self.summary(compared.history) | {"first_checkpoints": first, "history": history}
