@@ -89,7 +89,6 @@ from pdtutor import (
     held_out,
     node_steps,
     paper,
-    peak_steps,
     plots,
     recipes,
     spread,
@@ -123,7 +122,8 @@ often = dataclasses.replace(recipe.teacher, save_every=20, eval_examples=1024, p
 teacher_run = often.train(seeds=seeds)
 teachers = teacher_run.trajectory
 curriculum = often.curriculum(teachers)
-peaks = peak_steps(curriculum)
+first = often.first_checkpoints(teachers, curriculum)  # the peaks, if the teacher is under way there
+peaks = first.set_index("seed")["step"].to_dict()  # seed → step
 
 # %%
 fig = plots.teacher_figure(teacher_run.history, curriculum)

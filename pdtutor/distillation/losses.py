@@ -121,10 +121,10 @@ def mean_labelled(
 ) -> Float[Tensor, " copies"]:
     """Return the mean of values over positions whose label is not IGNORED: (copies, …) twice → (copies,).
 
-    It is nan for a copy without labels.
+    It is 0 for a copy without labels, so that an update in which nothing is scored teaches nothing.
     """
     counted = (labels != IGNORED).to(values.dtype)
-    return (values * counted).flatten(1).sum(1) / counted.flatten(1).sum(1)
+    return (values * counted).flatten(1).sum(1) / counted.flatten(1).sum(1).clamp(min=1)
 
 
 def distillation_loss(

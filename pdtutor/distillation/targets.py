@@ -76,6 +76,8 @@ def make_targets(stretch: Stretch, teachers: Teachers, *, classes: int, some_pos
         some_positions: make targets at labelled positions only: enough for a model that can be read at chosen positions
             (see `models.model.ReadsPositions`).
 
+    An update in whose whole batch nothing is labelled has weights of 0, so its loss is 0 and so are its gradients.
+
     Raises ValueError if a teacher predicts another number of classes.
     """
     supervision = teachers.supervision  # per copy
@@ -87,7 +89,7 @@ def make_targets(stretch: Stretch, teachers: Teachers, *, classes: int, some_pos
     labels = labels[stretch.index]  # (copies, updates, rows, …)
     scored = labels != IGNORED
     per_update = labels.dim() - 2  # axes over which an update's mean runs
-    weights = scored.float() / in_batch.view(*labels.shape[:2], *[1] * per_update)
+    weights = scored.float() / in_batch.clamp(min=1).view(*labels.shape[:2], *[1] * per_update)
     soft = torch.empty(*labels.shape, classes, device=labels.device, dtype=torch.float32)
     constant = torch.zeros(labels.shape[:2], device=labels.device, dtype=torch.float32)
     others = []

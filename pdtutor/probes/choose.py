@@ -83,8 +83,9 @@ def checkpoint_table(
     TV(p, q) = ½‖p−q‖₁, and E is the mean over inputs, for sequences also over positions. Arguments are those of
     `choose_checkpoint`, but the trajectory may have several copies.
 
-    Raises ValueError for an empty trajectory, for no inputs, for labels whose shape is not that of the predictions, and
-    for a final checkpoint that predicts the same for every input: agreement with it can't be told from chance.
+    Raises ValueError for an empty trajectory, for no inputs, for labels whose shape is not that of the predictions or
+    that are all IGNORED, and for a final checkpoint that predicts the same for every input: agreement with it can't be
+    told from chance.
     """
     a_trajectory("trajectory", trajectory)
     final = predictions(placed(trajectory.at(trajectory.final), device), inputs, labels)  # (copies, positions, classes)
@@ -155,7 +156,7 @@ def predictions(
 ) -> Float[Tensor, "copies positions classes"]:
     """Return class probabilities at every position that counts: inputs (examples, …) → (copies, positions, classes).
 
-    Raises ValueError for no inputs, and for labels whose shape is not that of the predictions.
+    Raises ValueError for no inputs, for labels whose shape is not that of the predictions, and if all are IGNORED.
     """
     instance("inputs", inputs, Tensor, "a tensor (examples, …)")
     if labels is not None:
@@ -167,7 +168,12 @@ def predictions(
     if labels is not None and labels.shape != logits.shape[1:-1]:
         raise ValueError(f"labels must have shape {tuple(logits.shape[1:-1])}, got {tuple(labels.shape)}")
     flat = logits.flatten(1, -2).softmax(-1)
-    return flat if labels is None else flat[:, (labels != IGNORED).flatten().to(device)]
+    if labels is None:
+        return flat
+    scored = (labels != IGNORED).flatten().to(device)
+    if not scored.any():
+        raise ValueError(f"nothing can be compared: all labels of the {len(inputs)} inputs are IGNORED ({IGNORED})")
+    return flat[:, scored]
 
 
 def distance(

@@ -134,7 +134,8 @@ def peak_step(curriculum: pd.DataFrame) -> int:
     The peak must stand out: see `largest_difference`, whose arguments and errors these are.
 
     Raises ValueError also if a group of random coordinates stands out as far with a probability above 5 %. What is
-    largest is then an accident of the weights, often of early ones, before the transition.
+    largest is then an accident of the weights, often of early ones, before the transition. A true spike may be refused
+    as well, if it is faint and coordinates are few.
     """
     step, chance = largest_difference(curriculum)
     if chance > CHANCE:

@@ -88,7 +88,9 @@ class HierarchicalProgressive(Progressive):
         curriculum = self.teacher.nodes(teachers.trajectory, device=device, progress=progress)
         single = curriculum[curriculum["degree"] == 1]
         first = self.teacher.first_checkpoints(teachers.trajectory, single, device=device, progress=progress)
-        methods = self.methods(teachers.trajectory, dict(zip(first["seed"], first["step"], strict=True)))
+        methods = self.methods(
+            teachers.trajectory, dict(zip(first["seed"].tolist(), first["step"].tolist(), strict=True))
+        )
         compared = self.compare(
             methods, seeds=teachers.trajectory.seeds, save_every=self.probe_every, out=out / "students", **options
         )

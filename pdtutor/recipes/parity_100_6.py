@@ -83,7 +83,7 @@ class ParityHundred(ParityStudents):
         taught_by = self.teachers_of_students(trained.history)
         curriculum = curriculum[curriculum["seed"].isin(taught_by.values())]  # on a plateau there is no spike
         first = self.teacher.first_checkpoints(trained.trajectory, curriculum, device=device, progress=progress)
-        spikes = dict(zip(first["seed"], first["step"], strict=True))  # by the teacher's seed
+        spikes = dict(zip(first["seed"].tolist(), first["step"].tolist(), strict=True))  # by the teacher's seed
         for seed in dict.fromkeys(taught_by.values()):
             self.keep(trained.trajectory.of(seed), spikes[seed], out / f"checkpoints-seed{seed}")
         teachers = {seed: trained.trajectory.of(taught) for seed, taught in taught_by.items()}

@@ -40,6 +40,8 @@ def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes 
 
     Inputs are (examples, …) and labels (examples, …). If several processes train together, each evaluates a share of
     the examples; all must call this, and all get the same result.
+
+    Raises ValueError if nothing is labelled: neither mean exists then.
     """
     a_model("model", model)
     instance("inputs", inputs, Tensor, "a tensor (examples, …)")
@@ -49,7 +51,12 @@ def evaluate(model: Model, inputs: Tensor, labels: Tensor, processes: Processes 
             f"labels must be int64, one per example or per position of inputs {tuple(inputs.shape)}, got "
             f"{labels.dtype} {tuple(labels.shape)}"
         )
-    labelled = (labels != IGNORED).sum()
+    labelled = int((labels != IGNORED).sum())
+    if not labelled:
+        raise ValueError(
+            f"nothing can be scored: none of the {len(inputs)} held-out examples has a label, all are IGNORED "
+            f"({IGNORED}); evaluate on more examples, or look at how the task draws its labels"
+        )
     share = processes.share(len(inputs))
     sums = processes.all_reduce_sum([_sums(model, inputs[share], labels[share])])[0]  # (2, copies)
     loss, accuracy = sums / labelled

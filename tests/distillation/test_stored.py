@@ -521,6 +521,37 @@ def test_the_table_says_what_k_classes_cost(trajectories, tmp_path):
         assert targets.size_per_token == pytest.approx(row.bytes_per_token, abs=600 / tokens)  # but for its header
 
 
+class Seldom(SparseParity):
+    """Labels for few examples, so that most small batches have none."""
+
+    share = 0.15
+
+    def sample(self, rng, n):
+        inputs, labels = super().sample(rng, n)
+        return inputs, np.where(rng.random(n) < self.share, labels, IGNORED)
+
+
+def test_updates_without_labels_cost_nothing_and_teach_nothing(trajectories, tmp_path, monkeypatch):
+    task, settings = Seldom(8, 2, support=(1, 5)), {**STUDENT, "batch_size": 2}
+    exact = Distill(trajectories[PARITY], one_shot(), temperature=1.0)
+    table = storage_table(exact, task, parity_model(seed=5), ks=[2], updates=40, **settings)
+    assert table.notna().all(axis=None)
+    stored = Stored(store_targets(tmp_path, exact, task, k=2, **QUIET, **settings))
+    stretch = Stream(task, batch_size=2, seeds=[3], purpose="student data").stretch(0, 40)
+    losses = []
+    for supervision in (exact, stored):
+        made = make_targets(stretch, Teachers([supervision], steps=40), classes=2)
+        logits = parity_model(seed=5)
+        losses.append(
+            torch.stack([made.loss_of(logits(stretch.inputs[:, u]), u) + made.constant[:, u] for u in range(40)])
+        )
+    torch.testing.assert_close(losses[0], losses[1], atol=1e-3, rtol=1e-3)  # float16 on disk
+    assert losses[0].eq(0).squeeze(1).equal((stretch.labels[0] == IGNORED).all(1))
+    monkeypatch.setattr(Seldom, "share", 0.0)
+    with pytest.raises(ValueError, match="nothing can be measured: the 8 updates have no labels"):
+        storage_table(exact, task, parity_model(seed=5), ks=[2], **settings)
+
+
 def test_the_tables_loss_is_the_training_loss_before_training(trajectories, tmp_path):
     exact = Distill(trajectories[WORDS], one_shot(), temperature=1.0, top_k=2)
     table = storage_table(exact, WORDS, word_model(seed=5), ks=[2], updates=1, **STUDENT)

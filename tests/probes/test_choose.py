@@ -126,6 +126,8 @@ def test_positions_of_sequences_count_one_by_one_unless_ignored():
     torch.testing.assert_close(kept, p[:, [1, 3, 6, 7]])
     with pytest.raises(ValueError, match=r"labels must have shape \(2, 4\), got \(2, 3\)"):
         predictions(Everywhere(), tokens, labels[:, :3])
+    with pytest.raises(ValueError, match="nothing can be compared: all labels of the 2 inputs are IGNORED"):
+        predictions(Everywhere(), tokens, torch.full_like(labels, IGNORED))
 
 
 @pytest.mark.parametrize(

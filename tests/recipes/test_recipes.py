@@ -169,31 +169,43 @@ def test_list_names_every_recipe(capsys):
         catalogue.recipe("parity-teacher", "huge")
 
 
+def curriculum_of_seeds(values, steps):
+    """A curriculum from values (seeds, checkpoints, coordinates), of which the first three coordinates are inside."""
+    return pd.DataFrame(
+        [
+            {"step": step, "seed": seed, "inside": i < 3, "value": value}
+            for seed, of_seed in enumerate(values)
+            for step, of_step in zip(steps, of_seed, strict=True)
+            for i, value in enumerate(of_step)
+        ]
+    )
+
+
 def test_c1_is_the_spike_and_without_one_the_checkpoint_that_agreement_names():
     teacher = catalogue.recipe("parity-progressive", "smoke").teacher
     trajectory = teacher.train(seeds=[0, 1], progress=False).trajectory
     rng = np.random.default_rng(0)
     values = np.abs(rng.normal(scale=0.01, size=(2, 13, 10)))  # (seed, checkpoint, coordinate): noise
     values[1, 5, :3] = 0.2  # the support of seed 1 spikes at step 250
-    curriculum = pd.DataFrame(
-        [
-            {"step": step, "seed": seed, "inside": i < 3, "value": values[seed, at, i]}
-            for seed in (0, 1)
-            for at, step in enumerate(trajectory.steps)
-            for i in range(10)
-        ]
-    )
+    curriculum = curriculum_of_seeds(values, trajectory.steps)
     found = teacher.first_checkpoints(trajectory, curriculum, progress=False).set_index("seed")
     assert found["rule"].to_dict() == {0: "agreement", 1: "spike"}
     inputs, _ = held_out(teacher.task(), teacher.eval_examples, seed=1)
     assert found["step"].to_dict() == {0: choose_checkpoint(trajectory.of(0), inputs, progress=False), 1: 250}
     assert found["chance"][0] > 0.05 > found["chance"][1]
-    late = Trajectory(trajectory.path).of(0)
-    late.extract(trajectory.path / "late", [0, *late.steps[-3:]])
+    values[0, trajectory.steps.index(found["step"][0]), :3] += 0.01  # still faint, but where the teacher is under way
+    values[0, 1, :3] = 0
+    again = curriculum_of_seeds(values, trajectory.steps)
+    kept = teacher.first_checkpoints(trajectory, again, progress=False).set_index("seed")
+    assert kept["chance"][0] > 0.05
+    assert (kept["step"][0], kept["rule"][0]) == (found["step"][0], "spike")
+    late = [0, *trajectory.steps[-3:]]
+    trajectory.of(0).extract(trajectory.path / "late", late)
+    of_late, kept_late = curriculum.query("seed == 0 and step in @late"), Trajectory(trajectory.path / "late")
     with pytest.raises(
-        ValueError, match=r"of teacher 0, but its .* never stand out, and no checkpoint has an agreement"
+        ValueError, match=r"of teacher 0, but its .* never stand out, and no checkpoint has an agreemen"
     ):
-        teacher.first_checkpoints(Trajectory(trajectory.path / "late"), curriculum.query("seed == 0"), progress=False)
+        teacher.first_checkpoints(kept_late, of_late, progress=False)
 
 
 def test_a_student_without_a_learned_teacher_of_its_own_gets_another_one():

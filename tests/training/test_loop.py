@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -25,13 +26,16 @@ from pdtutor import (
     on_plateau,
     one_shot,
     progressive,
+    register,
     train,
 )
 from pdtutor.distillation import targets as teaching
+from pdtutor.distillation.losses import distillation_loss
 from pdtutor.distillation.teachers import Teachers
 from pdtutor.files import LOCK
 from pdtutor.seeds import generator
 from pdtutor.tasks.stream import Stream
+from pdtutor.tasks.task import IGNORED
 from pdtutor.training.evaluate import evaluate, held_out
 
 TASK = SparseParity(8, 2, support=(1, 5))
@@ -400,6 +404,74 @@ train(MLP(8, width=4), SparseParity(8, 2), steps=60, save_every=20, out=out, res
         assert torch.equal(weights(resumed.model), weights(whole.model))
         assert resumed.history.equals(whole.history)
         assert [path.name for path in out.glob(".*")] == [LOCK]
+
+
+# Updates in which nothing is scored ------------------------------------------------------------------------------
+
+
+@register
+@dataclass(frozen=True)
+class Seldom(SparseParity):
+    """An example in training has its label only with this probability; held-out ones have all of theirs."""
+
+    labelled: float = 0.0
+
+    def sample(self, rng, n):
+        inputs, labels = super().sample(rng, n)
+        return inputs, np.where(rng.random(n) < self.labelled, labels, IGNORED)
+
+    def sample_held_out(self, rng, n):
+        return super().sample(rng, n)
+
+    def config(self):
+        return {**super().config(), "class": "Seldom", "labelled": self.labelled}
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind"),
+    [
+        *((engine, kind) for engine in ("autograd", "kernel", "graph") for kind in ("labels", "forward_kl")),
+        ("autograd", "reverse_kl"),
+    ],
+)
+def test_a_batch_without_labels_teaches_nothing_and_does_no_harm(teacher, engine, kind):
+    taught = Labels() if kind == "labels" else Distill(teacher.trajectory, one_shot(), temperature=1.0, divergence=kind)
+    settings = {"supervision": taught, "optimizer": SGD(lr=0.5), "engine": engine, "eval_every": 20, **QUIET}
+    before = MLP(8, width=12, seed=3)
+    after = train(MLP(8, width=12, seed=3), Seldom(8, 2, support=(1, 5)), steps=20, batch_size=2, **settings)
+    assert torch.equal(weights(after.model), weights(before))
+    assert after.history["train_loss"].dropna().tolist() == [0.0]
+    some = Seldom(8, 2, support=(1, 5), labelled=0.3)  # half of the batches have no label
+    mixed = train(MLP(8, width=12, seed=3), some, steps=60, batch_size=2, **settings)
+    assert torch.isfinite(weights(mixed.model)).all()
+    assert not torch.equal(weights(mixed.model), weights(before))
+
+
+def test_every_other_batch_without_labels_leaves_the_others_what_they_were(teacher):
+    stream = Stream(Seldom(8, 2, labelled=0.3), batch_size=2, seeds=[3], purpose="student data")
+    stretch = stream.stretch(0, 40)
+    empty = (stretch.labels[0] == IGNORED).all(1)
+    assert 10 < empty.sum() < 30
+    for kind in ("forward_kl", "reverse_kl", "jensen_shannon"):
+        teachers = Teachers([Distill(teacher.trajectory, one_shot(), temperature=1.0, divergence=kind)], steps=40)
+        made, student = teaching.make_targets(stretch, teachers, classes=2), MLP(8, width=12, seed=3)
+        for update in range(40):
+            inputs, labels = stretch.inputs[:, update], stretch.labels[:, update]
+            logits = student(inputs)
+            loss = made.loss_of(logits, update) + made.constant[:, update]
+            answers = teacher.model(inputs)
+            plain = distillation_loss(logits, answers, labels, temperature=1.0, alpha=0.0, kind=kind)
+            torch.testing.assert_close(loss, plain)
+            assert bool(loss == 0) == bool(empty[update])
+
+
+def test_held_out_examples_without_labels_are_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(Seldom, "sample_held_out", Seldom.sample)
+    with pytest.raises(ValueError, match=r"nothing can be scored: none of the 200 held-out examples has a label"):
+        train(MLP(8, width=4), Seldom(8, 2), steps=10, out=tmp_path / "run", **QUIET)
+    inputs, labels = held_out(TASK, 5)
+    with pytest.raises(ValueError, match="none of the 5 held-out examples has a label"):
+        evaluate(MLP(8, width=4), inputs, torch.full_like(labels, IGNORED))
 
 
 # Bad input -------------------------------------------------------------------------------------------------------

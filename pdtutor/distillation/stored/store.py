@@ -146,7 +146,10 @@ def storage_table(
         steps, batch_size, seed: those of the coming training, from which examples are taken.
         updates: how many updates to measure, spread evenly over these steps.
 
-    Raises ValueError as `store_targets` does, and for reverse_kl with a k smaller than the number of classes.
+    Updates without labels are left out.
+
+    Raises ValueError as `store_targets` does, for reverse_kl with a k smaller than the number of classes, and if no
+    update has labels.
     """
     _require_plain(distill)
     a_task("task", task)
@@ -166,6 +169,8 @@ def storage_table(
         one = stream.stretch(step, step + 1)
         inputs, labels = one.inputs[0], one.labels[0]
         log_p = teacher.log_p(inputs, labels, step)  # (positions, classes)
+        if not len(log_p):  # an update without labels costs nothing
+            continue
         logits = _labelled_logits(student, inputs, labels)  # (copies, positions, classes)
         exact = float(divergence(logits, log_p, kind=distill.divergence).mean())
         for k in ks:
@@ -177,6 +182,8 @@ def storage_table(
             size = sum(array.nbytes for array in packed.values()) / len(log_p)
             share = float(log_p.where(~kept.isneginf(), -torch.inf).exp().sum(-1).mean())
             rows.append({"k": k, "bytes_per_token": size, "share": share, "loss": loss, "exact": exact})
+    if not rows:
+        raise ValueError(f"nothing can be measured: the {updates} updates have no labels, all are IGNORED ({IGNORED})")
     table = pd.DataFrame(rows).groupby("k", sort=False, as_index=False).mean()
     table["loss_error"] = (table["loss"] - table.pop("exact")).abs()
     return table
