@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from benchmarks import grammars, parity, transformers
 from benchmarks.work import Work
 from pdtutor.devices import processor
-from pdtutor.files import user_path
+from pdtutor.validate import user_path
 
 REPEATS = 5
 COLUMNS = ["work", "baseline_per_s", "ours_per_s", "ratio", "target", "gflop_per_s"]

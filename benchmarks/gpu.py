@@ -34,8 +34,8 @@ from benchmarks import gpu_speeds
 from pdtutor import devices
 from pdtutor.course import lessons as course
 from pdtutor.course.execute import execute
-from pdtutor.files import user_path
 from pdtutor.recipes.catalogue import RECIPES
+from pdtutor.validate import user_path
 
 LIMITS = {"tests": 90, "agree": 140, "lessons": 190, "speeds": 170, "e3": 130}  # seconds: 12 minutes in all
 LESSONS = ("03b_transformers_and_trees", "04_pcfg_transformers", "05_language_modeling")
