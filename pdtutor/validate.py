@@ -5,7 +5,7 @@ Numbers may come out of numpy, pandas or torch; what the checks return is Python
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
@@ -123,19 +123,21 @@ def a_table(name: str, value: object, *columns: str) -> None:
         raise ValueError(f"{name} must have the columns {', '.join(columns)}, and lacks {', '.join(missing)}")
 
 
-def several(value: Any) -> list | None:
+def several(value: Any, *, ordered: bool = True) -> list | None:
     """Return what a list, tuple, range, array, column or tensor holds as a list; None for anything else.
 
-    Strings, dictionaries and sets are something else, too: the last two have no order to rely on.
+    Strings and dictionaries are something else, too, and so are sets, unless the order doesn't count.
     """
     given = plain(value)
-    listed = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping | Set)
+    listed = isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping)
+    if isinstance(given, set | frozenset) and ordered:
+        listed = False
     return [plain(one) for one in given] if listed else None
 
 
-def sequence(name: str, value: object) -> list:
+def sequence(name: str, value: object, *, ordered: bool = True) -> list:
     """Return a sequence as a list; see `several`. Raises ValueError for anything else."""
-    if (found := several(value)) is None:
+    if (found := several(value, ordered=ordered)) is None:
         raise ValueError(f"{name} must be a list, got {shown(value)}")
     return found
 

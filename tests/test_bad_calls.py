@@ -319,7 +319,7 @@ CALLS = {
             "progress": [None],
         },
     ),
-    "a probe": (PROBE, {"model": None}, {"model": [None, ONE, FUNCTION, "model", nn.Linear(8, 2)]}),
+    "a probe": (PROBE, {"model": None}, {"model": [None, ONE, FUNCTION, "model", 3]}),
     "monomial_correlations": (
         monomial_correlations,
         {"task": TASK},

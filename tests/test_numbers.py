@@ -290,6 +290,8 @@ def test_what_is_no_such_number_is_shown(check, message):
 def test_what_holds_several_values():
     assert several(range(3)) == several(np.arange(3)) == several(i for i in range(3)) == [0, 1, 2]
     assert [several(one) for one in (3, "ab", {1}, {1: 2}, None, np.int64(3), torch.tensor(3))] == [None] * 7
+    assert several({2}, ordered=False) == [2]
+    assert SparseParity(8, 2, support={1, 3}) == SparseParity(8, 2, support=[3, 1])
     assert flag("x", np.bool_(True)) is True
 
     class Broken:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from pdtutor.models.mlp import MLP
-from pdtutor.models.model import Model, a_model, device_of
+from pdtutor.models.model import Model, device_of
 from pdtutor.models.network import Network
 from pdtutor.models.pretrained import Pretrained
 from pdtutor.models.transformer import Transformer
 from pdtutor.registry import build, require_rebuildable
-from pdtutor.validate import sequence, whole
+from pdtutor.validate import instance, sequence, whole
 
 MODELS = {kind.__name__: kind for kind in (MLP, Network, Pretrained, Transformer)}
 
@@ -23,7 +23,7 @@ def select_copies(model: Model, copies: Sequence[int]) -> Model:
 
     Raises ValueError for a model of your own whose class is not registered, or that would come back as another class.
     """
-    require_rebuildable(a_model("model", model), MODELS)
+    require_rebuildable(instance("model", model, Model, "a model with copies, such as an MLP"), MODELS)
     copies = [whole("copies", copy, minimum=0) for copy in sequence("copies", copies)]
     if not copies or max(copies) >= len(model.seeds):
         raise ValueError(f"copies must name at least one copy in 0…{len(model.seeds) - 1}, got {copies}")

@@ -141,8 +141,9 @@ def is_changed(module: nn.Module) -> bool:
 
 
 def a_model(name: str, given: object) -> Model:
-    """Return the object. Raises ValueError unless it is a model."""
-    return instance(name, given, Model, "a model, such as an MLP or trajectory.at(step)")
+    """Return the object, which will be asked for logits and no more. Raises ValueError unless it is a torch module."""
+    instance(name, given, nn.Module, "a model, such as an MLP or trajectory.at(step)")
+    return given  # pyright: ignore[reportReturnType]  # a module that maps inputs to logits is enough here
 
 
 @contextmanager

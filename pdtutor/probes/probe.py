@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from pdtutor.checkpoints.teachable import Teachable
-from pdtutor.models.model import Model
+from pdtutor.models.model import Model, a_model
 from pdtutor.tasks.task import Task
 
 
@@ -32,6 +32,4 @@ class Probe:
                 f"a probe asks one model, got {model!r}: over(trajectory, probe) asks all of its checkpoints, and "
                 "probe(trajectory.at(step)) one"
             )
-        if not isinstance(model, Model):
-            raise ValueError(f"a probe asks a model, got a {type(model).__name__}: {model!r}")
-        return self.ask(model)
+        return self.ask(a_model("model", model))

@@ -50,7 +50,7 @@ class HierarchicalParity(SignVectors):
         if supports is None:
             supports = generator(self.seed, "support").choice(d, size=(nodes, k), replace=False)
         supports = tuple(
-            tuple(sorted(whole("supports", i, minimum=0) for i in sequence("each of supports", support)))
+            tuple(sorted(whole("supports", i, minimum=0) for i in sequence("each of supports", support, ordered=False)))
             for support in sequence("supports", supports)
         )
         if len(supports) != nodes:

@@ -43,7 +43,7 @@ class SparseParity(SignVectors):
         support = self.support
         if support is None:
             support = generator(self.seed, "support").choice(d, size=k, replace=False)
-        support = tuple(sorted(whole("support", i, minimum=0) for i in sequence("support", support)))
+        support = tuple(sorted(whole("support", i, minimum=0) for i in sequence("support", support, ordered=False)))
         if len(support) != k:
             raise ValueError(f"support must hold k = {k} coordinates, got {len(support)}: {support}")
         if len(set(support)) != k:

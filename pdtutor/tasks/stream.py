@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdtutor.devices import find
 from pdtutor.seeds import generator
 from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, SequenceTask, Task, a_task, few_sizes, is_packed
 from pdtutor.validate import seed_list, text, whole
@@ -97,7 +96,7 @@ class Stream:
     ) -> None:
         self.task, self.batch_size = a_task("task", task), whole("batch_size", batch_size)
         self.purpose, self.rows, seeds = text("purpose", purpose), rows, seed_list(seeds, name="seeds")
-        self.device = device if isinstance(device, torch.device) else find(device)
+        self.device = torch.device(device if isinstance(device, torch.device) else text("device", device))
         self.distinct = list(dict.fromkeys(seeds))
         self.index = torch.tensor([self.distinct.index(seed) for seed in seeds])
         self.block = max(1, BLOCK_EXAMPLES // self.batch_size)

@@ -40,7 +40,7 @@ def as_subset(subset: Iterable[int], d: int) -> np.ndarray:
 
     Raises ValueError for a coordinate outside 0…d−1 and a repeated one.
     """
-    listed = [whole("a coordinate", one, minimum=0) for one in sequence("the coordinates", subset)]
+    listed = [whole("a coordinate", one, minimum=0) for one in sequence("the coordinates", subset, ordered=False)]
     coordinates = np.sort(np.asarray(listed, dtype=np.int64))
     if coordinates.size and (coordinates[0] < 0 or coordinates[-1] >= d):
         raise ValueError(f"coordinates must lie in 0…{d - 1}, got {coordinates.tolist()}")

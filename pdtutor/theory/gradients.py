@@ -58,7 +58,7 @@ def parity_gradient(
     signs = np.asarray(signs, dtype=np.float64)
     if signs.ndim != 1 or not np.all(np.abs(signs) == 1):
         raise ValueError(
-            f"signs must be the weights ±1 of one neuron, (d,): the closed form holds for no others; got {signs!r}"
+            f"signs must be the weights ±1 of one neuron, shape (d,): the closed form needs that; got {signs!r}"
         )
     d = len(signs)
     check_dimension(d)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.distillation.supervision import Supervision
-from pdtutor.models.model import Model, a_model
+from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task, a_task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
@@ -108,7 +108,7 @@ def compare(
         names = [method for method, _ in group]
         label = ", ".join(dict.fromkeys(names)) if len(set(names)) <= 4 else f"{len(group)} students"
         wanted = [seed for _, seed in group]
-        model = a_model(f"student({wanted})", student(wanted))
+        model = instance(f"student({wanted})", student(wanted), Model, "a model with these seeds")
         if list(model.seeds) != wanted:
             raise ValueError(f"student({wanted}) must make a model of these seeds, got one of seeds {model.seeds}")
         if any(model is run.model for run in runs):

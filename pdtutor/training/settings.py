@@ -178,7 +178,7 @@ def _require_copies(model: Model, copies: int) -> None:
 
 def _saved_steps(steps: int, save_every: int | None, save_at: Sequence[int]) -> list[int]:
     """Return the steps of all checkpoints, ascending and with the last step. Raises ValueError for one out of range."""
-    saved = {steps} | {whole("save_at", step, minimum=0) for step in sequence("save_at", save_at)}
+    saved = {steps} | {whole("save_at", step, minimum=0) for step in sequence("save_at", save_at, ordered=False)}
     if save_every is not None:
         saved |= set(range(0, steps, whole("save_every", save_every)))
     if max(saved) > steps:

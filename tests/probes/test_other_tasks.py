@@ -90,7 +90,7 @@ def test_every_probe_says_its_task_and_asks_one_model(teacher):
         for given in (function, teacher):
             with pytest.raises(ValueError, match=r"a probe asks one model, got .*over\(trajectory, probe\) asks all"):
                 probe(given)
-        with pytest.raises(ValueError, match="a probe asks a model, got a int: 3"):
+        with pytest.raises(ValueError, match=r"model must be a model, such as .* got 3"):
             probe(3)
 
 

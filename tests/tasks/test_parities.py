@@ -125,7 +125,7 @@ def both(stretch):
 @pytest.mark.parametrize("task", PACKED)
 def test_a_stream_gives_what_the_task_samples_whatever_the_device(task):
     class Plain:
-        sample = staticmethod(task.sample)
+        sample, classes, config = staticmethod(task.sample), task.classes, staticmethod(task.config)
 
     settings = {"batch_size": 1024, "seeds": [5, 2, 5], "purpose": "p"}
     stream = Stream(task, **settings)
@@ -136,7 +136,7 @@ def test_a_stream_gives_what_the_task_samples_whatever_the_device(task):
             assert torch.equal(mine[row].flatten(0, 1), torch.from_numpy(theirs[:2048]))
     for mine, plain, elsewhere in zip(
         found,
-        both(Stream(Plain, **settings).stretch(4, 6)),
+        both(Stream(Plain(), **settings).stretch(4, 6)),
         both(Stream(task, **settings, device="meta").stretch(4, 6)),
         strict=True,
     ):
