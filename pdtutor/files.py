@@ -74,7 +74,7 @@ def read_json(path: Path) -> dict:
     except (ValueError, RecursionError) as error:  # which JSONDecodeError and UnicodeDecodeError are, too
         raise ValueError(f"{path} is not readable as JSON ({error}); was it truncated?") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, not a JSON object")
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a JSON object")
     return content
 
 

@@ -113,11 +113,9 @@ def test_teachers_from_elsewhere_are_found_in_the_home(home, monkeypatch):
     sizes = {"vocab_size": 8, "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 8}
     model = Pretrained(transformers.GPT2Config(**sizes, bos_token_id=1, eos_token_id=1), objective="causal").eval()
 
-    class OfOne:
-        steps, path = (5,), "mine"
-        at = staticmethod(lambda _: model)
-
-    save_family(OfOne(), "~/family")
+    family = Trajectory.create(home / "mine", model, SparseParity(6, 2, encoding="tokens"))
+    family.save(5, model)
+    save_family(family, "~/family")
     ids = torch.arange(6)[None, None]
     for teacher in (
         local_family("~/family", "causal"),

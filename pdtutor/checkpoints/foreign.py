@@ -54,7 +54,7 @@ class ForeignTrajectory:
 
     def nearest(self, step: int) -> int:
         """Return the step closest to `step` that has a checkpoint, the earlier one on a tie."""
-        return nearest(self.steps, whole("step", step, minimum=0))
+        return nearest(self.steps, number("step", step))
 
     def prefetch(self, step: int) -> None:
         """Do nothing. A subclass may prepare for a coming `at(step)`."""

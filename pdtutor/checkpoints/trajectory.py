@@ -32,7 +32,7 @@ from pdtutor.processes import TemporaryFolder, on_main
 from pdtutor.registry import require_rebuildable
 from pdtutor.tasks.build import TASKS, build_task
 from pdtutor.tasks.task import Task, fingerprint_of
-from pdtutor.validate import a_path, differences, plain, sequence, whole
+from pdtutor.validate import a_path, differences, number, plain, sequence, whole
 
 FORMATS = ("pdtutor trajectory 1", "pdtutor trajectory 2")  # version 0.1 wrote the first
 
@@ -219,7 +219,7 @@ class Trajectory:
     def nearest(self, step: int) -> int:
         """Return the saved step closest to `step`, the earlier one on a tie. Raises ValueError if there is none."""
         self._require_checkpoints()
-        return nearest(self.steps, whole("step", step, minimum=0))
+        return nearest(self.steps, number("step", step))
 
     def prefetch(self, step: int) -> None:
         """Do nothing: a file on this machine is read fast enough when `at` asks for it."""

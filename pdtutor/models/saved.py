@@ -100,10 +100,7 @@ def read_saved(
         config = _hub_config(partial(find, revision=revision), name)
         # a branch may move between two downloads, so ask for its commit: the cache names the folder after it
         find = partial(find, revision=config.parent.name)
-    described = read_json(config)
-    if not isinstance(described, dict):
-        raise ValueError(f"{config} describes no model: it holds a {type(described).__name__}, not a JSON object")
-    return Saved(name, described, _weights(find, name))
+    return Saved(name, read_json(config), _weights(find, name))
 
 
 def in_reach(repo: str | Path, revision: str | None, cache_dir: str | Path | None) -> bool:

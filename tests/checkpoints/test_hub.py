@@ -140,7 +140,7 @@ def test_lists_that_make_no_trajectory_are_refused(tmp_path):
         PretrainedTrajectory([], objective="masked")
     with pytest.raises(ValueError, match="checkpoints like a/b has several checkpoints of step 5"):
         PretrainedTrajectory([Checkpoint(5, "a/b"), Checkpoint(5, "c/d"), Checkpoint(7, "a/b")], objective="masked")
-    with pytest.raises(ValueError, match="a checkpoint's step must be a whole number of at least 0, got -1"):
+    with pytest.raises(ValueError, match="step must be a whole number of at least 0, got -1"):
         PretrainedTrajectory([Checkpoint(-1, "a/b")], objective="masked")
     with pytest.raises(ValueError, match="objective must be one of"):
         PretrainedTrajectory([Checkpoint(5, "a/b")], objective="span")
@@ -263,7 +263,7 @@ def test_a_run_can_be_saved_for_others_whatever_a_killed_process_left(taught, tm
         others = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / f"step_{step}")
         assert alike(others(IDS[0], IDS[0] != TASK.padding).logits[..., :3], run.at(step)(IDS)[0])
     other = train(MLP(6, width=2), SparseParity(6, 2), steps=1, engine="autograd", **QUIET)
-    with pytest.raises(ValueError, match="holds models of class MLP; only a Pretrained can be saved"):
+    with pytest.raises(ValueError, match="holds models of class MLP; only a Pretrained itself can be saved"):
         save_family(other.trajectory, tmp_path)
 
 
@@ -679,8 +679,8 @@ def test_functions_are_told_apart_by_their_name(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": ""}, "needs a name"),
-        ({"name": None}, "needs a name"),
+        ({"name": ""}, "name must be a string that is not empty"),
+        ({"name": None}, "name must be a string that is not empty"),
         ({"classes": 0}, "classes must be a whole number of at least 1"),
         ({"function": {}}, "counts has no checkpoints"),
         ({"function": {-3: by_counts}}, "step must be a whole number of at least 0"),

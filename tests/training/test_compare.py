@@ -153,7 +153,7 @@ def test_on_a_resume_too_every_folder_is_within_out(tmp_path):
     for folder in (tmp_path, tmp_path / "runs", tmp_path / "runs" / "a-b"):
         folder.mkdir(exist_ok=True)
         (folder / "run.json").write_text("{}")  # of other runs; resuming one of them would be an error
-    methods = dict.fromkeys(["..", ".", "", "long" * 99, "a b", "a-b"], Labels())
+    methods = dict.fromkeys(["..", ".", " ", "long" * 99, "a b", "a-b"], Labels())
     settings = {"seeds": [0, 1], "steps": 5, "until": 1.0, "out": tmp_path / "runs", "resume": True, **QUIET}
     found = [run.trajectory.path for run in compare(student, TASK, methods, **settings).runs]
     assert {path.parent for path in found} == {tmp_path / "runs"}

@@ -435,7 +435,8 @@ class Seldom(SparseParity):
     ],
 )
 def test_a_batch_without_labels_teaches_nothing_and_does_no_harm(teacher, engine, kind):
-    taught = Labels() if kind == "labels" else Distill(teacher.trajectory, one_shot(), temperature=1.0, divergence=kind)
+    how = {"temperature": 1.0, "divergence": kind, "other_task": True}
+    taught = Labels() if kind == "labels" else Distill(teacher.trajectory, one_shot(), **how)
     settings = {"supervision": taught, "optimizer": SGD(lr=0.5), "engine": engine, "eval_every": 20, **QUIET}
     before = MLP(8, width=12, seed=3)
     after = train(MLP(8, width=12, seed=3), Seldom(8, 2, support=(1, 5)), steps=20, batch_size=2, **settings)
