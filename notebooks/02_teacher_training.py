@@ -307,11 +307,11 @@ print("peak: degrees 2 to 5 stand out at least 2-fold:", bool((peak_inside >= 2 
 # %% [markdown]
 # ## 5 What a trajectory is
 #
-# A trajectory is a folder (`pdtutor/checkpoints/trajectory.py`). Each checkpoint is a *safetensors* file, which holds numbers and nothing that could be executed. One JSON explains them all: enough to rebuild the model and the task without being told.
+# A trajectory is a folder (`pdtutor/checkpoints/trajectory.py`). Each checkpoint is a *safetensors* file, which holds numbers and nothing that could be executed. One JSON explains them all: enough to rebuild the model and the task without being told. It also says how many updates the run was to make, and whether it has ended: a run that was interrupted is not taken for a finished teacher.
 
 # %%
 folder = teachers.trajectory.path
-files = sorted(p.name for p in folder.iterdir())
+files = sorted(p.name for p in folder.iterdir() if not p.name.startswith("."))
 print(len(files), "files, such as", *files[-4:], sep="\n  ")
 index = (folder / "trajectory.json").read_text()
 print(index[: index.index("checkpoints")], "…", sep="")
@@ -324,7 +324,7 @@ network = trajectory.at(trajectory.nearest(4321))  # weights are read here, not 
 print("nearest to step 4321:", trajectory.nearest(4321), " copies:", len(network.seeds))
 
 # %% [markdown]
-# The JSON also holds a digest of every file, and files are written under a temporary name and then renamed. So a checkpoint is whole or an error, never silently stale. Let us damage one, in a copy.
+# The JSON also holds a digest of every file and one of itself, and files are written under a temporary name and then renamed. So a checkpoint is whole or an error, never silently stale (`docs/files.md` says what is promised). Let us damage one, in a copy.
 
 # %%
 import shutil

@@ -150,6 +150,10 @@ def saved_state(path: Path, settings: dict) -> dict | None:
     theirs = saved["settings"] | {"engine": settings["engine"]}
     if "content" not in theirs:  # version 0.1 wrote none
         theirs["content"] = settings["content"]
+    if theirs["content"] != settings["content"] and theirs["task"] == settings["task"]:
+        raise ValueError(
+            f"{path} can't be resumed: a file that {settings['task']} draws from has changed since it began"
+        )
     if different := differences(theirs, settings):
         raise ValueError(f"{path} holds a run with other settings, so it can't be resumed: {different}")
     trajectory = Trajectory(path)
