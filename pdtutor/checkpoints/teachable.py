@@ -83,6 +83,6 @@ def a_trajectory(name: str, given: object) -> Teachable:
     return instance(name, given, Teachable, "a teacher's checkpoints, such as Trajectory(path) or a run's trajectory")
 
 
-def nearest(steps: tuple[int, ...], step: int) -> int:
+def nearest(steps: tuple[int, ...], step: float) -> int:
     """Return which of the steps is closest to `step`, the earlier one on a tie."""
     return min(steps, key=lambda saved: (abs(saved - step), saved))

@@ -22,7 +22,7 @@ from pdtutor.processes import TemporaryFolder, on_main
 from pdtutor.registry import require_rebuildable
 from pdtutor.tasks.build import TASKS, build_task
 from pdtutor.tasks.task import Task
-from pdtutor.validate import a_path, differences, plain, sequence, whole
+from pdtutor.validate import a_path, differences, number, plain, sequence, whole
 
 FORMAT = "pdtutor trajectory 1"
 
@@ -186,7 +186,7 @@ class Trajectory:
     def nearest(self, step: int) -> int:
         """Return the saved step closest to `step`, the earlier one on a tie. Raises ValueError if there is none."""
         self._require_checkpoints()
-        return nearest(self.steps, whole("step", step, minimum=0))
+        return nearest(self.steps, number("step", step))
 
     def prefetch(self, step: int) -> None:
         """Do nothing: a file on this machine is read fast enough when `at` asks for it."""
