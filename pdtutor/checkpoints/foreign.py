@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from pdtutor.checkpoints.teachable import nearest
 from pdtutor.models.model import Model
-from pdtutor.validate import shown, text, whole
+from pdtutor.validate import number, shown, text, whole
 
 Function = Callable[[Tensor], Tensor]
 
@@ -72,7 +72,7 @@ class ForeignTrajectory:
         return self
 
     def _require(self, step: int) -> None:
-        whole("step", step, minimum=0)
+        number("step", step)
         if step not in self.steps:
             raise ValueError(f"{self.path} has no checkpoint at step {step}; the nearest is {self.nearest(step)}")
 

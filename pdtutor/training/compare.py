@@ -17,7 +17,7 @@ from pdtutor.models.model import Model
 from pdtutor.tasks.task import Task, a_task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
-from pdtutor.validate import a_path, a_table, flag, instance, number, sequence, shown, text, whole
+from pdtutor.validate import a_path, a_table, flag, instance, number, sequence, shown, whole
 
 LONGEST = 100  # characters of a method's name in that of its folder
 
@@ -83,7 +83,7 @@ def compare(
         raise ValueError(f"student must be a function from a list of seeds to a model, got {shown(student)}")
     instance("methods", methods, Mapping, "a dict of supervisions by name")
     for name, method in methods.items():
-        text("each name in methods", name)
+        instance("each name in methods", name, str, "a string")
         if isinstance(method, type) or not (callable(method) or isinstance(method, Supervision)):
             raise ValueError(
                 f"methods must hold Labels(), Distill(…), Stored(…) or a function from a seed to one of them, "

@@ -22,7 +22,7 @@ from pdtutor.training.run import Run
 from pdtutor.training.scaling import scaling_tensors
 from pdtutor.training.session import Session
 from pdtutor.training.settings import Settings, check, require_same
-from pdtutor.validate import a_path, flag, text
+from pdtutor.validate import a_path, flag, instance
 
 
 def train(
@@ -104,7 +104,7 @@ def train(
     resume, progress = flag("resume", resume), flag("progress", progress)
     if resume and out is None:
         raise ValueError("resume=True needs `out`, the folder of the run that goes on, got out=None")
-    text("description", description)
+    instance("description", description, str, "a string")
     settings = check(
         model,
         task,
