@@ -215,7 +215,7 @@ def test_a_run_can_be_saved_for_others_whatever_a_killed_process_left(taught, tm
         others = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / f"step_{step}")
         assert alike(others(IDS[0], IDS[0] != TASK.padding).logits[..., :3], run.at(step)(IDS)[0])
     other = train(MLP(6, width=2), SparseParity(6, 2), steps=1, engine="autograd", **QUIET)
-    with pytest.raises(ValueError, match="holds models of class MLP; only a Pretrained can be saved"):
+    with pytest.raises(ValueError, match="holds models of class MLP; only a Pretrained itself can be saved"):
         save_family(other.trajectory, tmp_path)
 
 
