@@ -44,7 +44,7 @@ class Checkpoint:
     revision: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "step", whole("step", self.step, minimum=0))
+        object.__setattr__(self, "step", whole("a checkpoint's step", self.step, minimum=0))
         object.__setattr__(self, "repo", str(a_path("repo", self.repo)) if isinstance(self.repo, Path) else self.repo)
         text("repo", self.repo)
         if self.revision is not None:
