@@ -189,8 +189,8 @@ def read_state(path: Path) -> dict:
     tensors, step, until = state.get("tensors"), state["step"], settings.get("until")
     if state.get("format") is not None:
         require_entry(tensors, file)
-    sealed = isinstance(tensors, dict) and state.get("format") is not None
-    if (tensors["file"] if sealed else tensors) != _state_name(step):
+    name = tensors["file"] if isinstance(tensors, dict) and state.get("format") is not None else tensors
+    if name != _state_name(step):
         raise ValueError(f"{file} is not what was written: tensors is {str(tensors)[:200]} at step {step}")
     if step != most and state["finished"] and until is None:
         raise ValueError(f"{file} is not what was written: the run is said to have ended at step {step} of {most}")
