@@ -1,7 +1,8 @@
 """An endless stream of training examples, addressed by update.
 
-Examples are drawn in blocks of about 4096, each block from its own generator. So the examples of update s are the same
-whether training got there in one go, in pieces, or after a resume, and a stream has no state to save.
+Examples are drawn in blocks of about 4096, fewer if they are large, each block from its own generator. So the examples
+of update s are the same whether training got there in one go, in pieces, or after a resume, and a stream has no state
+to save.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pdtutor.tasks.task import IGNORED, Examples, Packed, Padded, SequenceTask, 
 from pdtutor.validate import seed_list, text, whole
 
 BLOCK_EXAMPLES = 4096
+BLOCK_BYTES = 2**28  # of inputs in a block: fewer examples, if they are larger than 64 kB each
 ALL = slice(None)  # all rows of a batch
 
 
@@ -99,7 +101,7 @@ class Stream:
         self.device = torch.device(device if isinstance(device, torch.device) else text("device", device))
         self.distinct = list(dict.fromkeys(seeds))
         self.index = torch.tensor([self.distinct.index(seed) for seed in seeds])
-        self.block = max(1, BLOCK_EXAMPLES // self.batch_size)
+        self.block = max(1, min(BLOCK_EXAMPLES, BLOCK_BYTES // self._size()) // self.batch_size)
         self._held: tuple[int, Tensor, Tensor] | None = None
 
     def stretch(self, start: int, stop: int) -> Stretch:
@@ -119,6 +121,11 @@ class Stream:
         inputs = self.stretch(0, self.block).inputs  # (distinct, updates, batch, length)
         lengths = self.task.lengths(inputs.cpu().numpy())  # (distinct, updates, batch)
         return 1 - float(lengths.sum() / (lengths.max(axis=(0, 2)).sum() * lengths.shape[0] * lengths.shape[2]))
+
+    def _size(self) -> int:
+        """Return the bytes of one example's inputs, at least 1."""
+        inputs, _ = self.task.sample(generator(0, f"{self.purpose}: size"), 1)
+        return max(1, inputs.nbytes)
 
     def _draw(self, number: int) -> tuple[Tensor, Tensor]:
         """Return one block on the stream's device: inputs and labels, both (distinct, examples, …)."""

@@ -13,6 +13,8 @@ from pdtutor.seeds import generator
 from pdtutor.tasks.task import IGNORED, HeldOut, Task, a_task, require_examples
 from pdtutor.validate import instance, whole
 
+PIECE_LOGITS = 2**26  # the most logits in memory at a time: 256 MB, and several times that in passing
+
 
 def held_out(task: Task, examples: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Return examples for evaluation, inputs (examples, …) and labels (examples, …).
@@ -70,6 +72,14 @@ def _sums(model: Model, inputs: Tensor, labels: Tensor) -> Tensor:
     at = None
     if labels.dim() > 1:  # sequences with a label per position
         at, labels = labelled_positions(labels)
+    rows = max(1, PIECE_LOGITS // (len(model.seeds) * labels[0].numel() * model.classes))
+    places = [None] * len(inputs.split(rows)) if at is None else at.split(rows)
+    pieces = zip(inputs.split(rows), labels.split(rows), places, strict=True)
+    return torch.stack([_sums_of_piece(model, *piece) for piece in pieces]).sum(0)
+
+
+def _sums_of_piece(model: Model, inputs: Tensor, labels: Tensor, at: Tensor | None) -> Tensor:
+    """Return what `_sums` does, for so few examples that all their logits fit in memory, several times."""
     logits = logits_of(model, inputs, at)
     labels = labels.expand(logits.shape[:-1])
     hits = (logits.argmax(-1) == labels).to(logits.dtype)  # IGNORED is no class, so never a hit

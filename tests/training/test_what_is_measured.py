@@ -11,6 +11,7 @@ from pdtutor import (
     Distill,
     FunctionTeacher,
     Labels,
+    MaskedGrammar,
     Network,
     SparseParity,
     Stream,
@@ -31,6 +32,7 @@ from pdtutor.distillation.teachers import Teachers
 from pdtutor.models.mlp import MLP
 from pdtutor.recipes.students import Progressive
 from pdtutor.theory import degree_weights, hypercube
+from pdtutor.training import evaluate as evaluation
 
 TASK = SparseParity(8, 2)
 QUIET = {"progress": False, "eval_examples": 64, "batch_size": 8}
@@ -206,3 +208,28 @@ def test_the_weight_of_a_degree_is_at_its_own_place():
     table = 4 + 3 * x[:, 0] + 2 * x[:, 0] * x[:, 2] + x.prod(1)
     np.testing.assert_allclose(degree_weights(table), [16, 9, 4, 1])
     np.testing.assert_allclose(degree_weights(x[:, 1] - x[:, 2]), [0, 2, 0, 0], atol=1e-12)
+
+
+def test_logits_of_many_classes_are_never_all_in_memory(monkeypatch):
+    """In pieces, sums differ by their last digits alone."""
+    task = MaskedGrammar("cfg3b", root="13")
+    model = Transformer(
+        task.vocabulary, max_length=task.longest, classes=task.classes, heads=1, layers=1, read_out="every",
+        padding=task.padding, seed=[0, 1], init_std=0.5,
+    )  # fmt: skip
+    inputs, labels = held_out(task, 50)
+    whole = evaluate(model, inputs, labels)
+    sizes, ask = [], evaluation.logits_of
+    monkeypatch.setattr(evaluation, "logits_of", lambda *asked: (sizes.append(ask(*asked).numel()), ask(*asked))[1])
+    monkeypatch.setattr(evaluation, "PIECE_LOGITS", 300)
+    pieces = evaluate(model, inputs, labels)
+    assert len(sizes) > 5
+    assert max(sizes) <= 300
+    torch.testing.assert_close(pieces[0], whole[0])
+    assert torch.equal(pieces[1], whole[1])
+
+
+def test_blocks_of_large_examples_are_small_and_others_stay_what_they_were():
+    large, small = SparseParity(1_000_000, 3), SparseParity(1000, 3)
+    assert 4 * 1_000_000 * Stream(large, batch_size=2, seeds=[0], purpose="data").block * 2 <= 2**28
+    assert Stream(small, batch_size=32, seeds=[0], purpose="data").block == 128
