@@ -1,7 +1,6 @@
 """Storing a teacher's targets for a student's training, and what that costs in bytes and in the loss."""
 
 import bisect
-import hashlib
 import itertools
 import json
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from pdtutor.distillation.schedule import Stages, value_at
 from pdtutor.distillation.stored.format import FORMATS, log_probabilities_of, pack, spread
 from pdtutor.distillation.stored.targets import StoredTargets
 from pdtutor.distillation.supervision import Distill
-from pdtutor.files import clear_temporary, locked, write_bytes, write_sealed
+from pdtutor.files import clear_temporary, entry_of, locked, write_bytes, write_sealed
 from pdtutor.models.logits import logits_of
 from pdtutor.models.model import Model, a_model, device_of
 from pdtutor.models.placement import placed
@@ -263,16 +262,9 @@ def _write_shard(path: Path, index: dict, start: int, stop: int, pieces: list[di
     """Write a shard, then list it in targets.json: after a kill between the two, the shards before it still count."""
     arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     content = save(arrays)
-    entry = {
-        "file": f"targets_{start:09d}.safetensors",
-        "start": start,
-        "stop": stop,
-        "tokens": len(arrays["ids"]),
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-    }
-    write_bytes(path / entry["file"], content)
-    index["shards"].append(entry)
+    name = f"targets_{start:09d}.safetensors"
+    write_bytes(path / name, content)
+    index["shards"].append(entry_of(name, content) | {"start": start, "stop": stop, "tokens": len(arrays["ids"])})
     write_sealed(path / "targets.json", index)
 
 

@@ -19,7 +19,7 @@ from pdtutor.distillation.stored.format import (
     of_examples,
     spread,
 )
-from pdtutor.files import read_sealed, require_entry
+from pdtutor.files import read_entry, read_sealed, require_entry, require_size
 from pdtutor.tasks.task import IGNORED, Task
 from pdtutor.validate import a_path, differences
 
@@ -171,18 +171,17 @@ class StoredTargets:
 
     def _content(self, shard: dict) -> bytes:
         """Return the bytes of a shard's file. Raises ValueError, naming the file, if they are not what was written."""
-        self._require_size(shard)
-        content = (self.path / shard["file"]).read_bytes()
-        if hashlib.sha256(content).hexdigest() != shard["sha256"]:
-            raise ValueError(f"{self.path / shard['file']} is damaged: its content is not what was written; {_AGAIN}")
-        return content
+        try:
+            return read_entry(self.path, shard, "shard")
+        except ValueError as error:
+            raise ValueError(f"{error}; {_AGAIN}") from None
 
     def _require_size(self, shard: dict) -> None:
-        file = self.path / shard["file"]
-        if not file.exists():
-            raise ValueError(f"{file}, a shard of stored targets, is missing; {_AGAIN}")
-        if (size := file.stat().st_size) != shard["bytes"]:
-            raise ValueError(f"{file} is damaged: it has {size} bytes, {shard['bytes']} were written; {_AGAIN}")
+        """Raise ValueError, naming the file, unless it is there and as long as it was."""
+        try:
+            require_size(self.path, shard, "shard")
+        except ValueError as error:
+            raise ValueError(f"{error}; {_AGAIN}") from None
 
     def __repr__(self) -> str:
         return f"StoredTargets({str(self.path)!r}: {self.steps} updates, {self.k} of {self.classes} classes)"
