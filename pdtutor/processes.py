@@ -6,6 +6,7 @@ are summed. So all processes have the same numbers and make the same decisions. 
 files of all, into a folder that all processes must see. Without a launch, everything here does nothing.
 """
 
+import atexit
 import functools
 import os
 import shutil
@@ -178,6 +179,7 @@ def _meet(size: int) -> Processes:
             "torchrun or accelerate launch, or unset WORLD_SIZE if this process is to train alone "
             f"({str(error).partition(chr(10))[0]})"
         ) from error
+    atexit.register(state.destroy_process_group)  # whose threads must not outlive Python's own end
     if state.num_processes != size:
         raise RuntimeError(
             f"{size} processes were launched, but Accelerate finds {state.num_processes}: start them with torchrun or "
