@@ -184,7 +184,7 @@ def lessons(out: Path, device: torch.device, smoke: bool) -> dict:
             save()
         for row, mine, future in zip(rows, on_gpu, on_cpu, strict=True):
             theirs = future.result()
-            verdicts = [{claim["claim"]: claim["holds"] for claim in run["claims"]} for run in (mine, theirs)]
+            verdicts = [{claim["claim"]: claim["verdict"] for claim in run["claims"]} for run in (mine, theirs)]
             changed = [claim for claim in verdicts[1] if verdicts[0].get(claim) != verdicts[1][claim]]
             row |= {"cpu_seconds": theirs["seconds"], "verdicts": len(verdicts[1]), "changed": "; ".join(changed)}
             row["failure"] = row["failure"] or theirs["failure"][:300]

@@ -331,7 +331,6 @@ e2 = paper("E2")
 claims = Claims()
 claims.add(
     "a Transformer teacher leans on in-support coordinates at its transition, at least 3 times more than on others",
-    paper="no number reported",
     measured=f"ratio at the peak {levels['ratio'].min():.1f} to {levels['ratio'].max():.1f}; {levels['inside'].mean():.3f} inside, {late[True]:.4f} at the end",
     seeds=3,
     holds=bool((levels["ratio"] >= 3).all() and late[True] < levels["inside"].mean() / 2),
@@ -349,14 +348,12 @@ claims.add(
 tree_median = tree_found.assign(steps=tree_found["steps"].astype(float).fillna(np.inf)).groupby("method")["steps"].median()
 claims.add(
     "a teacher of hierarchical parity learns from the root down, each level later than the one above, on average",
-    paper="no number reported",
     measured=f"mean step by depth {', '.join(f'{step:,.0f}' for step in by_depth.mean())}",
     seeds=3,
     holds=bool((by_depth[0] < by_depth[1]).all() and (by_depth[1] < by_depth[2]).all()),
 )
 claims.add(
     "on hierarchical parity progressive is faster than labels, and (2,T) with one checkpoint is not",
-    paper="no number reported",
     measured=f"median progressive {shown(tree_median['progressive'])}, labels {shown(tree_median['cross-entropy'])}, (2,T) {shown(tree_median['(2,T)'])}",
     seeds=6,
     holds=bool(tree_median["progressive"] < 0.8 * tree_median["cross-entropy"] < tree_median["(2,T)"]),

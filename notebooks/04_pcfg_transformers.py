@@ -443,7 +443,6 @@ claims.add(
 )
 claims.add(
     "longer n-grams follow later, and come to explain the predictions",
-    paper="no number reported",
     measured=f"M_robust largest at {', '.join(f'{peaks[n].mean():.0f} (n = {n})' for n in peaks)} steps on average; M_close(7) {close.xs(7, level='n', axis=1).loc[200].mean():.2f} at 200 steps, {close.xs(7, level='n', axis=1).iloc[-1].mean():.2f} at the end",
     seeds=3,
     holds=bool(peaks.mean().is_monotonic_increasing),

@@ -511,7 +511,6 @@ claims.add(
 )
 claims.add(
     "3-grams explain its predictions best soon after the fall, and less and less from there on",
-    paper="no number reported for text",
     measured=f"M_close(3) smallest at {', '.join(map(str, dip))} steps, {spread_of(pd.Series([v.min() for v in after.values()]), 2)}; {spread_of(close3.iloc[-1], 2)} at the end",
     seeds=3,
     holds=bool((dip - rises <= 300).all() and (grown >= 1.5).all()),
@@ -545,28 +544,24 @@ claims.add(
 )
 claims.add(
     "to begin it at C₁ helps at the two smaller budgets, but not enough to pass one-shot",
-    paper="no number reported",
     measured=here(from_first, "progressive"),
     seeds=3,
     holds=bool((median[from_first] > median["progressive"])[budgets[:2]].all() and (median[from_first] < median["one-shot"]).all()),
 )
 claims.add(
     "at the smallest budget (2,T) is ahead of one-shot, in the median",
-    paper="no number reported for text",
     measured=here("(2,T)", "one-shot"),
     seeds=3,
     holds=bool(median.loc[budgets[0], "(2,T)"] > median.loc[budgets[0], "one-shot"]),
 )
 claims.add(
     "(2,T) by first checkpoint: those of the plateau hurt, those from the fall on are level with the final one",
-    paper="no number reported for text; an inverted U on parity and on grammars (E1, E3)",
     measured=f"means {', '.join(f'{mean_by_first[step]:.3f} at {step}' for step in (50, 100, 250, 400, 800))}, {mean_by_first.iloc[-1]:.3f} at {mean_by_first.index[-1]}, which is one-shot",
     seeds=3,
     holds=bool(plateau.max() < mean_by_first.iloc[-1] - 0.02 and later.max() - later.min() < 0.005),
 )
 claims.add(
     "on word pieces one-shot is ahead of labels, and (2,T) leaves no seed behind as one-shot does",
-    paper="no number reported for (2,T) on text",
     measured="; ".join(f"{name} {spread_of(of_pieces[name])}" for name in ("cross-entropy", "one-shot", "(2,T)", from_first, "progressive")),
     seeds=3,
     holds=bool((of_pieces["one-shot"] > of_pieces["cross-entropy"]).all() and of_pieces["(2,T)"].min() > of_pieces["one-shot"].min() + 0.02),

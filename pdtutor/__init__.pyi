@@ -11,6 +11,7 @@ from .checkpoints.hub import pythia as pythia
 from .checkpoints.hub import save_family as save_family
 from .checkpoints.trajectory import Trajectory as Trajectory
 from .course.claims import Claims as Claims
+from .course.claims import Thresholds as Thresholds
 from .distillation.losses import teacher_log_probabilities as teacher_log_probabilities
 from .distillation.schedule import FINAL as FINAL
 from .distillation.schedule import Anneal as Anneal

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import textwrap
+from collections import Counter
 from importlib.resources import files
 from itertools import zip_longest
 from pathlib import Path
@@ -15,6 +16,7 @@ from nbconvert.filters import markdown2html
 from nbformat.v4 import new_markdown_cell
 
 from pdtutor.course import lessons
+from pdtutor.course.claims import apart
 from pdtutor.course.execute import Execution, execute
 
 
@@ -40,23 +42,43 @@ def run_lesson(source: Path, *, pages: Path, **options: int) -> tuple[Execution,
         "page": page.name,
         "seconds": run.seconds,
         "failure": run.failure,
-        "claims": lessons.claims(run.notebook).to_dict("records"),
+        "claims": (claims := lessons.claims(run.notebook)).to_dict("records"),
+        "tables": {part: rows.to_dict("records") for part, rows in apart(claims).items()},
+        "changes": [] if run.failure else changed_verdicts(source, claims),
     }
     return run, entry
+
+
+def changed_verdicts(source: Path, claims: pd.DataFrame) -> list[str]:
+    """Return a line for each claim whose verdict differs from the one stored in the lesson's .ipynb, if there is one.
+
+    A claim that only one of them has counts as changed.
+    """
+    stored = source.with_suffix(".ipynb")
+    if not stored.exists():
+        return []
+    before, now = (
+        dict(zip(table["claim"], table["verdict"], strict=True))
+        for table in (lessons.claims(lessons.read(stored)), claims)
+    )
+    return [
+        f"{claim}: {now.get(claim, 'missing')}, stored: {before.get(claim, 'missing')}"
+        for claim in {**before, **now}
+        if now.get(claim) != before.get(claim)
+    ]
 
 
 def write_index(entries: list[dict], folder: Path) -> Path:
     """Write index.html, with each lesson's title, summary, run time and claims, into `folder`; return its path."""
     template = files("pdtutor.course").joinpath("index.html.j2").read_text(encoding="utf-8")
-    claims = [row for entry in entries for row in entry["claims"]]
+    verdicts = [row["verdict"] for entry in entries for row in entry["claims"]]
     html = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(template)
     page = folder / "index.html"
     page.write_text(
         html.render(
             lessons=entries,
             total=sum(entry["seconds"] for entry in entries),
-            held=sum(row["holds"] for row in claims),
-            count=len(claims),
+            verdicts=Counter(verdicts),
             duration=duration,
         ),
         encoding="utf-8",
@@ -71,15 +93,16 @@ def duration(seconds: float) -> str:
 
 
 def as_text(table: pd.DataFrame, *, width: int | None = None) -> str:
-    """Return the claims as a text table: claim | paper | measured | holds.
+    """Return the claims as a text table: claim | paper | measured | verdict.
 
     Cells are wrapped so that a line has at most `width` characters; the terminal's width if not given.
     """
     width = width or shutil.get_terminal_size((110, 24)).columns
-    rows = [("claim", "paper", "measured", "holds")]
-    rows += [(r.claim, r.paper, r.measured, "yes" if r.holds else "NO") for r in table.itertuples()]
-    room = max(width - len("holds") - 3 * len(" | "), 30)
-    widths = [room * 40 // 100, room * 28 // 100, room * 32 // 100, len("holds")]
+    shown = ["claim", "paper", "measured", "verdict"]
+    rows = [shown, *table[shown].values.tolist()]
+    last = max(len(row[-1]) for row in rows)
+    room = max(width - last - 3 * len(" | "), 30)
+    widths = [room * 40 // 100, room * 28 // 100, room * 32 // 100, last]
     lines = []
     for row in rows:
         wrapped = [textwrap.wrap(str(cell), size) for cell, size in zip(row, widths, strict=True)]

@@ -29,7 +29,8 @@ ADDRESS = "https://github.com/OWNER/pdtutor"
 # Cells of a small lesson. Its claims are displayed as data, so that these tests need not import torch.
 SHOW_CLAIMS = """\
 from IPython.display import display
-row = {{"claim": "two is even", "paper": "even", "measured": "2", "seeds": 0, "holds": {holds}}}
+row = {{"claim": "two is even", "paper": "even", "measured": "2", "spread": "", "chance": "", "seeds": 0}}
+row["verdict"] = "{verdict}"
 display({{"text/plain": "claims", "application/vnd.pdtutor.claims+json": {{"claims": [row]}}}}, raw=True)"""
 NOISE = """\
 import sys
@@ -155,11 +156,13 @@ def test_tagged_wants_exactly_one_cell():
 
 def test_a_later_display_of_claims_replaces_an_earlier():
     def display(*rows):
-        claims = [{"claim": c, "paper": "", "measured": "", "seeds": 1, "holds": h} for c, h in rows]
+        claims = [{"claim": claim, "verdict": verdict} for claim, verdict in rows]
         return new_code_cell("", outputs=[new_output("display_data", {MIME: {"claims": claims}})])
 
-    notebook = new_notebook(cells=[display(("a", False)), new_markdown_cell("…"), display(("a", True), ("b", True))])
-    assert lessons.claims(notebook)[["claim", "holds"]].values.tolist() == [["a", True], ["b", True]]
+    notebook = new_notebook(
+        cells=[display(("a", "partly")), new_markdown_cell("…"), display(("a", "holds"), ("b", "holds"))]
+    )
+    assert lessons.claims(notebook)[["claim", "verdict"]].values.tolist() == [["a", "holds"], ["b", "holds"]]
 
 
 # The set-up cell
@@ -312,27 +315,42 @@ def test_execute_fails_on_a_figure_that_cannot_be_drawn(tmp_path):
     assert run.failure.startswith("01_tiny, code cell 1: ValueError: no picture")
 
 
-@pytest.mark.parametrize("holds", [True, False])
-def test_build_writes_pages_index_and_claims(clone, holds, capsys):
-    source = write_lesson(clone, SHOW_CLAIMS.format(holds=holds))
+@pytest.mark.parametrize("verdict", ["reproduced", "partly", "not reproduced"])
+def test_build_writes_pages_index_and_claims(clone, verdict, capsys):
+    """A claim that was not reproduced is a result like any other."""
+    source = write_lesson(clone, SHOW_CLAIMS.format(verdict=verdict))
     before = source.read_text(encoding="utf-8")
     out = clone / "build"
-    if holds:
-        command.build(root=clone, out=out)
-    else:
-        with pytest.raises(SystemExit, match="does not hold: two is even"):
-            command.build(root=clone, out=out)
-    assert pd.read_csv(out / "claims.csv").to_dict("records") == [
-        {"claim": "two is even", "paper": "even", "measured": 2, "seeds": 0, "holds": holds}
-    ]
+    command.build(root=clone, out=out)
+    [row] = pd.read_csv(out / "claims.csv", keep_default_na=False).to_dict("records")
+    numbers = {"measured": 2, "spread": "", "chance": "", "seeds": 0}
+    assert row == {"claim": "two is even", "paper": "even", **numbers, "verdict": verdict}
     index = (out / "course/index.html").read_text(encoding="utf-8")
-    for text in ('href="01_tiny.html"', "A tiny lesson", "Two numbers, <em>added</em>.", "✓" if holds else "✗"):
+    wanted = [f"Claims: 1 {verdict}.", "What the paper reports", "<td>exact</td>", f">{verdict}</td>"]
+    for text in ('href="01_tiny.html"', "A tiny lesson", "Two numbers, <em>added</em>.", *wanted):
         assert text in index
     page = (out / "course/01_tiny.html").read_text(encoding="utf-8")
     assert "A tiny lesson" in page
-    assert "two is even | even | 2 |" in " ".join(capsys.readouterr().out.split())
+    assert f"two is even | even | 2 | {verdict}" in " ".join(capsys.readouterr().out.split())
     assert [path.name for path in source.parent.iterdir()] == ["01_tiny.py"]
     assert source.read_text(encoding="utf-8") == before
+
+
+def test_build_fails_where_a_verdict_is_not_the_stored_one(clone):
+    source = write_lesson(clone, SHOW_CLAIMS.format(verdict="reproduced"))
+    assert pair.rerun(source, root=clone) == ""
+    command.build(root=clone, out=clone / "build")
+    changed = source.read_text(encoding="utf-8").replace('"reproduced"', '"partly"')
+    source.write_text(changed, encoding="utf-8")
+    with pytest.raises(SystemExit, match="verdict changed: two is even: partly, stored: reproduced"):
+        command.build(root=clone, out=clone / "build")
+    index = (clone / "build/course/index.html").read_text(encoding="utf-8")
+    assert "changed: two is even: partly, stored: reproduced" in index
+    source.write_text(changed.replace("two is even", "two is odd"), encoding="utf-8")
+    with pytest.raises(
+        SystemExit, match=r"(?s)two is even: missing, stored: reproduced.*two is odd: partly, stored: missing"
+    ):
+        command.build(root=clone, out=clone / "build")
 
 
 def test_build_goes_on_after_a_lesson_that_fails(clone, monkeypatch):
@@ -413,11 +431,11 @@ def test_a_folder_without_lessons_is_an_error(tmp_path):
 
 
 def test_text_table_wraps_to_the_terminal():
-    row = {"claim": "word " * 30, "paper": "p", "measured": "m " * 40, "seeds": 3, "holds": False}
+    row = {"claim": "word " * 30, "paper": "p", "measured": "m " * 40, "seeds": 3, "verdict": "not reproduced"}
     lines = build.as_text(pd.DataFrame([row]), width=80).splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0].split() == ["claim", "|", "paper", "|", "measured", "|", "holds"]
-    assert "NO" in lines[2]
+    assert lines[0].split() == ["claim", "|", "paper", "|", "measured", "|", "verdict"]
+    assert "not reproduced" in lines[2]
     assert " ".join(lines[2:]).count("word") == 30
 
 
