@@ -47,20 +47,19 @@ class ParityHundred(ParityStudents):
         super().check()
         progressive(self.interval).stages(self.teacher.saved_steps, self.steps)
 
-    def teachers_of_students(self, history: pd.DataFrame) -> dict[int, int]:
-        """Return the teacher's seed by the student's seed: the same, or another teacher's if that one has not learned.
+    def learned(self, history: pd.DataFrame) -> list[int]:
+        """Return the seeds whose teacher has learned: they alone have students, each of its own teacher.
 
         Raises ValueError if no teacher has learned.
         """
         final = history.groupby("seed")["accuracy"].last()
-        learned = [int(seed) for seed in final.index[final >= self.threshold]]
-        if not learned:
+        seeds = [int(seed) for seed in final.index[final >= self.threshold]]
+        if not seeds:
             raise ValueError(f"no teacher has learned within {self.teacher.steps} updates: give them more")
-        seeds = [int(seed) for seed in final.index]
-        return {seed: seed if seed in learned else learned[i % len(learned)] for i, seed in enumerate(seeds)}
+        return seeds
 
     def two_shot_methods(self, teachers: dict[int, Trajectory], peaks: dict[int, int]) -> dict:
-        """Return (2,T) with C₁ too early, at the spike and too late; teachers and peaks are by the student's seed."""
+        """Return (2,T) with C₁ too early, at the spike and too late; teachers and peaks are by seed."""
 
         def method(shift: int):
             return lambda seed: self.two_shot(teachers[seed], teachers[seed].nearest(peaks[seed] + shift))
@@ -76,24 +75,31 @@ class ParityHundred(ParityStudents):
 
     @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
-        """Train the teachers, find their spikes, and compare the supervisions, each with its own number of updates."""
+        """Train the teachers, find their spikes, and compare the supervisions, each with its own number of updates.
+
+        A seed whose teacher has not learned has no students, of labels neither: all methods have the same seeds.
+        """
         options = {"resume": resume, "device": device, "progress": progress}
         trained = self.teacher.train_seeds(seeds, out=out, **options)
-        curriculum = self.teacher.curriculum(trained.trajectory, device=device, progress=progress)
-        taught_by = self.teachers_of_students(trained.history)
-        curriculum = curriculum[curriculum["seed"].isin(taught_by.values())]  # on a plateau there is no spike
+        seeds_with_students = self.learned(trained.history)
+        curriculum = pd.concat(
+            [
+                self.teacher.curriculum(trained.trajectory.of(seed), device=device, progress=progress)
+                for seed in seeds_with_students  # on a plateau there is no spike
+            ],
+            ignore_index=True,
+        )
         first = self.teacher.first_checkpoints(trained.trajectory, curriculum, device=device, progress=progress)
-        spikes = dict(zip(first["seed"].tolist(), first["step"].tolist(), strict=True))  # by the teacher's seed
-        for seed in dict.fromkeys(taught_by.values()):
-            self.keep(trained.trajectory.of(seed), spikes[seed], out / f"checkpoints-seed{seed}")
-        teachers = {seed: trained.trajectory.of(taught) for seed, taught in taught_by.items()}
-        peaks = {seed: spikes[taught] for seed, taught in taught_by.items()}
+        spikes = dict(zip(first["seed"].tolist(), first["step"].tolist(), strict=True))
+        teachers = {seed: trained.trajectory.of(seed) for seed in seeds_with_students}
+        for seed, teacher in teachers.items():
+            self.keep(teacher, spikes[seed], out / f"checkpoints-seed{seed}")
         distilled = {
             "one-shot": lambda seed: self.distill(teachers[seed], one_shot()),
             "progressive": lambda seed: self.distill(teachers[seed], progressive(self.interval)),
         }
         parts = [
-            (self.two_shot_methods(teachers, peaks), self.two_shot_steps, "two-shot"),
+            (self.two_shot_methods(teachers, spikes), self.two_shot_steps, "two-shot"),
             (distilled, self.steps, "distilled"),
             ({"cross-entropy": Labels()}, self.label_steps, "labels"),
         ]
@@ -103,12 +109,11 @@ class ParityHundred(ParityStudents):
             histories.append(compared.history)
         history = pd.concat(histories, ignore_index=True)
         found = results(history, threshold=self.threshold)
-        found["teacher"] = found["seed"].map(taught_by).where(~found["method"].isin(["teacher", "cross-entropy"]))
         shift = curriculum["step"] - curriculum["seed"].map(spikes)
         spike = curriculum.assign(from_spike=shift)[shift.abs() <= self.around]
         tables = {
             "results": spread(found),
-            "by_seed": found.astype({"teacher": "Int64"}),
+            "by_seed": found,
             "first_checkpoints": first,
             "history": history,
             "spike": spike,

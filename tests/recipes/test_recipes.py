@@ -22,6 +22,7 @@ from pdtutor import (
 )
 from pdtutor.cli import main
 from pdtutor.recipes import catalogue, hierarchical
+from pdtutor.recipes.parity_100_6 import ParityHundred
 from pdtutor.recipes.sequences import peak_checkpoints, rising_checkpoints
 from pdtutor.text.wheels import cache_folder
 
@@ -208,12 +209,19 @@ def test_c1_is_the_spike_and_without_one_the_checkpoint_that_agreement_names():
         teacher.first_checkpoints(kept_late, of_late, progress=False)
 
 
-def test_a_student_without_a_learned_teacher_of_its_own_gets_another_one():
+def test_seeds_whose_teacher_has_not_learned_have_no_students(tmp_path, monkeypatch):
     recipe = catalogue.recipe("parity-100-6", "smoke")
     history = pd.DataFrame({"seed": [0, 1, 2, 3] * 2, "accuracy": [0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 0.99, 0.5]})
-    assert recipe.teachers_of_students(history) == {0: 1, 1: 1, 2: 2, 3: 2}
+    assert recipe.learned(history) == [1, 2]
     with pytest.raises(ValueError, match="no teacher has learned within 6000 updates"):
-        recipe.teachers_of_students(history[history.accuracy == 0.5])
+        recipe.learned(history[history.accuracy == 0.5])
+    monkeypatch.setattr(ParityHundred, "learned", lambda *_: [1])
+    tables = recipe.run(seeds=2, out=tmp_path, progress=False).tables
+    seeds = tables["history"].groupby("method")["seed"].unique().map(list)
+    assert seeds.pop("teacher") == [0, 1]
+    assert seeds.tolist() == [[1]] * 6
+    assert set(tables["spike"]["seed"]) == set(tables["first_checkpoints"]["seed"]) == {1}
+    assert [path.name for path in tmp_path.glob("checkpoints-*")] == ["checkpoints-seed1"]
 
 
 def test_two_shot_teaches_with_checkpoints_before_at_and_after_the_spike():
