@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdtutor.pcfg.grammar import LONGEST, SHIPPED, Grammar, Rule, components
+from pdtutor.pcfg.components import components
+from pdtutor.pcfg.grammar import LONGEST, SHIPPED, Grammar
+from pdtutor.pcfg.notation import Rule
 
 LENGTHS = Grammar.parse("""
 S -> A A [0.25]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pdtutor.pcfg.grammar import Grammar, Rule
+from pdtutor.pcfg.grammar import Grammar
+from pdtutor.pcfg.notation import Rule
 from pdtutor.seeds import generator
 from pdtutor.tasks.build import build_task
 from pdtutor.tasks.pcfg import CausalGrammar, MaskedGrammar
