@@ -26,6 +26,18 @@ from pdtutor.plots.figures import (
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
 from pdtutor.plots.sequences import budgets, budgets_figure, first_checkpoint_figure, losses, sequence_teacher_figure
+from pdtutor.plots.students import (
+    accuracy_by_seed,
+    by_checkpoint_figure,
+    controls_figure,
+    predictors_figure,
+    signal_figure,
+    spike_figure,
+    steps_by_predictor,
+    temperature_figure,
+    two_shot_figure,
+    whole_run_figure,
+)
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [
@@ -35,11 +47,14 @@ __all__ = [
     "OUTSIDE",
     "STEPS",
     "accuracy",
+    "accuracy_by_seed",
     "accuracy_figure",
     "budgets",
     "budgets_figure",
+    "by_checkpoint_figure",
     "choose_figure",
     "colours",
+    "controls_figure",
     "correlations",
     "depth_colours",
     "first_checkpoint_figure",
@@ -53,16 +68,23 @@ __all__ = [
     "paper_size_figure",
     "parse_tree",
     "predictions",
+    "predictors_figure",
     "regret_by_rule",
     "reported",
     "samples_figure",
     "sequence_teacher_figure",
+    "signal_figure",
+    "spike_figure",
     "staircase",
     "steps_by_agreement",
+    "steps_by_predictor",
     "steps_figure",
     "steps_to_threshold",
     "style",
     "teacher_figure",
     "teacher_width_figure",
+    "temperature_figure",
+    "two_shot_figure",
     "which_checkpoint_figure",
+    "whole_run_figure",
 ]

@@ -8,7 +8,6 @@ import pandas as pd
 from pdtutor import plots, theory
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
-from pdtutor.distillation.schedule import one_shot, progressive
 from pdtutor.models.mlp import MLP
 from pdtutor.models.model import Model
 from pdtutor.probes.choose import checkpoint_table, choose_step
@@ -190,40 +189,6 @@ class ParityWhichCheckpoint(ParityStudents):
 
 
 @dataclass(frozen=True)
-class ParityTemperature(ParityStudents):
-    """E1 at several temperatures: one-shot and progressive distillation from hard to soft teachers."""
-
-    temperatures: tuple[float, ...] = (0.0, 1e-4, 0.1, 1.0, 4.0)  # the values of τ
-
-    def check(self) -> None:
-        """Raise ValueError also for a progressive schedule that needs a checkpoint which the teacher won't save."""
-        super().check()
-        progressive(self.interval).stages(self.teacher.saved_steps, self.steps)
-
-    def methods(self, teachers: Trajectory) -> dict:
-        """Return one-shot and progressive supervision at every temperature."""
-
-        def method(schedule, temperature):
-            return lambda seed: self.distill(teachers.of(seed), schedule, temperature=temperature)
-
-        return {
-            f"{name}, τ = {temperature:g}": method(schedule, temperature)
-            for name, schedule in (("one-shot", one_shot()), ("progressive", progressive(self.interval)))
-            for temperature in self.temperatures
-        }
-
-    @checked
-    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
-        """Train the teachers and, at every temperature, students by one-shot and progressive distillation."""
-        options = {"resume": resume, "device": device, "progress": progress}
-        teachers = self.teacher.train_seeds(seeds, out=out, **options)
-        methods = self.methods(teachers.trajectory)
-        compared = self.compare(methods, seeds=teachers.trajectory.seeds, out=out / "students", **options)
-        tables = self.summary(compared.history) | {"history": compared.history}
-        return Outcome(tables, plots.steps_figure(tables["by_seed"], budget=self.steps))
-
-
-@dataclass(frozen=True)
 class ParitySampleComplexity:
     """Section 3 of the paper in numbers: samples until the support stands out, with labels and with a teacher."""
 
@@ -249,7 +214,7 @@ class ParitySampleComplexity:
 
 
 _SMOKE = {"d": 10, "k": 3, "width": 64, "steps": 600, "save_every": 50, "eval_examples": 512, "probe_examples": 1024}
-_SMOKE_TEACHER = ParityTeacher(**_SMOKE)
+SMOKE_TEACHER = ParityTeacher(**_SMOKE)
 # The paper's numbers for E1, teachers and students; other recipes use them at paper scale, too.
 PAPER_TEACHER = {
     "d": 100, "width": 50_000, "lr": 5e-3, "batch_size": 1, "steps": 20_000_000, "save_every": 100_000
@@ -264,7 +229,7 @@ def _students(kind: type, **laptop) -> dict[str, Recipe]:
     """Return an experiment with students at the three scales."""
     return {
         "smoke": kind(
-            _SMOKE_TEACHER, steps=600, width=32, eval_every=50, interval=100, first=100, **_if_has(kind, checkpoints=3)
+            SMOKE_TEACHER, steps=600, width=32, eval_every=50, interval=100, first=100, **_if_has(kind, checkpoints=3)
         ),
         "laptop": kind(**laptop),
         "paper": kind(ParityTeacher(**PAPER_TEACHER), **PAPER_STUDENTS),
@@ -283,8 +248,7 @@ RECIPES = {
         "laptop": ParitySampleComplexity(),
         "paper": ParitySampleComplexity(dims=(15, 21, 31, 43, 63, 91), max_samples=2**32),
     },
-    "parity-teacher": {"smoke": _SMOKE_TEACHER, "laptop": ParityTeacher(), "paper": ParityTeacher(**PAPER_TEACHER)},
+    "parity-teacher": {"smoke": SMOKE_TEACHER, "laptop": ParityTeacher(), "paper": ParityTeacher(**PAPER_TEACHER)},
     "parity-progressive": _students(ParityProgressive),
     "parity-which-checkpoint": _students(ParityWhichCheckpoint),
-    "parity-temperature": _students(ParityTemperature),
 }

@@ -1,0 +1,199 @@
+"""C₁ of (2,T)-progressive distillation on sparse parity: what it says of the support, and two controls."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pdtutor import plots
+from pdtutor.checkpoints.foreign import FunctionTeacher
+from pdtutor.checkpoints.trajectory import Trajectory
+from pdtutor.devices import AUTO
+from pdtutor.distillation.schedule import FINAL, n_shot, one_shot
+from pdtutor.models.logits import logits_of
+from pdtutor.models.mlp import MLP
+from pdtutor.probes.gradients import first_gradient
+from pdtutor.probes.over import over
+from pdtutor.recipes.outcome import Outcome, Recipe, checked
+from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, SMOKE_TEACHER, ParityStudents, ParityTeacher
+from pdtutor.seeds import generator
+from pdtutor.tasks.parity import SparseParity
+from pdtutor.training.compare import results
+
+LEARNED = 0.99  # a teacher's accuracy from which on it has learned
+PREDICTORS = ("correlation", "hard", "signal")  # columns of `candidates`: inside − outside
+GROUPS = {"all": 1.0, "before the teacher has learned": LEARNED, "on the plateau": 0.53}  # teacher's accuracy below
+
+
+@dataclass(frozen=True)
+class ParityFirstCheckpoint(ParityStudents):
+    """E1, (2,T): students' steps against what C₁ says of the support; controls with another support and untrained."""
+
+    steps: int = 12_000  # the student's updates
+    checkpoints: int = 16  # how many first checkpoints to try until the teacher has learned; evenly spaced
+    groups: int = 1024  # groups of 2^k examples for the gradients
+
+    def controls(self, teachers: Trajectory, peaks: dict[int, int]) -> dict:
+        """Return (2,T) with C₁ at the spike, and with two that say nothing of the support; and one-shot, without C₁.
+
+        "another support" is the checkpoint at the spike with its inputs renamed, so that it knows other coordinates as
+        well as the original knows the support.
+        """
+        task = self.teacher.task()
+
+        def elsewhere(seed: int):
+            teacher = teachers.of(seed)
+            functions = {0: renamed(teacher, peaks[seed], task), 1: answers(teacher, teacher.final)}
+            both = FunctionTeacher(functions, classes=2, name=f"teacher {seed} of another support")
+            return self.distill(both, n_shot([0, FINAL], each=self.first))
+
+        return {
+            "the spike": lambda seed: self.two_shot(teachers.of(seed), peaks[seed]),
+            "another support": elsewhere,
+            "untrained": lambda seed: self.two_shot(teachers.of(seed), 0),
+            "no C₁ (one-shot)": lambda seed: self.distill(teachers.of(seed), one_shot()),
+        }
+
+    def candidates(self, teacher: Trajectory, peak: int, accuracy: pd.Series, *, out: Path, **options) -> pd.DataFrame:
+        """Return one row per C₁ of one teacher: what it says of the support, and its student's steps.
+
+        Columns: seed, checkpoint, teacher (its accuracy); correlation, hard and signal (each the mean inside the
+        support minus the mean outside: see `first_gradient`); signal_inside and signal_outside; steps,
+        final_accuracy and reached, of the student.
+        """
+        seed, steps = teacher.seeds[0], first_steps(teacher, accuracy, self.checkpoints, peak)
+        student = MLP(self.teacher.d, width=self.width, seed=seed)
+        probe = first_gradient(self.teacher.task(), student, temperature=self.temperature, groups=self.groups)
+        probed = over(teacher, probe, steps=steps, **_without_resume(options))
+        means = probed.groupby(["step", "inside"])[list(PREDICTORS)].mean().unstack()
+        excess = pd.DataFrame({name: means[name][True] - means[name][False] for name in PREDICTORS})
+        excess["signal_inside"], excess["signal_outside"] = means["signal"][True], means["signal"][False]
+        compared = self.compare(
+            {str(step): self.two_shot(teacher, step) for step in steps},
+            seeds=[seed],
+            until=None,
+            out=out,
+            **options,
+        )
+        found = results(compared.history, threshold=self.threshold).astype({"method": int}).set_index("method")
+        table = excess.join(found[["steps", "final_accuracy", "reached"]])
+        table.insert(0, "teacher", accuracy)
+        return table.rename_axis("checkpoint").reset_index().assign(seed=seed)
+
+    @checked
+    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
+        """Train the teachers, a student for every C₁ to try of each, and students for the controls."""
+        options = {"resume": resume, "device": device, "progress": progress}
+        trained = self.teacher.train_seeds(seeds, out=out, **options)
+        teachers, accuracy = trained.trajectory, trained.history.set_index(["seed", "step"])["accuracy"]
+        curriculum = self.teacher.curriculum(teachers, device=device, progress=progress)
+        first = self.teacher.first_checkpoints(teachers, curriculum, device=device, progress=progress)
+        peaks = dict(zip(first["seed"].tolist(), first["step"].tolist(), strict=True))
+        candidates = pd.concat(
+            [
+                self.candidates(teachers.of(seed), peaks[seed], accuracy[seed], out=out / f"students-{seed}", **options)
+                for seed in teachers.seeds
+            ],
+            ignore_index=True,
+        )
+        controls = self.compare(
+            self.controls(teachers, peaks), seeds=teachers.seeds, until=None, out=out / "controls", **options
+        )
+        tables = {
+            "results": rank_correlations(candidates, budget=self.steps),
+            "candidates": candidates,
+            "controls": results(controls.history, threshold=self.threshold),
+            "history": controls.history[["method", "seed", "step", "accuracy", "teacher_step"]],
+            "first_checkpoints": first,
+        }
+        return Outcome(tables, plots.predictors_figure(candidates, budget=self.steps))
+
+
+def first_steps(teacher: Trajectory, accuracy: pd.Series, count: int, peak: int) -> list[int]:
+    """Return the C₁ to try: `count` evenly spaced until the teacher has learned, and a few others.
+
+    These are the untrained checkpoint, the one at the spike, and two from after the teacher has learned: one half-way
+    to the end, and the final one. Fewer, if not so many were saved.
+    """
+    learned = accuracy.index[accuracy >= LEARNED]
+    end = int(learned[0]) if len(learned) else teacher.final
+    spaced = {teacher.nearest(end * (i + 1) / count) for i in range(count)}
+    return sorted({0, *spaced, peak, teacher.nearest((end + teacher.final) / 2), teacher.final})
+
+
+def _without_resume(options: dict) -> dict:
+    return {name: value for name, value in options.items() if name != "resume"}
+
+
+def answers(teacher: Trajectory, step: int):
+    """Return the function from inputs (n, d) to the logits (n, 2) of this checkpoint, of one copy."""
+    model = teacher.at(step)
+
+    def logits(inputs: Tensor) -> Tensor:
+        return logits_of(model.to(inputs.device), inputs)[0]
+
+    return logits
+
+
+def renamed(teacher: Trajectory, step: int, task: SparseParity):
+    """Return `answers` of a checkpoint with its inputs renamed: it now knows k coordinates outside the support.
+
+    Inputs are uniform, so it is as good a teacher of that other support as the original is of its own.
+
+    Raises ValueError unless 2k coordinates exist.
+    """
+    outside = [j for j in range(task.d) if j not in task.support]
+    if len(outside) < task.k:
+        raise ValueError(f"another support needs d ≥ 2k, got d = {task.d} and k = {task.k}")
+    order = list(range(task.d))
+    for j, i in zip(task.support, outside, strict=False):  # exchanges the support with others
+        order[i], order[j] = j, i
+    original = answers(teacher, step)
+    return lambda inputs: original(inputs[:, torch.tensor(order)])
+
+
+def rank_correlations(candidates: pd.DataFrame, *, budget: int, resamples: int = 2000) -> pd.DataFrame:
+    """Return how well each predictor at C₁ orders a teacher's candidates by their students' steps.
+
+    A row per group of candidates and predictor: Spearman's rank correlation, the mean over teachers, with a 95 %
+    bootstrap interval (low, high) over teachers, their number, and the number of candidates. Students that didn't learn
+    within the budget count as equally slow. A teacher whose candidates in a group are all alike is left out.
+    """
+    table = candidates[candidates["checkpoint"] > 0].assign(steps=candidates["steps"].astype(float).fillna(2 * budget))
+    rows = []
+    for group, most in GROUPS.items():
+        below = table[table["teacher"] <= most] if most == 1 else table[table["teacher"] < most]
+        for predictor in PREDICTORS:
+            by_seed = [
+                of_seed[predictor].rank().corr(of_seed["steps"].rank())
+                for _, of_seed in below.groupby("seed")
+                if of_seed["steps"].nunique() > 1 and of_seed[predictor].nunique() > 1
+            ]
+            low, high = bootstrap_mean(by_seed, resamples=resamples)
+            mean = float(np.mean(by_seed)) if by_seed else float("nan")
+            rows.append({"candidates": group, "predictor": predictor, "rank_correlation": mean, "low": low,
+                         "high": high, "teachers": len(by_seed), "number": len(below)})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def bootstrap_mean(values: list[float], *, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the mean of independent values; NaN for none."""
+    if not values:
+        return float("nan"), float("nan")
+    drawn = generator(seed, "bootstrap").choice(np.asarray(values), size=(resamples, len(values)))
+    low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+RECIPES: dict[str, dict[str, Recipe]] = {
+    "parity-first-checkpoint": {
+        "smoke": ParityFirstCheckpoint(
+            SMOKE_TEACHER, steps=600, width=32, eval_every=50, interval=100, first=100, checkpoints=3, groups=64
+        ),
+        "laptop": ParityFirstCheckpoint(),
+        "paper": ParityFirstCheckpoint(ParityTeacher(**PAPER_TEACHER), **PAPER_STUDENTS),
+    }
+}
