@@ -39,6 +39,7 @@ from .pcfg.spans import derivation as derivation
 from .probes.choose import checkpoint_table as checkpoint_table
 from .probes.choose import choose_checkpoint as choose_checkpoint
 from .probes.choose import choose_step as choose_step
+from .probes.gradients import first_gradient as first_gradient
 from .probes.monomials import correlation_levels as correlation_levels
 from .probes.monomials import monomial_correlations as monomial_correlations
 from .probes.monomials import peak_step as peak_step

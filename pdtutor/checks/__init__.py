@@ -2,7 +2,14 @@
 
 from pdtutor.checks.lesson01 import coefficient, degree_one_share, descent_direction, parity_label, samples_to_resolve
 from pdtutor.checks.lesson02 import monomial_correlation, noise_floor, peak_step, transition_step
-from pdtutor.checks.lesson03 import distillation_loss, mixed_target, teacher_probabilities, teacher_step
+from pdtutor.checks.lesson03 import (
+    cold_loss,
+    distillation_loss,
+    mixed_target,
+    sign_test,
+    teacher_probabilities,
+    teacher_step,
+)
 from pdtutor.checks.lesson03b import agreement, tokens, tree_label
 from pdtutor.checks.lesson04 import expected_lengths, m_robust, posterior
 from pdtutor.checks.lesson05 import mask_batch, split_by_document, top_k_loss, top_k_targets, whole_batch_gradient
@@ -10,6 +17,7 @@ from pdtutor.checks.lesson05 import mask_batch, split_by_document, top_k_loss, t
 __all__ = [
     "agreement",
     "coefficient",
+    "cold_loss",
     "degree_one_share",
     "descent_direction",
     "distillation_loss",
@@ -23,6 +31,7 @@ __all__ = [
     "peak_step",
     "posterior",
     "samples_to_resolve",
+    "sign_test",
     "split_by_document",
     "teacher_probabilities",
     "teacher_step",

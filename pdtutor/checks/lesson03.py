@@ -257,3 +257,77 @@ def mixed_target(function: Callable) -> None:
         success="one cross-entropy against q does for both losses; pdtutor trains this way.",
         untouched="the teacher's probabilities belong to the caller: make a new array, or change a copy.",
     )
+
+
+def cold_loss(function: Callable) -> None:
+    """Check `function(student_logits, teacher_logits, temperature)`, the mended loss: τ divides the teacher's only."""
+
+    def loss(student: np.ndarray, teacher: np.ndarray) -> np.ndarray:
+        return -(_softmax(teacher) * np.log(_softmax(student))).sum(axis=1)
+
+    right, both = loss(STUDENT, LOGITS / 0.5), loss(STUDENT / 0.5, LOGITS / 0.5)
+    only_student = loss(STUDENT / 0.5, LOGITS)
+    mistakes = {
+        "this still divides the student's logits by τ: its gradient is 1/τ times as large, and what it learns is not "
+        "what it will be asked at temperature 1.": Either([both.mean(), only_student.mean(), both, only_student]),
+        "this divides nobody's logits by τ.": loss(STUDENT, LOGITS).mean(),
+        "the paper has no factor τ² or 1/τ: only the teacher's logits are divided.": Either(
+            [right.mean() * 0.25, right.mean() / 0.25, right.mean() * 0.5, right.mean() / 0.5, both.mean() * 0.25]
+        ),
+        "average over the examples: one number.": Either([right, right.sum()]),
+        "average over the examples, not over the classes too.": right.mean() / 3,
+        "student and teacher are swapped: the teacher's probabilities weight the student's logs.": Either(
+            [loss(LOGITS / 0.5, STUDENT).mean(), loss(LOGITS, STUDENT / 0.5).mean()]
+        ),
+    }
+    check(
+        "cold_loss",
+        function,
+        [
+            Case({"student_logits": STUDENT, "teacher_logits": LOGITS, "temperature": 0.5}, right.mean(), mistakes),
+            Case(
+                {"student_logits": STUDENT, "teacher_logits": LOGITS, "temperature": 1e-4},
+                -np.log(_softmax(STUDENT))[np.arange(2), LOGITS.argmax(axis=1)].mean(),
+            ),
+        ],
+        hint="compare it with the formula term by term: p_T = softmax(f_T / τ), and p_S = softmax(f_S), without τ.",
+        success="the temperature is the teacher's alone.",
+    )
+
+
+def sign_test(function: Callable) -> None:
+    """Check `function(a, b)`: steps of paired runs (n,), np.inf for never → the two-sided p-value of the sign test."""
+    never = np.inf
+    a = np.array([3.0, 5.0, 2.0, 8.0, 4.0, 6.0])
+    b = np.array([9.0, 7.0, 9.0, 7.0, 9.0, 8.0])  # a is smaller in five of six
+    one_sided = 7 / 64
+    mistakes = {
+        "this is one-sided: a hypothesis that could have failed either way counts both ends.": one_sided,
+        "count results at least as extreme, not only the one that was found.": Either([6 / 64, 12 / 64]),
+        "at least as extreme includes the result itself.": Either([1 / 64, 2 / 64]),
+        "this is the share of pairs in which a is smaller, not a p-value.": 5 / 6,
+        "this is the number of pairs.": Either([5, 1]),
+    }
+    tied = {
+        "a tie says nothing about who is faster: leave such pairs out.": Either(
+            [2 * 6 / 32, 2 * 1 / 32, 2 * 16 / 32, 22 / 64, 14 / 64, 2 / 64]
+        )
+    }
+    check(
+        "sign_test",
+        function,
+        [
+            Case({"a": a, "b": b}, 14 / 64, mistakes),
+            Case({"a": b, "b": a}, 14 / 64, {"it must not matter who is named first.": Either([126 / 64, 63 / 64])}),
+            Case({"a": np.array([1.0, 2, 3, 4, never]), "b": np.array([2.0, 3, 4, 5, never])}, 2 / 16, tied),
+            Case({"a": np.array([1.0, 2, 3]), "b": np.array([never, never, never])}, 2 / 8),
+            Case(
+                {"a": np.array([1.0, 4.0]), "b": np.array([2.0, 3.0])},
+                1.0,
+                {"a probability is at most 1.": Either([1.5, 3 / 2])},
+            ),
+        ],
+        hint="leave out ties; n pairs are left, and m is the smaller of the two counts. Under chance each pair is a "
+        "fair coin: p = 2·Σ_{i ≤ m} C(n, i) / 2ⁿ, and at most 1.",
+        success="and it uses of the runs only who was faster, so a run that never ended can be counted.",
+    )

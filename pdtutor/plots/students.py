@@ -1,5 +1,7 @@
 """Figures of lesson 3: students by their first checkpoint, by temperature, and at the paper's size."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -158,7 +160,7 @@ def by_checkpoint_figure(candidates: pd.DataFrame, *, budget: int, columns: int 
 
 
 def signal_figure(candidates: pd.DataFrame, *, batch_size: int, columns: int = 3) -> Figure:
-    """Draw the signal-to-noise ratio of a student's first batch gradient by C₁, inside and outside, a panel per teacher.
+    """Draw the signal-to-noise ratio of a student's first batch by C₁, inside and outside, a panel per teacher.
 
     `candidates` is as for `steps_by_predictor`; batch_size is that of the students. Where a ratio is estimated below
     zero or below a millionth it is drawn at a millionth.
@@ -212,7 +214,7 @@ def whole_run_figure(history: pd.DataFrame, e1: pd.DataFrame, *, exact: pd.DataF
     longest run of a panel ended.
     """
     figure, axes = plt.subplots(2, 2, figsize=(9.5, 5.6), sharex=True, sharey=True)
-    start = history["step"].max() / 500
+    start = history["step"].max() / 100
     for ax, (method, title) in zip(axes.flat, WHOLE_RUN.items(), strict=True):
         rows = history[(history["method"] == method) & (history["step"] >= start)]
         colour = METHOD_COLOURS[method]
@@ -277,6 +279,44 @@ def two_shot_figure(
         ax.axvline(first, color="0.4", linestyle=":", linewidth=1)
         ax.set_title(title, fontsize=11)
         ax.set(xlabel="student's step", ylabel="held-out accuracy" if ax is axes[0, 0] else "")
-        ax.legend(frameon=False, fontsize=8, loc="center right")
+        ax.legend(frameon=False, fontsize=8, loc="lower right" if method == "(2,T)" else "center right")
+    figure.tight_layout()
+    return figure
+
+
+def students_curriculum_figure(curriculum: pd.DataFrame) -> Figure:
+    """Draw the mean correlations of students inside and outside the support, a panel per method, a line per seed.
+
+    `curriculum` is that of `over`, with a column `method`.
+    """
+    methods = list(dict.fromkeys(curriculum["method"]))
+    figure, axes = plt.subplots(1, len(methods), figsize=(3.3 * len(methods), 3.2), sharey=True, squeeze=False)
+    for ax, method in zip(axes[0], methods, strict=True):
+        of_method = curriculum[curriculum["method"] == method]
+        for inside, colour, dashes, label in ((True, INSIDE, "-", "inside"), (False, OUTSIDE, "--", "outside")):
+            for _, of_seed in of_method[of_method["inside"] == inside].groupby("seed"):
+                mean = of_seed.groupby("step")["value"].mean()
+                ax.plot(mean.index, mean, color=colour, linestyle=dashes, linewidth=1.1, label=label)
+                label = None
+        floor = of_method.groupby("step")["noise_floor"].mean()
+        ax.plot(floor.index, floor, color="black", linestyle=":", linewidth=1, label="noise floor")
+        ax.set_title(method, fontsize=11)
+        ax.set(xlabel="student's step", ylabel="mean |correlation|" if ax is axes[0, 0] else "", ylim=(0, None))
+        ax.xaxis.set_major_formatter(STEPS)
+    axes[0, 0].legend(frameon=False, fontsize=9)
+    figure.tight_layout()
+    return figure
+
+
+def coordinates_figure(tables: Mapping[str, pd.DataFrame], *, column: str, ylabel: str) -> Figure:
+    """Draw one bar per coordinate, a panel per table of `first_gradient`; hatched and coloured: inside the support."""
+    figure, axes = plt.subplots(1, len(tables), figsize=(3.3 * len(tables), 2.8), sharey=True, squeeze=False)
+    for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
+        for inside, colour, hatch, label in ((True, INSIDE, "///", "inside"), (False, OUTSIDE, "", "outside")):
+            rows = table[table["inside"] == inside]
+            ax.bar(rows["coordinate"], rows[column], color=colour, hatch=hatch, edgecolor="white", label=label)
+        ax.set_title(name, fontsize=11)
+        ax.set(xlabel="coordinate", ylabel=ylabel if ax is axes[0, 0] else "")
+    axes[0, 0].legend(frameon=False, fontsize=9)
     figure.tight_layout()
     return figure

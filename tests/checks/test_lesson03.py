@@ -1,5 +1,7 @@
 """Each checker of lesson 3 passes the solution and answers typical mistakes with the hint that fits."""
 
+from math import comb
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,31 @@ def mixed_in_place(label, teacher_probabilities, alpha):
     return teacher_probabilities
 
 
+def cold_loss(student_logits, teacher_logits, temperature):
+    return distillation_loss(student_logits, teacher_probabilities(teacher_logits, temperature))
+
+
+def sign_test(a, b):
+    wins, losses = int((a < b).sum()), int((b < a).sum())
+    tail = sum(comb(wins + losses, i) for i in range(min(wins, losses) + 1))
+    return min(1.0, 2 * tail / 2 ** (wins + losses))
+
+
+def one_sided(a, b):
+    n, m = int((a != b).sum()), int((b < a).sum())
+    return sum(comb(n, i) for i in range(m + 1)) / 2**n
+
+
+def exactly(a, b):
+    n, m = int((a != b).sum()), int(min((a < b).sum(), (b < a).sum()))
+    return 2 * comb(n, m) / 2**n
+
+
+def ties_are_losses(a, b):
+    m = int(min((a < b).sum(), (b <= a).sum()))
+    return min(1.0, 2 * sum(comb(len(a), i) for i in range(m + 1)) / 2 ** len(a))
+
+
 def kl(p, q):
     return (p * np.log(p / q)).sum(-1)
 
@@ -54,7 +81,7 @@ def square_only(function):
     return lambda z, t: function(z, t) if len(z) == z.shape[1] else teacher_probabilities(z, t)
 
 
-SOLUTIONS = [teacher_probabilities, distillation_loss, teacher_step, mixed_target]
+SOLUTIONS = [teacher_probabilities, distillation_loss, teacher_step, mixed_target, cold_loss, sign_test]
 
 
 @pytest.mark.parametrize("solution", SOLUTIONS)
@@ -155,6 +182,20 @@ def test_the_solution_passes(passes, solution):
         ("mixed_target", lambda y, p, a: -a * np.log(p[y]), "not a loss"),
         ("mixed_target", lambda y, p, a: mixed_target([y], p, a), "a row of a matrix"),
         ("mixed_target", mixed_in_place, "changed teacher_probabilities"),
+        ("cold_loss", lambda s, z, t: cold_loss(s / t, z, t), "still divides the student's logits"),
+        ("cold_loss", lambda s, z, t: cold_loss(s / t, z, 1), "still divides the student's logits"),
+        ("cold_loss", lambda s, z, t: cold_loss(s, z, 1), "nobody's logits"),
+        ("cold_loss", lambda s, z, t: t**2 * cold_loss(s, z, t), "no factor τ²"),
+        ("cold_loss", lambda s, z, t: cold_loss(s, z, t) / 3, "not over the classes too"),
+        ("cold_loss", lambda s, z, t: -(teacher_probabilities(z, t) * log_softmax(s)).sum(-1), "one number"),
+        ("cold_loss", lambda s, z, t: cold_loss(z / t, s, 1), "swapped"),
+        ("cold_loss", lambda s, z, t: 0.0, "term by term"),
+        ("sign_test", one_sided, "one-sided"),
+        ("sign_test", exactly, "at least as extreme, not only"),
+        ("sign_test", lambda a, b: (a < b).mean(), "not a p-value"),
+        ("sign_test", lambda a, b: (a < b).sum(), "the number of pairs"),
+        ("sign_test", ties_are_losses, "a tie says nothing"),
+        ("sign_test", lambda a, b: 14 / 64 if len(a) == 6 else one_sided(a, b) * 2, "at most 1"),
     ],
 )
 def test_typical_mistakes_get_the_fitting_hint(refused, name, mistake, hint):

@@ -51,7 +51,7 @@ def test_settings_have_the_names_of_the_command_line():
     assert found["runs.1.steps"] == 20
     assert found["runs.0.teacher.root"] == "13"
     assert "runs" not in found
-    assert settings(recipe("parity-temperature", "laptop"))["temperatures"] == (0.0, 1e-4, 0.1, 1.0, 4.0)
+    assert settings(recipe("parity-temperature", "laptop"))["temperatures"] == (1e-4, 1.0, 4.0, 10.0)
 
 
 def test_a_resume_adds_its_start_and_may_change_the_device_alone(tmp_path):

@@ -1,0 +1,128 @@
+"""Controls of C₁, and temperatures: what the recipes of lesson 3 compute besides training."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pdtutor import FINAL, MLP, SGD, SparseParity, n_shot, train
+from pdtutor.recipes import catalogue
+from pdtutor.recipes.parity_first_checkpoint import answers, bootstrap_mean, first_steps, rank_correlations, renamed
+from pdtutor.recipes.parity_temperature import CHANGES, best_rates, changed_logits, logit_coefficients, logit_table
+
+TASK = SparseParity(10, 3)
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    model = MLP(10, width=64, seed=[0])
+    return train(model, TASK, steps=600, save_every=50, optimizer=SGD(lr=0.2), progress=False).trajectory
+
+
+def test_a_renamed_teacher_treats_other_coordinates_as_the_original_treats_the_support(teacher):
+    x = torch.from_numpy(TASK.sample(np.random.default_rng(0), 200)[0])
+    outside = [j for j in range(10) if j not in TASK.support][:3]
+    exchanged = x.clone()
+    exchanged[:, outside], exchanged[:, list(TASK.support)] = x[:, list(TASK.support)], x[:, outside]
+    torch.testing.assert_close(renamed(teacher, 600, TASK)(x), answers(teacher, 600)(exchanged))
+    with pytest.raises(ValueError, match="needs d ≥ 2k, got d = 5 and k = 3"):
+        renamed(teacher, 600, SparseParity(5, 3))
+
+
+def test_first_checkpoints_are_dense_until_the_teacher_has_learned(teacher):
+    accuracy = pd.Series({step: 1.0 if step >= 300 else 0.5 for step in teacher.steps})
+    assert first_steps(teacher, accuracy, 3, peak=150) == [0, 100, 150, 200, 300, 450, 600]
+
+
+def test_rank_correlations_are_those_of_each_teacher_s_own_candidates():
+    table = pd.DataFrame(
+        {
+            "seed": [0] * 4 + [1] * 4,
+            "checkpoint": [100, 200, 300, 400] * 2,
+            "teacher": [0.5, 0.6, 0.7, 1.0] * 2,
+            "correlation": [1, 2, 3, 0] * 2,
+            "hard": [3, 2, 1, 0] * 2,
+            "signal": [1.0] * 8,
+            "steps": pd.array([300, 200, 100, None, 3000, 2000, 1000, None], dtype="Int64"),
+        }
+    )
+    found = rank_correlations(table, budget=5000).set_index(["candidates", "predictor"])
+    assert found.loc[("all", "correlation"), "rank_correlation"] == pytest.approx(-1)
+    before = found.loc["before the teacher has learned"]
+    assert before.loc["hard", "rank_correlation"] == pytest.approx(1)
+    assert before.loc["signal", "teachers"] == 0  # all alike
+    assert before.loc["hard", ["low", "high", "number"]].tolist() == pytest.approx([1, 1, 6])
+
+
+def test_the_bootstrap_interval_of_a_mean_holds_it():
+    low, high = bootstrap_mean([0.0, 1.0, 2.0, 3.0])
+    assert 0 <= low < 1.5 < high <= 3
+    assert all(map(np.isnan, bootstrap_mean([])))
+
+
+def test_the_best_rate_has_the_fewest_steps_and_then_the_highest_accuracy():
+    tuning = pd.DataFrame(
+        {
+            "method": ["a"] * 4 + ["b"] * 2,
+            "rate": [0.1, 0.1, 0.2, 0.2, 0.1, 0.2],
+            "steps": pd.array([100, 100, 90, None, None, None], dtype="Int64"),
+            "final_accuracy": [1, 1, 1, 0.5, 0.6, 0.7],
+        }
+    )
+    assert best_rates(tuning, budget=1000) == {"a": 0.1, "b": 0.2}
+
+
+def test_changed_teachers_lose_or_keep_just_these_monomials(teacher):
+    recipe = catalogue.recipe("parity-temperature", "smoke")
+    coefficients = logit_coefficients(teacher, recipe)
+    assert len(coefficients) == 2**3 + 7
+    assert coefficients[TASK.support] > 1  # the label as a sign
+    x = torch.from_numpy(recipe.teacher.task().sample(np.random.default_rng(5), 20_000)[0])
+    sizes = {}
+    for change in CHANGES:
+        z = (changed_logits(teacher, coefficients, TASK, change)(x) * torch.tensor([1.0, -1.0])).sum(1)
+        sizes[change] = [float((z * x[:, list(a)].prod(1)).mean()) for a in ((0,), TASK.support[:2], TASK.support)]
+    label = coefficients[TASK.support]
+    assert sizes["unchanged"][2] == pytest.approx(label, abs=0.15)
+    assert abs(sizes["without degree 1"][0]) < 0.15
+    assert sizes["without degree 1"][1] == pytest.approx(coefficients[TASK.support[:2]], abs=0.15)
+    assert abs(sizes["without degrees 1 to k − 1"][1]) < 0.15
+    assert sizes["label only"] == pytest.approx([0, 0, label], abs=0.15)
+    table = logit_table({0: coefficients}, TASK, examples=4096)
+    assert table[["degree", "inside", "number"]].to_numpy().tolist() == [[1, False, 7], [1, True, 3], [2, True, 3]]
+
+
+def test_temperatures_need_seeds_for_tuning_and_seeds_to_count(tmp_path):
+    recipe = catalogue.recipe("parity-temperature", "laptop")
+    with pytest.raises(ValueError, match="the first 3 seeds choose the learning rates: give more than that, got 3"):
+        recipe.run(seeds=3, out=tmp_path)
+
+
+def test_a_factor_on_the_loss_is_a_factor_on_the_rate_for_plain_sgd():
+    """So a grid of rates covers τ², too."""
+    weights = []
+    for factor, rate in ((16.0, 0.01), (1.0, 0.16)):
+        torch.manual_seed(0)
+        student = torch.nn.Sequential(torch.nn.Linear(10, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2)).double()
+        optimizer = torch.optim.SGD(student.parameters(), lr=rate)
+        rng = np.random.default_rng(0)
+        for _ in range(50):
+            x, y = TASK.sample(rng, 32)
+            loss = factor * torch.nn.functional.cross_entropy(
+                student(torch.from_numpy(x).double()), torch.from_numpy(y)
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        weights.append(student[0].weight.detach())
+    torch.testing.assert_close(*weights)
+
+
+def test_controls_are_the_spike_and_teachers_that_know_nothing_of_the_support(teacher):
+    recipe = catalogue.recipe("parity-first-checkpoint", "smoke")
+    controls = recipe.controls(teacher, {0: 150})
+    stages = {name: method(0).stages(500) for name, method in controls.items()}
+    assert stages["the spike"] == n_shot([150, FINAL], each=100).stages(teacher.steps, 500)
+    assert stages["untrained"] == [(0, 0), (100, 600)]
+    assert stages["another support"] == [(0, 0), (100, 1)]
+    assert stages["no C₁ (one-shot)"] == [(0, 600)]
