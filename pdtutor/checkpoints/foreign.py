@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -59,13 +60,13 @@ class ForeignTrajectory:
     def prefetch(self, step: int) -> None:
         """Do nothing. A subclass may prepare for a coming `at(step)`."""
 
-    def copy(self, number: int) -> "ForeignTrajectory":
+    def copy(self, number: int) -> Self:
         """Return this trajectory, for copy 0, the only one. Raises ValueError for any other copy."""
         if number != 0:
             raise ValueError(f"copy must be 0, the only one of {self.path}, got {number!r}")
         return self
 
-    def of(self, seed: int) -> "ForeignTrajectory":
+    def of(self, seed: int) -> Self:
         """Return this trajectory, for seed 0, that of its only copy. Raises ValueError for any other seed."""
         if seed != 0:
             raise ValueError(f"no single copy has seed {seed!r}; the copies' seeds are {self.seeds}")

@@ -38,8 +38,9 @@ def steps_by_predictor(candidates: pd.DataFrame, *, predictor: str, budget: int,
         ax.scatter(
             rows[predictor][reached], steps[reached], facecolors=PHASE_COLOURS[marker], alpha=0.7, label=name, **look
         )
-    largest = float(candidates[predictor].max())
-    ax.set_xscale("symlog", linthresh=largest / 100)
+    if predictor == "signal":
+        ax.set_xscale("symlog", linthresh=float(candidates[predictor].max()) / 20)
+        ax.tick_params(axis="x", labelsize=9)
     ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
     ax.axhline(budget, color="0.6", linestyle=":", linewidth=1, zorder=0)
     ax.set(xlabel=X_LABELS[predictor], ylabel="student's steps to learn", ylim=(0, 1.08 * budget))
@@ -74,15 +75,21 @@ def accuracy_by_seed(
     return ax
 
 
-def controls_figure(history: pd.DataFrame, *, first: int) -> Figure:
+def controls_figure(history: pd.DataFrame, *, first: int, columns: int = 4) -> Figure:
     """Draw the accuracies of the controls of C₁, a panel per method and a line per seed; dotted: the switch at T."""
     methods = list(dict.fromkeys(history["method"]))
-    figure, axes = plt.subplots(1, len(methods), figsize=(2.6 * len(methods), 3), sharex=True, sharey=True)
-    for ax, method in zip(np.atleast_1d(axes), methods, strict=True):
+    columns = min(columns, len(methods))
+    shape = -(-len(methods) // columns), columns
+    figure, axes = plt.subplots(
+        *shape, figsize=(2.6 * columns, 2.6 * shape[0]), sharex=True, sharey=True, squeeze=False
+    )
+    for ax, method in zip(axes.flat, methods, strict=False):
         accuracy_by_seed(history[history["method"] == method], ax=ax)
         ax.axvline(first, color="0.4", linestyle=":", linewidth=1)
         ax.set_title(method, fontsize=11)
-        ax.set(xlabel="step", ylabel="held-out accuracy" if ax is axes[0] else "")
+        ax.set(xlabel="step", ylabel="held-out accuracy" if ax is axes[0, 0] else "")
+    for ax in axes.flat[len(methods) :]:
+        ax.set_visible(False)
     figure.tight_layout()
     return figure
 
@@ -249,7 +256,7 @@ def spike_figure(spike: pd.DataFrame, e1: pd.DataFrame, *, exact: pd.DataFrame |
                 ax.plot(mean.index, mean, color=colour, linestyle=dashes, linewidth=width, label=label)
                 label = None
     rows = e1[e1["quantity"] == "in-support |corr|"].dropna(subset="at")
-    top = rows.loc[rows["value"].idxmax(), "at"]
+    top = rows.sort_values("value")["at"].iloc[-1]
     ax.scatter(
         rows["at"] - top, rows["value"], color="0.2", marker="X", s=42, label="paper, inside (the later: at most)"
     )

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pdtutor.distillation.losses import TEMPERATURE, teacher_log_probabilities
 from pdtutor.models.logits import logits_of
 from pdtutor.models.mlp import MLP, is_two_layer_mlp
 from pdtutor.models.model import Model, device_of
@@ -50,9 +49,9 @@ def gradient_signal(
         raise ValueError(f"student must have one copy, one hidden layer and two classes, got {student.config()}")
     if len(inputs) < 2:
         raise ValueError(f"inputs must hold at least two examples, got {len(inputs)}")
-    hidden, read_out = student.layers
-    weight, bias = hidden.weight.detach()[0], hidden.bias.detach()[0]  # (width, d), (width,)
-    a = read_out.weight.detach()[0].diff(dim=0)[0]  # (width,)
+    weights = dict(student.named_parameters())
+    weight, bias = weights["layers.0.weight"].detach()[0], weights["layers.0.bias"].detach()[0]  # (width, d), (width,)
+    a = weights["layers.1.weight"].detach()[0].diff(dim=0)[0]  # (width,)
     means, noise = [], 0.0
     for x, t in zip(inputs.tensor_split(2), targets.tensor_split(2), strict=True):
         push = ((x @ weight.T + bias) > 0) * t[:, None] * a  # (n/2, width)
@@ -79,7 +78,7 @@ def balanced_inputs(task: SparseParity, *, groups: int, seed: int = 0) -> Float[
 
 
 def first_gradient(
-    task: SparseParity, student: MLP, *, temperature: float = TEMPERATURE, groups: int = 1024, seed: int = 0
+    task: SparseParity, student: MLP, *, temperature: float = 1e-4, groups: int = 1024, seed: int = 0
 ) -> Probe:
     """Return a probe: what a model's answers, as a teacher, say about single coordinates to this untrained student.
 
@@ -90,7 +89,7 @@ def first_gradient(
     Args:
         task: the parity whose support is asked about; its inputs must be signs.
         student: an untrained MLP of one copy, one hidden layer and two classes.
-        temperature: τ of the teacher.
+        temperature: τ of the teacher; 0 for its argmax.
         groups: number of groups of 2^k examples; see `balanced_inputs`.
         seed: seed of the examples.
 
@@ -103,7 +102,8 @@ def first_gradient(
     def probe(model: Model) -> pd.DataFrame:
         logits = logits_of(model, inputs.to(device_of(model))).cpu()  # (copies, n, 2)
         soft = logits.softmax(-1)[..., 1] - 0.5  # (copies, n)
-        hard = teacher_log_probabilities(logits, temperature).exp()[..., 1] - 0.5
+        gap = logits[..., 1] - logits[..., 0]
+        hard = gap.sign() / 2 if temperature == 0 else (gap / temperature).sigmoid() - 0.5  # with two classes
         rows = []
         for copy in range(len(logits)):
             signal, _ = gradient_signal(student, inputs, hard[copy])

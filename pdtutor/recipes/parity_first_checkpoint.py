@@ -1,12 +1,12 @@
 """C₁ of (2,T)-progressive distillation on sparse parity: what it says of the support, and two controls."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from pdtutor import plots
 from pdtutor.checkpoints.foreign import FunctionTeacher
@@ -15,17 +15,26 @@ from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import FINAL, n_shot, one_shot
 from pdtutor.models.logits import logits_of
 from pdtutor.models.mlp import MLP
-from pdtutor.probes.gradients import first_gradient
+from pdtutor.models.model import Model, device_of
+from pdtutor.probes.gradients import balanced_inputs, first_gradient
 from pdtutor.probes.over import over
+from pdtutor.probes.probe import Probe
 from pdtutor.recipes.outcome import Outcome, Recipe, checked
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, SMOKE_TEACHER, ParityStudents, ParityTeacher
+from pdtutor.recipes.parity_logits import answers, logit_coefficients, of_degree, sum_of, without
 from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.training.compare import results
 
 LEARNED = 0.99  # a teacher's accuracy from which on it has learned
-PREDICTORS = ("correlation", "hard", "signal")  # columns of `candidates`: inside − outside
-GROUPS = {"all": 1.0, "before the teacher has learned": LEARNED, "on the plateau": 0.53}  # teacher's accuracy below
+GRADIENT = ("correlation", "hard", "signal")  # columns of `first_gradient`; in `candidates`, inside − outside
+PREDICTORS = (*GRADIENT, "signal_outside", "energy_1", "energy_between", "energy_label")  # columns of `candidates`
+PLATEAU = 0.53  # a teacher's accuracy until which it is on its plateau
+PHASES = {  # candidates by the teacher's accuracy there: from, to
+    "all": (0.0, 2.0),
+    "on the plateau": (0.0, PLATEAU),
+    "in the transition": (PLATEAU, LEARNED),
+}
 
 
 @dataclass(frozen=True)
@@ -60,17 +69,23 @@ class ParityFirstCheckpoint(ParityStudents):
     def candidates(self, teacher: Trajectory, peak: int, accuracy: pd.Series, *, out: Path, **options) -> pd.DataFrame:
         """Return one row per C₁ of one teacher: what it says of the support, and its student's steps.
 
-        Columns: seed, checkpoint, teacher (its accuracy); correlation, hard and signal (each the mean inside the
-        support minus the mean outside: see `first_gradient`); signal_inside and signal_outside; steps,
-        final_accuracy and reached, of the student.
+        Columns: checkpoint, teacher (its accuracy); correlation, hard and signal (each the mean inside the support
+        minus the mean outside: see `first_gradient`); signal_inside and signal_outside; energy_1, energy_between and
+        energy_label (of degree 1, of degrees 2 to k − 1, and of degree k: see `support_energy`); steps,
+        final_accuracy and reached, of the student; seed.
         """
         seed, steps = teacher.seeds[0], first_steps(teacher, accuracy, self.checkpoints, peak)
         student = MLP(self.teacher.d, width=self.width, seed=seed)
         probe = first_gradient(self.teacher.task(), student, temperature=self.temperature, groups=self.groups)
-        probed = over(teacher, probe, steps=steps, **_without_resume(options))
-        means = probed.groupby(["step", "inside"])[list(PREDICTORS)].mean().unstack()
-        excess = pd.DataFrame({name: means[name][True] - means[name][False] for name in PREDICTORS})
+        probing = {name: value for name, value in options.items() if name != "resume"}
+        probed = over(teacher, probe, steps=steps, **probing)
+        energies = over(teacher, support_energy(self.teacher.task(), groups=self.groups), steps=steps, **probing)
+        energies = energies.pivot(index="step", columns="degree", values="energy")
+        means = probed.groupby(["step", "inside"])[list(GRADIENT)].mean().unstack()
+        excess = pd.DataFrame({name: means[name][True] - means[name][False] for name in GRADIENT})
         excess["signal_inside"], excess["signal_outside"] = means["signal"][True], means["signal"][False]
+        excess["energy_1"], excess["energy_label"] = energies[1], energies[self.teacher.k]
+        excess["energy_between"] = energies.drop(columns=[1, self.teacher.k]).sum(axis=1)
         compared = self.compare(
             {str(step): self.two_shot(teacher, step) for step in steps},
             seeds=[seed],
@@ -82,6 +97,21 @@ class ParityFirstCheckpoint(ParityStudents):
         table = excess.join(found[["steps", "final_accuracy", "reached"]])
         table.insert(0, "teacher", accuracy)
         return table.rename_axis("checkpoint").reset_index().assign(seed=seed)
+
+    def parts(self, teachers: Trajectory, peaks: dict[int, int]) -> dict:
+        """Return (2,T) with C₁ at the spike changed: see `parts_of`."""
+
+        def method(name: str):
+            def supervision(seed: int):
+                teacher = teachers.of(seed)
+                changed = parts_of(teacher, peaks[seed], self.teacher.task())[name]
+                functions = {0: changed, 1: answers(teacher, teacher.final)}
+                both = FunctionTeacher(functions, classes=2, name=f"teacher {seed}, {name}")
+                return self.distill(both, n_shot([0, FINAL], each=self.first))
+
+            return supervision
+
+        return {name: method(name) for name in PARTS}
 
     @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
@@ -102,11 +132,15 @@ class ParityFirstCheckpoint(ParityStudents):
         controls = self.compare(
             self.controls(teachers, peaks), seeds=teachers.seeds, until=None, out=out / "controls", **options
         )
+        parts = self.compare(
+            self.parts(teachers, peaks), seeds=teachers.seeds, until=None, out=out / "parts", **options
+        )
+        history = pd.concat([controls.history, parts.history], ignore_index=True)
         tables = {
             "results": rank_correlations(candidates, budget=self.steps),
             "candidates": candidates,
-            "controls": results(controls.history, threshold=self.threshold),
-            "history": controls.history[["method", "seed", "step", "accuracy", "teacher_step"]],
+            "controls": results(history, threshold=self.threshold),
+            "history": history[["method", "seed", "step", "accuracy", "teacher_step"]],
             "first_checkpoints": first,
         }
         return Outcome(tables, plots.predictors_figure(candidates, budget=self.steps))
@@ -120,22 +154,53 @@ def first_steps(teacher: Trajectory, accuracy: pd.Series, count: int, peak: int)
     """
     learned = accuracy.index[accuracy >= LEARNED]
     end = int(learned[0]) if len(learned) else teacher.final
-    spaced = {teacher.nearest(end * (i + 1) / count) for i in range(count)}
-    return sorted({0, *spaced, peak, teacher.nearest((end + teacher.final) / 2), teacher.final})
+    spaced = {teacher.nearest(end * (i + 1) // count) for i in range(count)}
+    return sorted({0, *spaced, peak, teacher.nearest((end + teacher.final) // 2), teacher.final})
 
 
-def _without_resume(options: dict) -> dict:
-    return {name: value for name, value in options.items() if name != "resume"}
+PARTS = ("degree 1 alone", "without degree 1", "without the label")
 
 
-def answers(teacher: Trajectory, step: int):
-    """Return the function from inputs (n, d) to the logits (n, 2) of this checkpoint, of one copy."""
-    model = teacher.at(step)
+def parts_of(teacher: Trajectory, step: int, task: SparseParity) -> dict:
+    """Return three changes of a checkpoint, by their names in `PARTS`: functions from inputs (n, d) to logits (n, 2).
 
-    def logits(inputs: Tensor) -> Tensor:
-        return logits_of(model.to(inputs.device), inputs)[0]
+    Of the difference z of its logits, the first keeps nothing but the terms of single coordinates of the support; the
+    second leaves out those of all single coordinates; and the third that of the label, the product of the support.
+    """
+    coefficients, original = logit_coefficients(teacher, step, task), answers(teacher, step)
+    changes = (
+        sum_of(of_degree(coefficients, 1, support=task.support)),
+        without(original, of_degree(coefficients, 1)),
+        without(original, of_degree(coefficients, task.k)),
+    )
+    return dict(zip(PARTS, changes, strict=True))
 
-    return logits
+
+def support_energy(task: SparseParity, *, groups: int, seed: int = 0) -> Probe:
+    """Return a probe: how much of a model's argmax, as a sign, are products of in-support coordinates, by degree.
+
+    The probe maps a model to a table with a row per copy and degree 1…k and the columns copy, degree and energy: the
+    sum of E[h·χ_A]² over all A inside the support with |A| = degree, where h = ±1 is the argmax. All energies, over all
+    sets of coordinates, sum to 1. It is estimated without bias by the product of two halves of the examples, so it may
+    be negative.
+    """
+    inputs = balanced_inputs(task, groups=groups, seed=seed)
+    signs = inputs[: 2**task.k, list(task.support)]  # (2^k, k), the settings of each group
+    sets = [a for size in range(1, task.k + 1) for a in combinations(range(task.k), size)]
+    monomials = torch.stack([signs[:, list(a)].prod(1) for a in sets], dim=1)  # (2^k, sets)
+    degrees = torch.tensor([len(a) for a in sets])
+
+    def ask(model: Model) -> pd.DataFrame:
+        logits = logits_of(model, inputs.to(device_of(model))).cpu()  # (copies, groups·2^k, 2)
+        h = (logits[..., 0] - logits[..., 1]).sign().unflatten(1, (groups, -1))  # (copies, groups, 2^k)
+        first, second = (half.mean(1) @ monomials / len(signs) for half in h.tensor_split(2, dim=1))  # (copies, sets)
+        return pd.DataFrame(
+            {"copy": copy, "degree": degree, "energy": float((first * second)[copy][degrees == degree].sum())}
+            for copy in range(len(h))
+            for degree in range(1, task.k + 1)
+        )
+
+    return Probe(task, ask)
 
 
 def renamed(teacher: Trajectory, step: int, task: SparseParity):
@@ -164,8 +229,8 @@ def rank_correlations(candidates: pd.DataFrame, *, budget: int, resamples: int =
     """
     table = candidates[candidates["checkpoint"] > 0].assign(steps=candidates["steps"].astype(float).fillna(2 * budget))
     rows = []
-    for group, most in GROUPS.items():
-        below = table[table["teacher"] <= most] if most == 1 else table[table["teacher"] < most]
+    for group, (low, high) in PHASES.items():
+        below = table[(table["teacher"] >= low) & (table["teacher"] < high)]
         for predictor in PREDICTORS:
             by_seed = [
                 of_seed[predictor].rank().corr(of_seed["steps"].rank())

@@ -1,23 +1,20 @@
 """Temperature, learning rate and schedule on sparse parity, and what in a warm teacher's logits teaches."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from pdtutor import plots
 from pdtutor.checkpoints.foreign import FunctionTeacher
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import one_shot, progressive
-from pdtutor.models.logits import logits_of
 from pdtutor.recipes.outcome import Outcome, Recipe, checked
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, SMOKE_TEACHER, ParityStudents, ParityTeacher
-from pdtutor.seeds import generator
+from pdtutor.recipes.parity_logits import Coefficients, answers, logit_coefficients, of_degree, sum_of, without
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.training.compare import results, spread
 
@@ -33,7 +30,7 @@ class ParityTemperature(ParityStudents):
 
     steps: int = 20_000  # the student's updates, for all
     temperatures: tuple[float, ...] = (1e-4, 1.0, 4.0, 10.0)  # the values of τ; the first counts as cold
-    rates: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.8)  # learning rates to try
+    rates: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # learning rates to try
     tuning: int = 3  # the first seeds choose the rates, the others are counted
     changed_at: float = 4.0  # τ of the changed teachers
     examples: int = 262_144  # for the Fourier coefficients of the final teacher's logits
@@ -58,8 +55,8 @@ class ParityTemperature(ParityStudents):
 
         return {f"{schedule}, τ = {temperature:g}": method(temperature) for temperature in self.temperatures}
 
-    def changed(self, teachers: Trajectory, rate: float, coefficients: dict[int, dict[tuple[int, ...], float]]) -> dict:
-        """Return one-shot supervision by changed final teachers at `changed_at`; the rate is in their names.
+    def changed(self, teachers: Trajectory, coefficients: Mapping[int, Coefficients]) -> dict:
+        """Return one-shot supervision by changed final teachers at `changed_at`.
 
         See `changed_logits` for the changes; coefficients are by the student's seed.
         """
@@ -110,18 +107,20 @@ class ParityTemperature(ParityStudents):
         for rate in sorted(set(chosen.values())):
             of_rate = {name: together[name] for name, best in chosen.items() if best == rate}
             histories.append(self.students(of_rate, rate, counted, out=out / f"students-{rate:g}", **options))
-        coefficients = {seed: logit_coefficients(teachers.of(seed), self) for seed in teachers.seeds}
+        task = self.teacher.task()
+        coefficients = {
+            seed: logit_coefficients(teachers.of(seed), teachers.final, task, examples=self.examples)
+            for seed in teachers.seeds
+        }
         rate = chosen[f"one-shot, τ = {self.changed_at:g}"]
-        changes = self.students(
-            self.changed(teachers, rate, coefficients), rate, counted, out=out / "changed", **options
-        )
+        changes = self.students(self.changed(teachers, coefficients), rate, counted, out=out / "changed", **options)
         history = pd.concat([*histories, changes], ignore_index=True)
         by_seed = self.found(history)
         tables = {
             "results": spread(by_seed).assign(rate=by_seed.groupby("method", sort=False)["rate"].first().to_numpy()),
             "by_seed": by_seed,
             "tuning": tuning,
-            "logits": logit_table(coefficients, self.teacher.task(), examples=self.examples),
+            "logits": logit_table(coefficients, task),
             "history": history.loc[
                 history["step"] % (4 * self.eval_every) == 0, ["method", "seed", "step", "accuracy"]
             ],
@@ -148,32 +147,7 @@ def best_rates(tuning: pd.DataFrame, *, budget: int) -> dict[str, float]:
     return {name: float(rate) for name, rate in zip(best["method"], best["rate"], strict=True)}
 
 
-def logit_coefficients(teacher: Trajectory, recipe: ParityTemperature) -> dict[tuple[int, ...], float]:
-    """Return E[z·χ_A] of the final teacher's z = f₀ − f₁ for all A in the support, and for every single coordinate.
-
-    χ_S is the label as a sign, so a teacher that is right has z·χ_S > 0. () is the mean. They are measured on fresh
-    examples, with a noise of z's standard deviation over √examples.
-    """
-    task, model = recipe.teacher.task(), teacher.at(teacher.final)
-    inputs, _ = task.sample(generator(0, "probe"), recipe.examples)
-    x = torch.from_numpy(inputs)
-    z = difference(logits_of(model, x)[0])
-    sets = [a for size in range(task.k + 1) for a in combinations(task.support, size)]
-    sets += [(j,) for j in range(task.d) if j not in task.support]
-    return {a: float((z * monomial(x, a)).mean()) for a in sets}
-
-
-def difference(logits: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
-    """Return z = f₀ − f₁, which is positive where the model says +1."""
-    return logits[:, 0] - logits[:, 1]
-
-
-def monomial(x: Float[Tensor, "n d"], coordinates: tuple[int, ...]) -> Float[Tensor, " n"]:
-    """Return χ_A(x), the product of these coordinates; 1 for none."""
-    return x[:, list(coordinates)].prod(1)
-
-
-def logit_table(coefficients: dict, task: SparseParity, *, examples: int) -> pd.DataFrame:
+def logit_table(coefficients: Mapping[int, Coefficients], task: SparseParity) -> pd.DataFrame:
     """Return the size of the logits' coefficients by seed and degree, as shares of the label's coefficient.
 
     Columns: seed, degree, inside (bool), number (of monomials), rms and largest (of |E[z·χ_A]| over |E[z·χ_S]|), and
@@ -197,29 +171,20 @@ def logit_table(coefficients: dict, task: SparseParity, *, examples: int) -> pd.
 CHANGES = ("unchanged", "without degree 1", "without degrees 1 to k − 1", "label and degree 1 only", "label only")
 
 
-def changed_logits(teacher: Trajectory, coefficients: dict, task: SparseParity, change: str):
+def changed_logits(teacher: Trajectory, coefficients: Coefficients, task: SparseParity, change: str):
     """Return the function from inputs (n, d) to the logits (n, 2) of the final teacher after this change of z.
 
     "without …" subtracts those monomials of z: of degree 1 all coordinates, of higher degrees the support's. "… only"
-    keeps nothing but the label's term, E[z·χ_S]·χ_S, or that and those of single coordinates of the support.
+    keeps nothing but the label's term, ĉ_S·χ_S, or that and those of single coordinates of the support.
     """
-    k, support = task.k, task.support
-    sizes = {"unchanged": (), "without degree 1": (1,), "label and degree 1 only": (1, k), "label only": (k,)}
-    degrees = sizes.get(change, tuple(range(1, k)))
-    chosen = [a for a in coefficients if len(a) in degrees]
-    only = change.endswith("only")
-    if only:
-        chosen = [a for a in chosen if set(a) <= set(support)]
-    model = teacher.at(teacher.final)
-
-    def logits(x: Tensor) -> Tensor:
-        part = torch.zeros(len(x), device=x.device)
-        for a in chosen:
-            part = part + coefficients[a] * monomial(x, a)
-        z = part if only else difference(logits_of(model.to(x.device), x)[0]) - part
-        return torch.stack([z / 2, -z / 2], dim=1)
-
-    return logits
+    final, k, support = answers(teacher, teacher.final), task.k, task.support
+    return {
+        "unchanged": final,
+        "without degree 1": without(final, of_degree(coefficients, 1)),
+        "without degrees 1 to k − 1": without(final, of_degree(coefficients, *range(1, k))),
+        "label and degree 1 only": sum_of(of_degree(coefficients, 1, k, support=support)),
+        "label only": sum_of(of_degree(coefficients, k)),
+    }[change]
 
 
 RECIPES: dict[str, dict[str, Recipe]] = {

@@ -5,10 +5,18 @@ import pandas as pd
 import pytest
 import torch
 
-from pdtutor import FINAL, MLP, SGD, SparseParity, n_shot, train
+from pdtutor import FINAL, MLP, SGD, FunctionTeacher, SparseParity, n_shot, train
 from pdtutor.recipes import catalogue
-from pdtutor.recipes.parity_first_checkpoint import answers, bootstrap_mean, first_steps, rank_correlations, renamed
-from pdtutor.recipes.parity_temperature import CHANGES, best_rates, changed_logits, logit_coefficients, logit_table
+from pdtutor.recipes.parity_first_checkpoint import (
+    bootstrap_mean,
+    first_steps,
+    parts_of,
+    rank_correlations,
+    renamed,
+    support_energy,
+)
+from pdtutor.recipes.parity_logits import answers, logit_coefficients
+from pdtutor.recipes.parity_temperature import CHANGES, best_rates, changed_logits, logit_table
 
 TASK = SparseParity(10, 3)
 
@@ -43,15 +51,16 @@ def test_rank_correlations_are_those_of_each_teacher_s_own_candidates():
             "correlation": [1, 2, 3, 0] * 2,
             "hard": [3, 2, 1, 0] * 2,
             "signal": [1.0] * 8,
+            **{name: range(8) for name in ("signal_outside", "energy_1", "energy_between", "energy_label")},
             "steps": pd.array([300, 200, 100, None, 3000, 2000, 1000, None], dtype="Int64"),
         }
     )
     found = rank_correlations(table, budget=5000).set_index(["candidates", "predictor"])
     assert found.loc[("all", "correlation"), "rank_correlation"] == pytest.approx(-1)
-    before = found.loc["before the teacher has learned"]
+    before = found.loc["in the transition"]
     assert before.loc["hard", "rank_correlation"] == pytest.approx(1)
     assert before.loc["signal", "teachers"] == 0  # all alike
-    assert before.loc["hard", ["low", "high", "number"]].tolist() == pytest.approx([1, 1, 6])
+    assert before.loc["hard", ["low", "high", "number"]].tolist() == pytest.approx([1, 1, 4])
 
 
 def test_the_bootstrap_interval_of_a_mean_holds_it():
@@ -73,11 +82,10 @@ def test_the_best_rate_has_the_fewest_steps_and_then_the_highest_accuracy():
 
 
 def test_changed_teachers_lose_or_keep_just_these_monomials(teacher):
-    recipe = catalogue.recipe("parity-temperature", "smoke")
-    coefficients = logit_coefficients(teacher, recipe)
+    coefficients = logit_coefficients(teacher, 600, TASK, examples=4096)
     assert len(coefficients) == 2**3 + 7
     assert coefficients[TASK.support] > 1  # the label as a sign
-    x = torch.from_numpy(recipe.teacher.task().sample(np.random.default_rng(5), 20_000)[0])
+    x = torch.from_numpy(TASK.sample(np.random.default_rng(5), 20_000)[0])
     sizes = {}
     for change in CHANGES:
         z = (changed_logits(teacher, coefficients, TASK, change)(x) * torch.tensor([1.0, -1.0])).sum(1)
@@ -88,7 +96,7 @@ def test_changed_teachers_lose_or_keep_just_these_monomials(teacher):
     assert sizes["without degree 1"][1] == pytest.approx(coefficients[TASK.support[:2]], abs=0.15)
     assert abs(sizes["without degrees 1 to k − 1"][1]) < 0.15
     assert sizes["label only"] == pytest.approx([0, 0, label], abs=0.15)
-    table = logit_table({0: coefficients}, TASK, examples=4096)
+    table = logit_table({0: coefficients}, TASK)
     assert table[["degree", "inside", "number"]].to_numpy().tolist() == [[1, False, 7], [1, True, 3], [2, True, 3]]
 
 
@@ -126,3 +134,27 @@ def test_controls_are_the_spike_and_teachers_that_know_nothing_of_the_support(te
     assert stages["untrained"] == [(0, 0), (100, 600)]
     assert stages["another support"] == [(0, 0), (100, 1)]
     assert stages["no C₁ (one-shot)"] == [(0, 600)]
+
+
+def test_parts_of_a_checkpoint_are_its_degree_1_and_what_is_left_without_degree_1_or_without_the_label(teacher):
+    x = torch.from_numpy(TASK.sample(np.random.default_rng(5), 20_000)[0])
+    parts = parts_of(teacher, 150, TASK)
+    original = answers(teacher, 150)(x) @ torch.tensor([1.0, -1.0])
+
+    def size(z, a):
+        return float((z * x[:, list(a)].prod(1)).mean())
+
+    for name, kept in {"degree 1 alone": (1, 0), "without degree 1": (0, 1), "without the label": (1, 0)}.items():
+        z = parts[name](x) @ torch.tensor([1.0, -1.0])
+        one, label = (TASK.support[0],), TASK.support
+        assert size(z, one) == pytest.approx(kept[0] * size(original, one), abs=0.05)
+        assert size(z, label) == pytest.approx(kept[1] * size(original, label), abs=0.05)
+
+
+def test_the_energies_of_the_label_and_of_one_coordinate():
+    probe = support_energy(TASK, groups=8)
+    j = TASK.support[0]
+    for function, degree in ((lambda x: x[:, list(TASK.support)].prod(1), 3), (lambda x: x[:, j], 1)):
+        z = FunctionTeacher(lambda x, f=function: torch.stack([f(x), -f(x)], 1), classes=2, name="one").at(0)
+        energies = probe(z).set_index("degree")["energy"]
+        assert energies.to_dict() == pytest.approx({1: 0, 2: 0, 3: 0} | {degree: 1}, abs=1e-6)
