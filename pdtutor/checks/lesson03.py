@@ -268,8 +268,9 @@ def cold_loss(function: Callable) -> None:
     right, both = loss(STUDENT, LOGITS / 0.5), loss(STUDENT / 0.5, LOGITS / 0.5)
     only_student = loss(STUDENT / 0.5, LOGITS)
     mistakes = {
-        "this still divides the student's logits by τ: its gradient is 1/τ times as large, and what it learns is not "
-        "what it will be asked at temperature 1.": Either([both.mean(), only_student.mean(), both, only_student]),
+        "read the formula term by term: whose logits does τ divide? What do others' do to the gradient?": Either(
+            [both.mean(), only_student.mean(), both, only_student]
+        ),
         "this divides nobody's logits by τ.": loss(STUDENT, LOGITS).mean(),
         "the paper has no factor τ² or 1/τ: only the teacher's logits are divided.": Either(
             [right.mean() * 0.25, right.mean() / 0.25, right.mean() * 0.5, right.mean() / 0.5, both.mean() * 0.25]
