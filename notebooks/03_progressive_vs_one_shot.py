@@ -35,8 +35,8 @@
 # | part | run time on 2 CPU cores |
 # |---|---|
 # | the teachers of lesson 2 again, and their spikes (section 1) | 25 s |
-# | a distillation loop in plain PyTorch (section 4) | 10 s |
-# | four supervisions, three seeds (section 5) | 20 s |
+# | a distillation loop in plain PyTorch (section 4) | 15 s |
+# | four supervisions, three seeds (section 5) | 15 s |
 # | a first gradient (section 6) | 5 s |
 # | inside the students (section 8) | 10 s |
 # | (2, T) on (100, 6) (section 9) | 35 s |
@@ -70,7 +70,6 @@ if found is None or found.origin is None:  # a mere folder of that name has no o
     importlib.invalidate_caches()
 
 # %%
-from math import comb
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -83,7 +82,6 @@ from pdtutor import (
     FINAL,
     MLP,
     Claims,
-    FunctionTeacher,
     Labels,
     Thresholds,
     Trajectory,
@@ -129,8 +127,8 @@ peaks = peak_steps(curriculum)  # seed → step; uses the hidden support
 accuracies = teacher_run.history.set_index(["seed", "step"])["accuracy"]  # of the teachers
 
 # %% tags=["nbval-ignore-output"]
-at_spikes = [accuracies[seed, peaks[seed]] for seed in seeds]
-pd.DataFrame({"spike": peaks, "teacher's accuracy there": dict(zip(seeds, at_spikes))})
+at_spike = {seed: accuracies[seed, peaks[seed]] for seed in seeds}
+pd.DataFrame({"spike": peaks, "teacher's accuracy there": at_spike})
 
 # %% [markdown]
 # ## 2 The loss
@@ -279,7 +277,7 @@ plain_schedules = {
 }
 plain = {}
 for name, schedule in plain_schedules.items():
-    plain[name] = pd.DataFrame(distil(teachers.of(0), schedule, steps=6000), columns=["step", "accuracy"])
+    plain[name] = pd.DataFrame(distil(teachers.of(0), schedule, steps=5000), columns=["step", "accuracy"])
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 3.2))
@@ -289,12 +287,10 @@ ax.set(xlabel="student's step", ylabel="held-out accuracy", title="One teacher, 
 ax.legend(frameon=False)
 plt.show()
 
-# %%
-seen = Thresholds()
-seen.add("(2,T) after 6000 updates", plain["(2,T)"].accuracy.max(), at_least=0.95)
-seen.add("one-shot after 6000 updates", plain["one-shot"].accuracy.max(), at_most=0.7)
-
 # %% tags=["nbval-ignore-output"]
+seen = Thresholds()
+seen.add("(2,T) after 5000 updates", plain["(2,T)"].accuracy.max(), at_least=0.85)
+seen.add("one-shot after 5000 updates", plain["one-shot"].accuracy.max(), at_most=0.7)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -330,17 +326,18 @@ methods = {
     "progressive": lambda seed: recipe.distill(teachers.of(seed), progressive(recipe.interval)),
     "(2,T)": lambda seed: recipe.two_shot(teachers.of(seed), peaks[seed]),
 }
-students = recipe.compare(methods, seeds=seeds, save_every=500)
+budget = 20_000  # updates, live
+students = recipe.compare(methods, seeds=seeds, steps=budget, save_every=500)
 
 # %%
 fig, axes = plt.subplots(1, 4, figsize=(11, 2.9), sharey=True)
-for ax, method in zip(axes, methods):
+for ax, method in zip(axes, methods, strict=True):
     rows = students.history[students.history.method == method]
     plots.accuracy_by_seed(rows, colour=plots.METHOD_COLOURS[method], ax=ax)
-    ax.axvline(recipe.steps, color="0.5", linestyle=":")
-    ax.set(title=method, xlim=(0, 1.05 * recipe.steps), xlabel="step")
+    ax.axvline(budget, color="0.5", linestyle=":")
+    ax.set(title=method, xlim=(0, 1.05 * budget), xlabel="step")
     ax.set(ylabel="held-out accuracy" if ax is axes[0] else "")
-fig.suptitle("One line per seed (a run stops at 99 % of all seeds); dotted: the budget")
+fig.suptitle("One line per seed (training ends when all three have 99 %); dotted: the budget")
 fig.tight_layout()
 plt.show()
 
@@ -349,7 +346,7 @@ found = students.results(threshold=recipe.threshold)  # steps to accuracy 0.95
 table = found.pivot(index="method", columns="seed", values="steps").loc[list(methods)]
 table.assign(**{"your guess": pd.Series(guess)})
 
-# %%
+# %% tags=["nbval-ignore-output"]
 live = students.history.set_index(["method", "seed", "step"])["accuracy"]
 difference = (live["one-shot"] - live["cross-entropy"]).abs().max()
 live_steps = found.pivot(index="seed", columns="method", values="steps").astype(float).fillna(np.inf)
@@ -357,8 +354,6 @@ seen = Thresholds()
 seen.add("one-shot and labels: largest difference of accuracies", difference, at_most=0)
 seen.add("(2,T): slowest of three, in updates", live_steps["(2,T)"].max(), at_most=9000)
 seen.add("progressive: slowest of three", live_steps["progressive"].max(), at_most=20_000)
-
-# %% tags=["nbval-ignore-output"]
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -408,13 +403,13 @@ ratios.round(2)
 # %% [markdown]
 # (Ratios of steps to 95 %, paired by seed; nine seeds; low and high are a 95 % bootstrap interval of the median. If the supervision made no difference, a ratio would be about 1. One student of labels did not learn within 60 000 updates and is counted as 60 000, so its ratios are upper bounds.)
 #
-# - **Progressive** students are faster than students of labels for all nine seeds, and at least twice as fast for seven of nine. They learn when their teacher does. For two seeds (7 and 8) the student of labels was lucky and came close.
+# - **Progressive** students are, at this learning rate (0.1 for all), faster than students of labels for all nine seeds, and at least twice as fast for seven of nine. They learn when their teacher does. For two seeds (7 and 8) the student of labels was lucky and came close.
 # - **(2, T)** doesn't wait. It hands out the interesting checkpoint first and the right answers after, and is faster than progressive for all nine seeds.
 # - From labels, *when* a student learns is a matter of luck: from 8250 updates to more than 60 000. A progressive student inherits the luck of its teacher. With (2, T) all nine learned between 3000 and 6000.
 #
-# What is not in these numbers: the teacher had to be trained first. Distillation saves the student's steps, not the teacher's.
+# What is not in these numbers: the learning rate, which was not tuned for anyone (section 7 does that, and it matters); and the teacher, who had to be trained first. Distillation saves the student's steps, not the teacher's.
 #
-# **Exercise 6: test a hypothesis.** "A progressive student is faster than a student of labels" could be false for every seed with probability ½ if supervision made no difference. Write the two-sided sign test for pairs: leave ties out, let $m$ be the smaller of the two counts among the $n$ remaining pairs, and return $2\sum_{i\le m}\binom{n}{i}/2^n$, but at most 1. Then apply it to the columns of `steps.fillna(np.inf)`. (`comb` is imported.)
+# **Exercise 6: test a hypothesis.** "A progressive student is faster than a student of labels" could be false for every seed with probability ½ if supervision made no difference. Write the two-sided sign test for pairs: leave ties out, let $m$ be the smaller of the two counts among the $n$ remaining pairs, and return $2\sum_{i\le m}\binom{n}{i}/2^n$, but at most 1. Then apply it to the columns of `steps.fillna(np.inf)`. (`math.comb` gives the binomials.)
 
 # %%
 def sign_test(a, b):
@@ -453,8 +448,6 @@ reached = of_controls.groupby("method")["reached"].sum()
 spike_steps = of_controls[of_controls.method == "the spike"]["steps"]
 print("learned, of nine:", reached[controls].to_dict())
 print(f"with C₁ at the spike within {spike_steps.min():,.0f} to {spike_steps.max():,.0f} updates")
-
-# %%
 seen = Thresholds()
 seen.add("C₁ at the spike: students that learned, of nine", reached["the spike"], at_least=8)
 seen.add("another support", reached["another support"], at_most=2)
@@ -516,8 +509,9 @@ def signal_to_noise(student, x, t):
     a = read_out.weight[0, 1] - read_out.weight[0, 0]  # (100,)
     active = (x @ hidden.weight[0].T + hidden.bias[0] > 0).float()  # (n, 100)
     push = t[:, None] * active * a  # (n, 100); s is this times x_j
-    means = [half.T @ x_half / len(x_half) for half, x_half in zip(push.chunk(2), x.chunk(2))]
-    signal = (means[0] * means[1]).sum(0)  # (30,): two halves, so that noise doesn't count as signal
+    half = len(x) // 2
+    first, second = push[:half].T @ x[:half] / half, push[half:].T @ x[half:] / half  # (100, 30)
+    signal = (first * second).sum(0)  # (30,): two halves, so that noise doesn't count as signal
     return signal / (push**2).sum(1).mean()
 
 
@@ -551,8 +545,6 @@ plt.show()
 # %%
 plots.signal_figure(candidates, batch_size=32)
 plt.show()
-
-# %%
 at_peak = candidates.merge(pd.read_csv(folder / "first_checkpoints.csv").rename(columns={"step": "checkpoint"}))
 final_rows = candidates[candidates.checkpoint == candidates.checkpoint.max()]
 plateau_ratio = on_plateau.groupby("seed")[["signal_inside", "signal_outside"]].mean()
@@ -569,7 +561,144 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# **Exercise 7: test a hypothesis.** "All six coordinates are needed." Build a $C_1$ that names only $m$ of them: a `FunctionTeacher` that answers with the sign of $x_{i_1}+\dots+x_{i_m}$, and the label as the final teacher. (`FunctionTeacher({0: first, 1: label}, classes=2, name=…)` with two functions from inputs (n, 30) to logits (n, 2); then `recipe.distill(teacher, n_shot([0, FINAL], each=recipe.first))`.) Before you run it, write down what you expect for $m$ = 0, 4 and 6, and from how many of six students you would call the hypothesis refuted. What is the accuracy of your $C_1$ for $m = 6$? There is no checker, but a discussion in the solutions.
+# (The spike was *chosen* by such a difference, so a ratio above 1 there is by construction; its size is not. The final teachers' ratios are below the resolution of these estimates, about $10^{-6}$ for one example.) At the spike a single batch says more about the support than 100 000 examples of labels do.
+
+# %% [markdown]
+# ### Does it predict where $C_1$ works?
+#
+# If the student's first gradient is what matters, then by how much the support stands out in it should order the checkpoints: the more, the fewer steps. **Do you expect that on the plateau? In the transition?** Here are all candidates of all nine teachers against two measures of $C_1$: by how much its argmax correlates more with coordinates inside the support than outside, and the difference of the signal-to-noise ratios.
+
+# %%
+plots.predictors_figure(trained, budget=by_c1.steps)
+plt.show()
+
+# %%
+ranks = pd.read_csv(folder / "results.csv")
+ranks = ranks[ranks.candidates != "all"].set_index(["candidates", "predictor"])
+ranks[["rank_correlation", "low", "high", "teachers", "number"]].round(2)
+
+# %% [markdown]
+# (Rank correlation with the student's steps among the candidates of one teacher, mean over teachers, with a 95 % bootstrap interval over teachers; 0: no relation, −1: the larger, the faster. `correlation` is of the probabilities and `hard` of the argmax, inside − outside; `energy_1`, `energy_between` and `energy_label` say how much of the argmax are products of one, of two to five, and of all six in-support coordinates. A student that didn't learn counts as slower than all others.)
+#
+# - **On the plateau**, none of the seven measures orders the checkpoints (one interval of seven just misses 0, with the wrong sign for a teacher that helps). This fits with luck.
+# - **In the transition**, degree 1 is at best a weak guide: the intervals of `correlation`, `hard`, `signal` and `energy_1` all hold 0. The measure that does order them is `energy_between`: how much of the argmax are products of *two to five* in-support coordinates. We had not predicted that; it is one of seven measures, found by looking.
+#
+# So the first gradient tells the three phases apart (no signal after the transition, an undirected one on the plateau, a directed one in between), but not the better checkpoint of two in the transition.
+#
+# ### Which part of $C_1$ teaches?
+#
+# A checkpoint at the spike knows more than single coordinates: its accuracy is above ½, so it knows some of the label, too. Take it apart. The difference of its two logits is a sum of products of coordinates; keep the terms of degree 1 alone, or take those away, or take the label's own term away. (`parts_of` in the recipe.) **Which of the three will still teach?**
+
+# %%
+parts = ["the spike", "degree 1 alone", "without degree 1", "without the label"]
+plots.controls_figure(control_history[control_history.method.isin(parts)], first=by_c1.first)
+plt.show()
+
+# %%
+of_parts = of_controls.pivot(index="method", columns="seed", values="steps").loc[parts]
+of_parts.assign(learned=of_parts.notna().sum(axis=1), median=of_parts.fillna(np.inf).median(axis=1))
+
+# %% [markdown]
+# **All three teach.** Degree 1 alone is enough: all nine students learned, though most of them later than with the whole checkpoint. But it is not needed: the checkpoint without degree 1 teaches all nine, too, and about as fast as with it. So a checkpoint in its transition names the support several times over, by single coordinates and by products of two to five of them, and any of these will do. The paper describes the implicit curriculum by degree 1; at our size that is one half of the story.
+#
+# One caution: what is taken from the logits may come back in the argmax. Shares of the argmax by degree, median over the nine teachers (all products of in-support coordinates; the rest to 1 involves others):
+
+# %%
+shares = pd.read_csv(folder / "parts.csv")
+shares.groupby("part", sort=False)[list("123456")].median().round(3)
+# %% [markdown]
+# **Exercise 7: test a hypothesis.** "All six coordinates are needed." Build a $C_1$ that names only $m$ of them: a `pdtutor.FunctionTeacher` that answers with the sign of $x_{i_1}+\dots+x_{i_m}$, and the label as the final teacher. (`FunctionTeacher({0: first, 1: label}, classes=2, name=…)` with two functions from inputs (n, 30) to logits (n, 2); then `recipe.distill(teacher, n_shot([0, FINAL], each=recipe.first))`.) Before you run it, write down what you expect for $m$ = 0, 4 and 6, and from how many of six students you would call the hypothesis refuted. What is the accuracy of your $C_1$ for $m = 6$? There is no checker, but a discussion in the solutions.
+# %% [markdown]
+# ## 7 Temperature
+#
+# Now warm the teacher up. A fair comparison has to give every temperature its own learning rate: a hot teacher's targets are close to ½, so its gradients are small. Some papers multiply the loss by $\tau^2$ for that reason. Plain SGD can't tell a factor on the loss from a factor on the rate, so trying several rates covers that as well. One check, with a loss 16 times as large and a rate 16 times as small:
+
+# %%
+weights = []
+for factor, lr in ((16.0, 0.01), (1.0, 0.16)):
+    torch.manual_seed(0)
+    student = nn.Sequential(nn.Linear(30, 100), nn.ReLU(), nn.Linear(100, 2)).double()
+    optimizer = torch.optim.SGD(student.parameters(), lr=lr)
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        inputs, labels = task.sample(rng, 32)
+        logits = student(torch.from_numpy(inputs).double())
+        loss = factor * nn.functional.cross_entropy(logits, torch.from_numpy(labels))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    weights.append(student[0].weight.detach())
+largest = float((weights[0] - weights[1]).abs().max())
+print("weights after 100 updates differ by at most 1e-12:", largest <= 1e-12)
+
+# %% [markdown]
+# The recipe `parity-temperature` crosses four temperatures, three schedules and six learning rates, on one budget of 20 000 updates. The rates were chosen on the seeds 0, 1 and 2 (fewest steps on average); counted are the seeds 3 to 8. **Which temperature do you expect to be best for one-shot? For (2, T)?**
+
+# %%
+warm = recipes.recipe("parity-temperature", "laptop")
+folder = tables_of("parity-temperature", seeds=9)
+by_temperature = pd.read_csv(folder / "by_seed.csv")
+tuning = pd.read_csv(folder / "tuning.csv")
+tuned = tuning.assign(steps=tuning.steps.fillna(2 * warm.steps))  # as the recipe counts "never"
+tuned.pivot_table(index="method", columns="rate", values="steps", sort=False).astype(int)  # seeds 0 to 2
+
+# %%
+of_schedules = by_temperature[by_temperature.method.str.contains("τ")]
+plots.temperature_figure(of_schedules, budget=warm.steps)
+plt.show()
+
+# %%
+spread(of_schedules).drop(columns="final_accuracy")
+
+# %% [markdown]
+# (72 students, all of which learned within the budget. Every best rate lies inside the grid.)
+#
+# - **The rate matters as much as the supervision.** From labels (cold one-shot) students need 7375 updates in the median at their best rate, 0.4. In section 5, at the rate of 0.1, it was 38 000.
+# - **So progressive's advantage in section 5 holds at that rate only.** At their own best rates, progressive students are *slower* than those of labels for five of six seeds. They can't overtake their teacher, which takes as long as it did.
+# - **(2, T) keeps its advantage**: in every pair it needs at most 0.4 of the steps of labels.
+# - **One-shot gains from heat**: at $\tau = 10$ it is faster than cold for six of six seeds. At 1 and 4 it isn't, for about half of them.
+# - **(2, T) and progressive do not gain.** Cold has the lowest median in both, and for (2, T) it is the fastest for all six seeds.
+
+# %%
+wide = by_temperature.pivot(index="seed", columns="method", values="steps").fillna(warm.steps)
+labels_tuned = wide["one-shot, τ = 0.0001"]
+tuned_pairs = {
+    "progressive / labels": wide["progressive, τ = 0.0001"] / labels_tuned,
+    "(2,T) / labels": wide["(2,T), τ = 0.0001"] / labels_tuned,
+    "one-shot at τ = 10 / labels": wide["one-shot, τ = 10"] / labels_tuned,
+    "(2,T) at τ = 10 / (2,T) cold": wide["(2,T), τ = 10"] / wide["(2,T), τ = 0.0001"],
+}
+rows = {name: [*bootstrap(ratio), (ratio < 1).sum()] for name, ratio in tuned_pairs.items()}
+tuned_ratios = pd.DataFrame(rows, index=["median ratio", "low", "high", "seeds below 1 (of 6)"]).T
+tuned_ratios.round(2)
+
+# %% [markdown]
+# (Paired by seed; a 95 % bootstrap interval of the median.) The cold teacher was the paper's precaution against soft labels as an explanation. It was justified: heat does something of its own for one-shot, and what (2, T) gives at $\tau = 10^{-4}$ can't come from it.
+#
+# ### Is it the paper's effect?
+#
+# A warm finished teacher tells more than the label. What? If its logits correlated with the single coordinates of the support, its help would be the implicit curriculum again, only leaking through the temperature. So probe the **logits** of the finished teachers (a probability at temperature 1 is 0 or 1 to many digits). Shares of the label's own coefficient, the root of the mean square over monomials, in per cent:
+
+# %%
+in_logits = pd.read_csv(folder / "logits.csv")
+shares_in_logits = in_logits.pivot_table(index="seed", columns=["inside", "degree"], values="rms") * 100
+shares_in_logits.columns = [f"degree {degree}, {'inside' if inside else 'outside'}" for inside, degree in shares_in_logits]
+shares_in_logits.round(2)
+
+# %% [markdown]
+# And change the teachers: take the terms of degree 1 out of their logits, or all lower degrees inside the support, or keep nothing but the label's term, with or without degree 1. One-shot at $\tau = 10$ from each, where heat helped, at the rate that was chosen for the unchanged one and with 10 000 updates. **If the help is a leak of degree 1, which of them should still help?**
+
+# %%
+changed = by_temperature[~by_temperature.method.str.contains("τ")]
+cold = of_schedules[of_schedules.method == "one-shot, τ = 0.0001"].assign(method="cold, or labels")
+plots.temperature_figure(pd.concat([changed, cold]), budget=warm.changed_steps)
+plt.show()
+
+# %%
+spread(pd.concat([changed, cold])).drop(columns="final_accuracy")
+
+# %% [markdown]
+# CHANGE
 # %% [markdown]
 # ## 8 Inside the student
 #
@@ -598,13 +727,11 @@ at_spike = curriculum[curriculum.step == curriculum.seed.map(peaks)]
 teachers_own = at_spike[at_spike.inside].groupby("seed")["value"].mean()
 stronger = early.loc["(2,T)", True] / teachers_own  # by seed
 
-# %%
+# %% tags=["nbval-ignore-output"]
 seen = Thresholds()
 seen.add("(2,T): inside / outside while C₁ teaches, lowest of three", lead.loc["(2,T)"].min(), at_least=2)
 seen.add("labels: the same, median", lead.loc["cross-entropy"].median(), at_most=1.5)
 seen.add("(2,T): inside, student's / its teacher's at the spike, median", stronger.median(), at_least=1)
-
-# %% tags=["nbval-ignore-output"]
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -738,13 +865,11 @@ live = full.compare(two_shots, seeds=live_seeds, steps=1_300_000, until=None)
 plots.two_shot_figure(live.history, e1, first=full.first)
 plt.show()
 
-# %%
+# %% tags=["nbval-ignore-output"]
 best = live.history.groupby(["method", "seed"])["accuracy"].max().unstack()
 seen = Thresholds()
-seen.add("C₁ at the spike: the best accuracy of the slowest student", best.loc["(2,T)"].min(), at_least=0.95)
+seen.add("C₁ at the spike: the best accuracy of the slowest student", best.loc["(2,T)"].min(), at_least=0.9)
 seen.add("C₁ early: the best accuracy of any student", best.loc["(2,T), C₁ early"].max(), at_most=0.55)
-
-# %% tags=["nbval-ignore-output"]
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -753,14 +878,14 @@ seen.verdicts()
 # %% [markdown]
 # ## 10 What we saw, and what the paper reports
 #
-# To compare runs whose sizes differ a thousandfold, divide every student's steps by its own teacher's steps to the same accuracy. Ours is the median over the three live seeds of section 5.
+# To compare runs whose sizes differ a thousandfold, divide every student's steps by its own teacher's steps to the same accuracy. Ours is the median over the three seeds whose teachers were trained here; their students are those of section 5's table.
 
 # %%
 teacher_steps = {}
 for seed in seeds:
     curve = accuracies[seed]
     teacher_steps[seed] = int(curve.index[curve >= recipe.threshold][0])
-relative = live_steps.div(pd.Series(teacher_steps), axis=0)  # seed × method
+relative = steps.loc[seeds].fillna(np.inf).div(pd.Series(teacher_steps), axis=0)  # seed × method
 
 # %% tags=["nbval-ignore-output"]
 # 📄 data/reference/E1.csv: the teacher has 1.0 at 10.8M steps
@@ -793,7 +918,7 @@ def interval(row, unit=""):
 row = ratios.loc["progressive / labels"]
 measured, width = interval(row)
 claims.add(
-    "progressive needs at most half the steps of labels and of one-shot, seed by seed",
+    "(30,6), learning rate 0.1 for all: progressive needs at most half the steps of labels, seed by seed",
     paper="≈ 11M steps against more than 20M",
     measured=f"{measured}; at most ½ for {row['seeds at most ½']:.0f} of 9 seeds, below 1 for "
     f"{row['seeds below 1']:.0f}",
@@ -806,7 +931,7 @@ claims.add(
 row = ratios.loc["(2,T) / progressive"]
 measured, width = interval(row)
 claims.add(
-    "(2,T) with C₁ at the spike is faster than progressive, seed by seed",
+    "(30,6), learning rate 0.1: (2,T) with C₁ at the spike is faster than progressive, seed by seed",
     paper="≈ 1.7M steps against ≈ 11M",
     measured=f"{measured}; below 1 for {row['seeds below 1']:.0f} of 9 seeds",
     spread=width,
@@ -831,6 +956,45 @@ claims.add(
     chance="without C₁ 1 of 9",
     seeds=9,
     holds=bool(reached["the spike"] >= 8 and learned.share["plateau"] <= 0.2 and learned.share["after"] <= 0.2),
+)
+for name, row in tuned_ratios.iterrows():
+    measured, width = interval(row)
+    faster = row["seeds below 1 (of 6)"]
+    statement, in_paper_words = {
+        "progressive / labels": ("progressive is faster than labels", "≈ 11M steps against more than 20M"),
+        "(2,T) / labels": ("(2,T) is faster than labels", "≈ 1.7M steps against more than 20M"),
+        "one-shot at τ = 10 / labels": ("one-shot at τ = 10 is faster than at τ ≈ 0", None),
+        "(2,T) at τ = 10 / (2,T) cold": ("(2,T) at τ = 10 is faster than at τ ≈ 0", None),
+    }[name]
+    claims.add(
+        f"(30,6), each at its own best learning rate: {statement}",
+        paper=in_paper_words,
+        measured=f"{measured}; below 1 for {faster:.0f} of 6 seeds",
+        spread=width,
+        chance="1",
+        seeds=6,
+        holds=faster == 6,
+        partly=row["high"] < 1,
+    )
+without = of_parts.loc["without degree 1"].notna().sum()
+alone = of_parts.loc["degree 1 alone"].notna().sum()
+claims.add(
+    "what C₁ teaches is single coordinates of the support (degree 1)",
+    paper="intermediate checkpoints correlate with degree-1 monomials of the support",
+    measured=f"degree 1 of C₁ alone teaches {alone} of 9 students, C₁ without degree 1 {without} of 9",
+    chance="without C₁ 1 of 9",
+    seeds=9,
+    holds=bool(alone >= 8 and without <= 2),
+    partly=bool(alone >= 8),
+)
+row = ranks.loc["in the transition", "energy_between"]
+claims.add(
+    "in the transition, products of 2 to 5 in-support coordinates in C₁'s argmax go with fewer steps",
+    measured=f"rank correlation {row.rank_correlation:.2f} (one of seven measures that we tried)",
+    spread=f"{row.low:.2f} to {row.high:.2f}",
+    chance="0",
+    seeds=int(row.teachers),
+    holds=bool(row.high < 0),
 )
 early_lead, label_lead = lead.loc["(2,T)"], lead.loc["cross-entropy"]
 claims.add(
@@ -896,7 +1060,7 @@ claims
 claims.verdicts()
 
 # %% [markdown]
-# Where ours differs from the paper: one-shot coincides with labels to the last digit (our teachers are always right, our temperature is practically 0); labels succeed within the budget for most seeds at (30, 6); some checkpoints from the plateau teach, as often as luck would have it; and at (100, 6) the height of the plateau and of the spike vary with the seed.
+# Where ours differs from the paper: with a learning rate of their own, students of labels are faster than progressive ones at (30, 6), and only (2, T) keeps its lead; what $C_1$ teaches is not degree 1 alone; one-shot coincides with labels to the last digit (our teachers are always right, our temperature is practically 0); labels succeed within the budget for most seeds at (30, 6); some checkpoints from the plateau teach, as often as luck would have it; and at (100, 6) the height of the plateau and of the spike vary with the seed.
 #
 # **Exercise 8** (no checker) Beat (2, T). `pdtutor.n_shot`, `explicit` and `on_plateau` build other schedules; `recipe.compare` runs them. Can three checkpoints do better than two? Does it help to *end* with a warm teacher (`recipe.distill(…, temperature=pdtutor.Anneal(1e-4, 4.0, 5000))`)? Use seeds other than those on which you chose.
 #

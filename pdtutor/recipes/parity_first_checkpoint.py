@@ -113,6 +113,16 @@ class ParityFirstCheckpoint(ParityStudents):
 
         return {name: method(name) for name in PARTS}
 
+    def energies_of_parts(self, teacher: Trajectory, peak: int) -> pd.DataFrame:
+        """Return one row per part of C₁ at the spike: seed, part, and the energy of its argmax by degree, 1 … k."""
+        task = self.teacher.task()
+        probe = support_energy(task, groups=max(2, self.groups // 2))
+        rows = []
+        for name, function in {"the spike": answers(teacher, peak), **parts_of(teacher, peak, task)}.items():
+            table = probe(FunctionTeacher(function, classes=2, name=name).at(0)).set_index("degree")
+            rows.append({"seed": teacher.seeds[0], "part": name, **table["energy"].round(4).to_dict()})
+        return pd.DataFrame(rows)
+
     @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, a student for every C₁ to try of each, and students for the controls."""
@@ -142,6 +152,7 @@ class ParityFirstCheckpoint(ParityStudents):
             "controls": results(history, threshold=self.threshold),
             "history": history[["method", "seed", "step", "accuracy", "teacher_step"]],
             "first_checkpoints": first,
+            "parts": pd.concat([self.energies_of_parts(teachers.of(seed), peaks[seed]) for seed in teachers.seeds]),
         }
         return Outcome(tables, plots.predictors_figure(candidates, budget=self.steps))
 

@@ -32,7 +32,8 @@ class ParityTemperature(ParityStudents):
     temperatures: tuple[float, ...] = (1e-4, 1.0, 4.0, 10.0)  # the values of τ; the first counts as cold
     rates: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # learning rates to try
     tuning: int = 3  # the first seeds choose the rates, the others are counted
-    changed_at: float = 4.0  # τ of the changed teachers
+    changed_at: float = 10.0  # τ of the changed teachers
+    changed_steps: int = 10_000  # updates of their students
     examples: int = 262_144  # for the Fourier coefficients of the final teacher's logits
 
     def check(self) -> None:
@@ -73,7 +74,7 @@ class ParityTemperature(ParityStudents):
         return {change: method(change) for change in CHANGES}
 
     def students(self, methods: dict, rate: float, seeds: list[int], **options) -> pd.DataFrame:
-        """Return the history of students with this learning rate, with a column `rate`."""
+        """Return the history of students with this learning rate, with a column `rate`. Options go to `compare`."""
         return replace(self, lr=rate).compare(methods, seeds=seeds, until=None, **options).history.assign(rate=rate)
 
     @checked
@@ -113,7 +114,14 @@ class ParityTemperature(ParityStudents):
             for seed in teachers.seeds
         }
         rate = chosen[f"one-shot, τ = {self.changed_at:g}"]
-        changes = self.students(self.changed(teachers, coefficients), rate, counted, out=out / "changed", **options)
+        changes = self.students(
+            self.changed(teachers, coefficients),
+            rate,
+            counted,
+            steps=self.changed_steps,
+            out=out / "changed",
+            **options,
+        )
         history = pd.concat([*histories, changes], ignore_index=True)
         by_seed = self.found(history)
         tables = {
@@ -191,6 +199,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     "parity-temperature": {
         "smoke": ParityTemperature(
             SMOKE_TEACHER, steps=600, width=32, eval_every=50, interval=100, first=100, temperatures=(1e-4, 4.0),
+            changed_at=4.0, changed_steps=400,
             rates=(0.1, 0.4), tuning=1, examples=4096,
         ),
         "laptop": ParityTemperature(),
