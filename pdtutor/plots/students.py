@@ -104,7 +104,8 @@ def temperature_figure(by_seed: pd.DataFrame, *, budget: int) -> Figure:
         group=[name.split(", τ = ")[0] if ", τ = " in name else "changed teachers" for name in by_seed["method"]],
         short=[name.split(", ")[-1] for name in by_seed["method"]],
     )
-    groups = list(dict.fromkeys(table["group"]))
+    order = ["one-shot", "progressive", "(2,T)", "changed teachers"]
+    groups = [group for group in order if (table["group"] == group).any()]
     rows = table.groupby("group")["short"].nunique()
     heights = [rows[group] for group in groups]
     figure, axes = plt.subplots(
@@ -113,6 +114,8 @@ def temperature_figure(by_seed: pd.DataFrame, *, budget: int) -> Figure:
     for ax, group in zip(axes[:, 0], groups, strict=True):
         of_group = table[table["group"] == group]
         names = list(dict.fromkeys(of_group["short"]))
+        if names[0].startswith("τ = "):
+            names.sort(key=lambda name: float(name.removeprefix("τ = ")))
         colour = METHOD_COLOURS.get(group, METHOD_COLOURS["one-shot"])
         for row, name in enumerate(names):
             found = of_group[of_group["short"] == name]
