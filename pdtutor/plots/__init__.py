@@ -26,6 +26,7 @@ from pdtutor.plots.figures import (
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
 from pdtutor.plots.sequences import budgets, budgets_figure, first_checkpoint_figure, losses, sequence_teacher_figure
+from pdtutor.plots.teachers import spike_figure
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "reported",
     "samples_figure",
     "sequence_teacher_figure",
+    "spike_figure",
     "staircase",
     "steps_by_agreement",
     "steps_figure",
