@@ -26,7 +26,18 @@ from pdtutor.plots.figures import (
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
 from pdtutor.plots.sequences import budgets, budgets_figure, first_checkpoint_figure, losses, sequence_teacher_figure
-from pdtutor.plots.teachers import spike_figure
+from pdtutor.plots.teachers import (
+    after_peak_figure,
+    degrees_figure,
+    paper_teacher_figure,
+    plateau_figure,
+    spacing_figure,
+    spike_figure,
+    teachers_figure,
+    transition_figure,
+    waits_figure,
+    weights_figure,
+)
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [
@@ -37,11 +48,13 @@ __all__ = [
     "STEPS",
     "accuracy",
     "accuracy_figure",
+    "after_peak_figure",
     "budgets",
     "budgets_figure",
     "choose_figure",
     "colours",
     "correlations",
+    "degrees_figure",
     "depth_colours",
     "first_checkpoint_figure",
     "grammar_tree",
@@ -52,12 +65,15 @@ __all__ = [
     "node_steps_figure",
     "nodes_figure",
     "paper_size_figure",
+    "paper_teacher_figure",
     "parse_tree",
+    "plateau_figure",
     "predictions",
     "regret_by_rule",
     "reported",
     "samples_figure",
     "sequence_teacher_figure",
+    "spacing_figure",
     "spike_figure",
     "staircase",
     "steps_by_agreement",
@@ -66,5 +82,9 @@ __all__ = [
     "style",
     "teacher_figure",
     "teacher_width_figure",
+    "teachers_figure",
+    "transition_figure",
+    "waits_figure",
+    "weights_figure",
     "which_checkpoint_figure",
 ]

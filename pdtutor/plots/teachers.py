@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from pdtutor.plots.axes import reported
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, OUTSIDE, PALETTE, STEPS
 
 MARKERS = "osD^v"
@@ -59,8 +60,7 @@ def teachers_figure(
         if column == 0:
             upper.set(ylabel="accuracy")
             lower.set(ylabel="|correlation|")
-        if number == 0:
-            lower.legend(frameon=False, fontsize=8, loc="upper right")
+    figure.legend(*lower.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -81,7 +81,7 @@ def transition_figure(history: pd.DataFrame, curriculum: pd.DataFrame, *, span: 
 
 
 def degrees_figure(by_degree: pd.DataFrame) -> Figure:
-    """Draw the correlations by degree, one panel per `moment`, one dot per monomial and teacher; the bar is the mean."""
+    """Draw the correlations by degree, one panel per `moment`, dots are monomials of a teacher, bars means."""
     moments = list(dict.fromkeys(by_degree["moment"]))
     figure, axes = plt.subplots(1, len(moments), figsize=(11, 3.8), sharey=True, layout="constrained")
     jitter = np.random.default_rng(0)
@@ -104,8 +104,8 @@ def weights_figure(progress: pd.DataFrame, history: pd.DataFrame, *, onsets: Map
     """Draw what the first layer shows of the support, and accuracy, against the step as a share of the plateau.
 
     `progress` has the columns seed, step, size (root mean square weight of coordinates inside over outside) and product
-    (see `support_in_weights`): one thin line per teacher. Dashed lines in the lower panel: what one random set of six in
-    a hundred exceeds.
+    (what six weights do together, the support over random sets): one thin line per teacher. Shaded in the lower panel:
+    where 99 % of random sets lie.
     """
     figure, axes = plt.subplots(3, 1, figsize=(9, 7), sharex=True, layout="constrained")
     for number, (seed, onset) in enumerate(onsets.items()):
@@ -126,9 +126,60 @@ def weights_figure(progress: pd.DataFrame, history: pd.DataFrame, *, onsets: Map
     return figure
 
 
-def _lanes(values: pd.Series, *, spread: float) -> np.ndarray:
-    """Return offsets that keep the dots of one group apart: evenly spaced, in the order of the rows."""
-    return np.linspace(-spread, spread, len(values)) if len(values) > 1 else np.zeros(len(values))
+def after_peak_figure(after_peak: pd.DataFrame) -> Figure:
+    """Draw inside minus outside since the peak, one panel per learning rate, one thin line per teacher.
+
+    Columns: lr, seed, step (updates since the peak), height.
+    """
+    rates = sorted(after_peak["lr"].unique(), reverse=True)
+    figure, axes = plt.subplots(1, len(rates), figsize=(10, 3.5), sharey=True, layout="constrained")
+    for ax, lr in zip(np.atleast_1d(axes), rates, strict=True):
+        for number, (seed, rows) in enumerate(after_peak[after_peak["lr"] == lr].groupby("seed")):
+            colour = PALETTE[number % len(PALETTE)]
+            ax.plot(rows["step"], rows["height"], color=colour, linewidth=1.1, marker=".", label=f"seed {seed}")
+        ax.axhline(0, color="0.6", linewidth=0.8)
+        ax.set(title=f"learning rate {lr:g}", xlabel="updates since the peak")
+    axes[0].set(ylabel="mean |correlation|,\ninside − outside")
+    axes[0].legend(frameon=False, fontsize=8, ncols=2)
+    return figure
+
+
+def paper_teacher_figure(
+    histories: Mapping[str, pd.DataFrame], spikes: Mapping[str, pd.DataFrame], e1: pd.DataFrame
+) -> Figure:
+    """Draw teachers of the paper's problem beside its numbers, which are crosses: accuracy and spikes.
+
+    Both mappings go from a description of the teachers to their table: histories, and curricula around the peaks.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), width_ratios=[1.4, 1], layout="constrained")
+    for (name, history), colour in zip(histories.items(), PALETTE, strict=False):
+        for number, (_, rows) in enumerate(history.groupby("seed")):
+            line = {"color": colour, "linewidth": 1.1, "label": name if number == 0 else None}
+            axes[0].plot(rows["step"], rows["accuracy"], **line)
+        for number, (_, of_seed) in enumerate(spikes[name].groupby("seed")):
+            means = of_seed.groupby(["step", "inside"])["value"].mean().unstack()
+            since = means.index - (means[True] - means[False]).idxmax()
+            axes[1].plot(since, means[True], color=colour, linewidth=1.1, label=name if number == 0 else None)
+            axes[1].plot(since, means[False], color=colour, linewidth=1, linestyle="--")
+    reported(e1, {"teacher": "teacher"}, ax=axes[0])
+    axes[0].set(xlabel="step (updates)", ylabel="held-out accuracy")
+    rows = e1[e1["method"] == "teacher"].set_index("quantity")
+    inside, outside = rows.loc["in-support |corr|"], rows.loc["off-support |corr|"]
+    peak = inside["at"].iloc[0]
+    cross = {"marker": "X", "s": 45, "edgecolor": "white", "linewidth": 0.6, "zorder": 4}
+    axes[1].scatter(inside["at"] - peak, inside["value"], color=INSIDE, label="paper, inside", **cross)
+    axes[1].scatter([-3e5, 1e6], outside["value"], color=OUTSIDE, label="paper, outside", **cross)
+    axes[1].set(xlim=(-5e5, 1.1e6), xlabel="step, counted from each teacher's peak", ylabel="mean |correlation|")
+    axes[1].legend(frameon=False, fontsize=9)
+    for ax in axes:
+        ax.xaxis.set_major_formatter(STEPS)
+    return figure
+
+
+def _beside(values: pd.Series, groups: pd.Series, *, factor: float) -> pd.Series:
+    """Return values on a logarithmic axis moved apart within their groups, so that no dot hides another."""
+    within, size = values.groupby(groups).cumcount(), values.groupby(groups).transform("size")
+    return values * factor ** (within - (size - 1) / 2)
 
 
 def heights(results: pd.DataFrame, *, by: str, ax: Axes | None = None) -> Axes:
@@ -139,47 +190,69 @@ def heights(results: pd.DataFrame, *, by: str, ax: Axes | None = None) -> Axes:
     ax = ax or plt.gca()
     for number, (width, rows) in enumerate(results.groupby("width")):
         colour, marker = PALETTE[number], MARKERS[number]
-        height = rows["inside"] - rows["outside"]
+        height, at = rows["inside"] - rows["outside"], _beside(rows[by], rows[by], factor=1.08)
         medians = height.groupby(rows[by]).median()
-        ax.plot(medians.index, medians, color=colour, linewidth=1, label=None)
-        at = rows[by] * 1.12 ** (rows.groupby(by).cumcount() - 2.5) ** 1 if len(rows) else rows[by]
-        ax.scatter(at, height, color=colour, marker=marker, s=18, alpha=0.8, linewidths=0, label=f"width {STEPS(width)}")
-        ax.scatter(at, rows["by_chance"], color=colour, marker="x", s=10, alpha=0.5, linewidths=0.7)
-    ax.set(xscale="log", yscale="log", ylabel="height of the spike")
-    ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.plot(medians.index, medians, color=colour, linewidth=1)
+        dots = {"color": colour, "alpha": 0.8}
+        ax.scatter(at, height, marker=marker, s=18, linewidths=0, label=f"width {STEPS(width)}", **dots)
+        ax.scatter(at, rows["by_chance"], marker="x", s=10, linewidths=0.7, **dots)
+    ax.set(xscale="log", ylim=(0, None), ylabel="height of the spike")
     return ax
+
+
+def waits(
+    results: pd.DataFrame, *, by: str, label: str, budget: int, ax: Axes | None = None, lines: bool = True
+) -> Axes:
+    """Plot every teacher's plateau against its width, one colour and marker per value of `by`; hollow: not left."""
+    ax = ax or plt.gca()
+    for number, (value, rows) in enumerate(results.groupby(by)):
+        colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+        length, left = rows["onset"].astype(float).fillna(budget), rows["onset"].notna().to_numpy()
+        at = _beside(rows["width"], rows["width"], factor=1.05)
+        if lines:
+            medians = length.groupby(rows["width"]).median()
+            ax.plot(medians.index, medians, color=colour, linewidth=1)
+        ax.scatter(at[left], length[left], color=colour, marker=marker, s=16, linewidths=0, label=f"{label} {value:g}")
+        ax.scatter(at[~left], length[~left], facecolors="white", edgecolors=colour, marker=marker, s=16)
+    ax.set(xscale="log", yscale="log", xlabel="hidden units")
+    ax.set_xticks(sorted(results["width"].unique()), [STEPS(width) for width in sorted(results["width"].unique())])
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_formatter(STEPS)
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def waits_figure(grid: pd.DataFrame, at_best: pd.DataFrame, *, budget: int) -> Figure:
+    """Draw the plateau's length by width: at equal rates, at equal rate × width, and at each width's best rate.
+
+    Effective rates are rounded to half powers of ten, and only those are drawn that two widths or more have.
+    """
+    product = grid["lr"] * grid["width"]
+    effective = grid.assign(product=(10 ** (np.round(2 * np.log10(product)) / 2)).round(0))
+    effective = effective[effective.groupby("product")["width"].transform("nunique") > 1]
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4), sharey=True, layout="constrained")
+    waits(grid, by="lr", label="rate", budget=budget, ax=axes[0])
+    waits(effective, by="product", label="rate × width ≈", budget=budget, ax=axes[1])
+    waits(at_best, by="lr", label="rate", budget=budget, ax=axes[2], lines=False)
+    medians = at_best.groupby("width")["onset"].median()
+    axes[2].plot(medians.index, medians, color="black", linewidth=1)
+    axes[0].set(title="equal rate", ylabel="length of the plateau (updates)")
+    axes[1].set(title="equal effective rate")
+    axes[2].set(title="each width at its best rate")
+    return figure
 
 
 def spike_figure(results: pd.DataFrame, *, budget: int) -> Figure:
     """Draw, for the recipe `parity-spike`, the spike's height and the plateau's length by learning rate and width."""
-    seen = results.assign(product=results["lr"] * results["width"]).dropna(subset="inside")
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
-    for ax, by, label in zip(axes, ["lr", "product"], ["learning rate", "learning rate × width"], strict=False):
-        heights(seen, by=by, ax=ax)
-        ax.set(xlabel=label)
-    axes[1].set(ylabel="", yticklabels=[])
-    axes[1].sharey(axes[0])
+    seen = results.dropna(subset="onset")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    heights(seen, by="lr", ax=axes[0])
+    axes[0].set(xlabel="learning rate")
     axes[0].legend(frameon=False, fontsize=8)
-    plateaus(results, ax=axes[2], budget=budget)
+    waits(results, by="lr", label="rate", budget=budget, ax=axes[1])
+    axes[1].set(ylabel="length of the plateau (updates)")
     return figure
-
-
-def plateaus(results: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
-    """Plot the length of every teacher's plateau against its width, one colour per learning rate; hollow: not left."""
-    ax = ax or plt.gca()
-    for number, (lr, rows) in enumerate(results.groupby("lr")):
-        colour, marker = PALETTE[number], MARKERS[number]
-        length = rows["onset"].astype(float).fillna(budget)
-        left = rows["onset"].notna().to_numpy()
-        at = rows["width"] * 1.07 ** (rows.groupby("width").cumcount() - 2.5)
-        medians = length.groupby(rows["width"]).median()
-        ax.plot(medians.index, medians, color=colour, linewidth=1)
-        ax.scatter(at[left], length[left], color=colour, marker=marker, s=18, linewidths=0, label=f"lr {lr:g}")
-        ax.scatter(at[~left], length[~left], facecolors="white", edgecolors=colour, marker=marker, s=18)
-    ax.set(xscale="log", yscale="log", xlabel="hidden units", ylabel="length of the plateau (updates)")
-    ax.yaxis.set_major_formatter(STEPS)
-    ax.legend(frameon=False, fontsize=8)
-    return ax
 
 
 def spacing_figure(spacings: pd.DataFrame) -> Figure:
@@ -202,14 +275,14 @@ def spacing_figure(spacings: pd.DataFrame) -> Figure:
 
 
 def plateau_figure(results: pd.DataFrame) -> Figure:
-    """Draw, for the recipe `parity-plateau`, how long networks still needed, by where they were taken; bars: medians."""
+    """Draw, for the recipe `parity-plateau`, how long networks still needed by where they were taken; bars: medians."""
     starts = ["fresh", *sorted(set(results["start"]) - {"fresh"})]
     figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
     for number, start in enumerate(starts):
         rows = results[results["start"] == start].dropna(subset="onset")
         share = rows["onset"].astype(float) / rows["plateau"].astype(float)
         colour = METHOD_COLOURS["teacher"] if start == "fresh" else METHOD_COLOURS["progressive"]
-        ax.scatter(number + _lanes(share, spread=0.25), share, color=colour, s=18)
+        ax.scatter(number + np.linspace(-0.25, 0.25, len(share)), share, color=colour, s=18)
         ax.hlines(share.median(), number - 0.35, number + 0.35, color="black", linewidth=1.5)
         if start != "fresh":
             left = 1 - int(start.split("/")[0]) / int(start.split("/")[1])

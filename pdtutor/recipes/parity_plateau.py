@@ -7,8 +7,8 @@ import pandas as pd
 
 from pdtutor import plots
 from pdtutor.devices import AUTO
-from pdtutor.models.mlp import MLP
 from pdtutor.models.build import select_copies
+from pdtutor.models.mlp import MLP
 from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.training.loop import train
@@ -38,7 +38,7 @@ class ParityPlateau:
 
     @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
-        """Train one teacher per seed to the end of its plateau; then go on from checkpoints of it, and from fresh ones."""
+        """Train one teacher per seed to the end of its plateau; then go on from its checkpoints and fresh networks."""
         options = {
             "steps": self.steps, "batch_size": self.batch_size, "optimizer": SGD(lr=self.lr), "until": ONSET,
             "eval_every": self.eval_every, "eval_examples": self.eval_examples, "resume": resume, "device": device,

@@ -48,6 +48,7 @@ class ParitySpike:
     k: int = 6  # size of the support
     steps: int = 2_000_000  # updates until the end of the plateau, at most
     checkpoints: int = 120  # checkpoints from the end of the plateau, at most
+    jump: int = 300_000  # updates from the end of the plateau, at most; the last of them without checkpoints
     eval_examples: int = 2048  # held-out examples
     probe_examples: int = 4096  # examples that choose the peak; as many others measure its height
 
@@ -60,16 +61,15 @@ class ParitySpike:
         folder.mkdir(parents=True, exist_ok=True)
         rows, heights, followed = [], [], []
         for seed in range(seeds):  # all settings of a seed first: what is there is then comparable
-            for number, teacher in enumerate(self.teachers):
-                kept = folder / f"teacher{number}-seed{seed}.csv"
+            for teacher in self.teachers:
+                about = {"d": teacher.d, "width": teacher.width, "lr": teacher.lr, "batch_size": teacher.batch_size}
+                kept = folder / f"{'-'.join(f'{name}{value:g}' for name, value in about.items())}-seed{seed}.csv"
                 if not kept.exists():
                     table = self.follow(teacher, seed=seed, device=device, progress=progress)
                     unfinished = kept.with_suffix(".part")
                     table.to_csv(unfinished, index=False)
                     unfinished.replace(kept)
-                table = pd.read_csv(kept, float_precision="round_trip")
-                about = {"d": teacher.d, "width": teacher.width, "lr": teacher.lr, "batch_size": teacher.batch_size}
-                about |= {"seed": seed}
+                table, about = pd.read_csv(kept), about | {"seed": seed}
                 rows.append(about | summary(table))
                 heights.extend(about | height for height in heights_by_spacing(table))
                 if seed == 0:
@@ -106,9 +106,10 @@ class ParitySpike:
                 eval_every=fine, save_every=fine, **options,
             )  # fmt: skip
             steps, accuracy = onset + jump.history["step"].iloc[-1], jump.history["accuracy"].iloc[-1]
-            if accuracy < LEARNED and steps < self.steps:  # the rest, without checkpoints
+            remaining = self.jump - self.checkpoints * fine
+            if accuracy < LEARNED and remaining > 0:
                 rest = train(
-                    model, task, steps=self.steps - steps, seed=[2 * CONTINUED + seed], until=LEARNED,
+                    model, task, steps=remaining, seed=[2 * CONTINUED + seed], until=LEARNED,
                     eval_every=coarse, **options,
                 )  # fmt: skip
                 steps, accuracy = steps + rest.history["step"].iloc[-1], rest.history["accuracy"].iloc[-1]
@@ -209,7 +210,7 @@ def heights_by_spacing(table: pd.DataFrame) -> Iterator[dict]:
         every *= 2
 
 
-WIDTHS, RATES = (100, 300, 1000, 3000, 10_000), (0.01, 0.03, 0.1)
+WIDTHS, RATES = (100, 1000, 3000), (0.01, 0.03, 0.1)
 GRID = tuple(SpikeTeacher(width=width, lr=lr) for width in WIDTHS for lr in RATES)
 SIZES = tuple(SpikeTeacher(d=d) for d in (20, 40))
 BATCHES = (SpikeTeacher(lr=0.1, batch_size=32, save_every=50, eval_every=500),)
@@ -224,7 +225,7 @@ RECIPES = {
         "paper": ParitySpike(
             tuple(SpikeTeacher(d=100, width=width, lr=lr, save_every=10_000, eval_every=50_000)
                   for width in (1000, 50_000) for lr in (5e-3, 1e-2)),
-            steps=40_000_000, eval_examples=4096, probe_examples=16_384,
+            steps=40_000_000, jump=10_000_000, eval_examples=4096, probe_examples=16_384,
         ),
     }
 }  # fmt: skip
