@@ -169,7 +169,10 @@ flicker.round(4)
 
 # %%
 ratio = (flicker["s.d."][512] / flicker["s.d."][32]).median()
-print("s.d. with batches of 512 over that with batches of 32, median: at most a half:", bool(ratio <= 0.5))
+print(
+    "s.d. with batches of 512 over that with batches of 32, median: at most a half:",
+    bool(ratio <= 0.5),
+)
 
 # %% [markdown]
 # EX6_TEXT

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pdtutor.plots.axes import reported
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, OUTSIDE, PALETTE, STEPS
@@ -96,7 +96,7 @@ def degrees_figure(by_degree: pd.DataFrame) -> Figure:
         ax.axhline(shown["noise_floor"].mean(), color="black", linestyle=":", linewidth=1)
         ax.set(yscale="log", ylim=(1e-5, 1), title=moment, xlabel="degree of the monomial", xticks=range(1, 7))
     axes[0].set(ylabel="|correlation| with p(y = 1 | x)")
-    axes[0].legend(frameon=False, fontsize=9, loc="lower left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     return figure
 
 
@@ -169,6 +169,7 @@ def paper_teacher_figure(
     cross = {"marker": "X", "s": 45, "edgecolor": "white", "linewidth": 0.6, "zorder": 4}
     axes[1].scatter(inside["at"] - peak, inside["value"], color=INSIDE, label="paper, inside", **cross)
     axes[1].scatter([-3e5, 1e6], outside["value"], color=OUTSIDE, label="paper, outside", **cross)
+    axes[1].set_xticks(np.arange(-400_000, 1_000_001, 400_000))
     axes[1].set(xlim=(-5e5, 1.1e6), xlabel="step, counted from each teacher's peak", ylabel="mean |correlation|")
     axes[1].legend(frameon=False, fontsize=9)
     for ax in axes:
@@ -217,6 +218,7 @@ def waits(
     ax.set(xscale="log", yscale="log", xlabel="hidden units")
     ax.set_xticks(sorted(results["width"].unique()), [STEPS(width) for width in sorted(results["width"].unique())])
     ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter(STEPS)
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.legend(frameon=False, fontsize=8)
@@ -226,10 +228,10 @@ def waits(
 def waits_figure(grid: pd.DataFrame, at_best: pd.DataFrame, *, budget: int) -> Figure:
     """Draw the plateau's length by width: at equal rates, at equal rate × width, and at each width's best rate.
 
-    Effective rates are rounded to half powers of ten, and only those are drawn that two widths or more have.
+    Effective rates are rounded to 1, 3, 10, 30, …, and only those are drawn that two widths or more have.
     """
-    product = grid["lr"] * grid["width"]
-    effective = grid.assign(product=(10 ** (np.round(2 * np.log10(product)) / 2)).round(0))
+    half_decades = np.round(2 * np.log10(grid["lr"] * grid["width"])) / 2
+    effective = grid.assign(product=[float(f"{10**power:.0e}") for power in half_decades])
     effective = effective[effective.groupby("product")["width"].transform("nunique") > 1]
     figure, axes = plt.subplots(1, 3, figsize=(12, 4), sharey=True, layout="constrained")
     waits(grid, by="lr", label="rate", budget=budget, ax=axes[0])
@@ -268,7 +270,9 @@ def spacing_figure(spacings: pd.DataFrame) -> Figure:
                 style = {"color": PALETTE[number], "marker": MARKERS[number], "markersize": 3, "linewidth": 0.9}
                 ax.plot(line["spacing"], height, label=label, **style)
         ax.set(xscale="log", title=f"learning rate {lr:g}", xlabel="updates between checkpoints")
+        ax.set_xticks(sorted(spacings["spacing"].unique()))
         ax.xaxis.set_major_formatter(STEPS)
+        ax.xaxis.set_minor_formatter(NullFormatter())
     axes[0].set(ylabel="height of the spike", ylim=(0, None))
     axes[0].legend(frameon=False, fontsize=8)
     return figure
@@ -277,18 +281,22 @@ def spacing_figure(spacings: pd.DataFrame) -> Figure:
 def plateau_figure(results: pd.DataFrame) -> Figure:
     """Draw, for the recipe `parity-plateau`, how long networks still needed by where they were taken; bars: medians."""
     starts = ["fresh", *sorted(set(results["start"]) - {"fresh"})]
-    figure, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
+    figure, ax = plt.subplots(figsize=(10, 4), layout="constrained")
     for number, start in enumerate(starts):
         rows = results[results["start"] == start].dropna(subset="onset")
-        share = rows["onset"].astype(float) / rows["plateau"].astype(float)
-        colour = METHOD_COLOURS["teacher"] if start == "fresh" else METHOD_COLOURS["progressive"]
-        ax.scatter(number + np.linspace(-0.25, 0.25, len(share)), share, color=colour, s=18)
+        share, same = rows["onset"].astype(float) / rows["plateau"].astype(float), "other" not in start
+        colour = METHOD_COLOURS["progressive"] if start != "fresh" and same else METHOD_COLOURS["teacher"]
+        offsets = np.linspace(-0.25, 0.25, len(share))
+        ax.scatter(number + offsets, share, color=colour, s=18, marker="o" if same else "x")
         ax.hlines(share.median(), number - 0.35, number + 0.35, color="black", linewidth=1.5)
-        if start != "fresh":
-            left = 1 - int(start.split("/")[0]) / int(start.split("/")[1])
-            ax.scatter([number], [left], marker="_", s=900, color=PALETTE[1], zorder=3)
+        if start != "fresh" and same:
+            quarter, whole = map(int, start.split("/"))
+            ax.scatter([number], [1 - quarter / whole], marker="_", s=900, color=PALETTE[1], zorder=3)
     ax.scatter([], [], marker="_", s=200, color=PALETTE[1], label="what the teacher itself still needed")
-    ax.set_xticks(range(len(starts)), ["fresh\nnetworks", *(f"taken at\n{start}" for start in starts[1:])])
-    ax.set(ylabel="updates to the end of the plateau,\nin plateaus of the teacher", ylim=(0, None))
+    names = [f"taken at\n{start}".replace(", ", ",\n") for start in starts[1:]]
+    ax.set_xticks(range(len(starts)), ["fresh\nnetworks", *names])
+    ax.set(ylabel="updates to the end of the plateau,\nin plateaus of the teacher", yscale="log")
+    ax.set_yticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.legend(frameon=False, fontsize=9)
     return figure

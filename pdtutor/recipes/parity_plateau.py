@@ -16,13 +16,15 @@ from pdtutor.training.optim import SGD
 
 ONSET = 0.55  # accuracy where the plateau ends
 OTHER_EXAMPLES, OTHER_WEIGHTS = 1000, 5000  # added to seeds
+OTHER = ", other support"
 
 
 @dataclass(frozen=True)
 class ParityPlateau:
     """E1, is the plateau idle? How long networks taken from it still need, on other examples, and how long fresh ones.
 
-    If the jump were luck that may strike at any update, all would need the same time, in the mean.
+    If the jump were luck that may strike at any update, all would need the same time, in the mean. Networks that go on
+    to the parity of another support say whether what was built up belongs to the support.
     """
 
     d: int = 30  # number of coordinates
@@ -34,7 +36,13 @@ class ParityPlateau:
     eval_every: int = 5000  # updates between evaluations and between the teacher's checkpoints
     eval_examples: int = 4096  # held-out examples
     quarters: tuple[int, ...] = (0, 1, 2, 3)  # where on the plateau a network is taken, in quarters of its length
+    other: tuple[int, ...] = (2, 3)  # quarters from where the parity of another support is learned, too
     copies: int = 2  # networks from each place, each with examples of its own; as many fresh ones
+
+    def other_task(self) -> SparseParity:
+        """Return the parity of a support that shares no coordinate with the first one."""
+        taken = SparseParity(self.d, self.k).support
+        return SparseParity(self.d, self.k, support=[i for i in range(self.d) if i not in taken][: self.k])
 
     @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
@@ -44,7 +52,7 @@ class ParityPlateau:
             "eval_every": self.eval_every, "eval_examples": self.eval_examples, "resume": resume, "device": device,
             "progress": progress,
         }  # fmt: skip
-        task, histories = SparseParity(self.d, self.k), []
+        task, other_task, histories = SparseParity(self.d, self.k), self.other_task(), []
         for seed in range(seeds):
             of_seed = out / f"seed{seed}"
             teacher = train(
@@ -53,14 +61,17 @@ class ParityPlateau:
             )  # fmt: skip
             histories.append(teacher.history.assign(start="teacher", taken_at=0, teacher=seed))
             others = [OTHER_EXAMPLES * (copy + 1) + seed for copy in range(self.copies)]
-            starts = {"fresh": (0, MLP(self.d, width=self.width, seed=[OTHER_WEIGHTS + other for other in others]))}
-            for quarter in self.quarters:
+            fresh = MLP(self.d, width=self.width, seed=[OTHER_WEIGHTS + other for other in others])
+            starts = [("fresh", 0, fresh, task)]
+            for quarter in sorted({*self.quarters, *self.other}):
                 step = teacher.trajectory.nearest(quarter * teacher.trajectory.final // 4)
-                taken = select_copies(teacher.trajectory.at(step), [0] * self.copies).requires_grad_(True)
-                starts[f"{quarter}/4"] = (step, taken)
-            for start, (step, network) in starts.items():
-                folder = of_seed / f"from-{start.replace('/', '-of-')}"
-                again = train(network, task, seed=others, out=folder, description=f"from {start}", **options)
+                for asked, quarters, suffix in ((task, self.quarters, ""), (other_task, self.other, OTHER)):
+                    if quarter in quarters:
+                        taken = select_copies(teacher.trajectory.at(step), [0] * self.copies).requires_grad_(True)
+                        starts.append((f"{quarter}/4{suffix}", step, taken, asked))
+            for start, step, network, asked in starts:
+                folder = of_seed / "from-{}".format(start.replace("/", "-of-").replace(", ", "-").replace(" ", "-"))
+                again = train(network, asked, seed=others, out=folder, description=f"from {start}", **options)
                 histories.append(again.history.assign(start=start, taken_at=step, teacher=seed))
         history = pd.concat(histories, ignore_index=True)
         history = history[["teacher", "start", "taken_at", "copy", "step", "accuracy", "loss"]]
@@ -86,7 +97,16 @@ def plateau_results(history: pd.DataFrame) -> pd.DataFrame:
 RECIPES = {
     "parity-plateau": {
         "smoke": ParityPlateau(
-            d=10, k=3, width=64, lr=0.02, steps=6000, eval_every=200, eval_examples=512, quarters=(0, 2), copies=2
+            d=10,
+            k=3,
+            width=64,
+            lr=0.02,
+            steps=6000,
+            eval_every=200,
+            eval_examples=512,
+            quarters=(0, 2),
+            other=(2,),
+            copies=2,
         ),
         "laptop": ParityPlateau(),
         "paper": ParityPlateau(d=100, steps=60_000_000, eval_every=100_000),
