@@ -158,7 +158,8 @@ def paper_teacher_figure(
             axes[0].plot(rows["step"], rows["accuracy"], **line)
         for number, (_, of_seed) in enumerate(spikes[name].groupby("seed")):
             means = of_seed.groupby(["step", "inside"])["value"].mean().unstack()
-            since = means.index - (means[True] - means[False]).idxmax()
+            steps = means.index.to_numpy()
+            since = steps - steps[(means[True] - means[False]).to_numpy().argmax()]
             axes[1].plot(since, means[True], color=colour, linewidth=1.1, label=name if number == 0 else None)
             axes[1].plot(since, means[False], color=colour, linewidth=1, linestyle="--")
     reported(e1, {"teacher": "teacher"}, ax=axes[0])
@@ -189,13 +190,13 @@ def heights(results: pd.DataFrame, *, by: str, ax: Axes | None = None) -> Axes:
     Lines join the medians of a width. Crosses are what groups of other coordinates reach in the same way.
     """
     ax = ax or plt.gca()
-    for number, (width, rows) in enumerate(results.groupby("width")):
-        colour, marker = PALETTE[number], MARKERS[number]
+    for number, width in enumerate(sorted(results["width"].unique().tolist())):
+        rows, colour, marker = results[results["width"] == width], PALETTE[number], MARKERS[number]
         height, at = rows["inside"] - rows["outside"], _beside(rows[by], rows[by], factor=1.08)
         medians = height.groupby(rows[by]).median()
         ax.plot(medians.index, medians, color=colour, linewidth=1)
         dots = {"color": colour, "alpha": 0.8}
-        ax.scatter(at, height, marker=marker, s=18, linewidths=0, label=f"width {STEPS(width)}", **dots)
+        ax.scatter(at, height, marker=marker, s=18, linewidths=0, label=f"width {width}", **dots)
         ax.scatter(at, rows["by_chance"], marker="x", s=10, linewidths=0.7, **dots)
     ax.set(xscale="log", ylim=(0, None), ylabel="height of the spike")
     return ax
@@ -265,7 +266,7 @@ def spacing_figure(spacings: pd.DataFrame) -> Figure:
         of_rate = spacings[spacings["lr"] == lr]
         for number, (width, rows) in enumerate(of_rate.groupby("width")):
             for seed, line in rows.groupby("seed"):
-                label = f"width {STEPS(width)}" if seed == rows["seed"].min() else None
+                label = f"width {width}" if seed == rows["seed"].min() else None
                 height = line["inside"] - line["outside"]
                 style = {"color": PALETTE[number], "marker": MARKERS[number], "markersize": 3, "linewidth": 0.9}
                 ax.plot(line["spacing"], height, label=label, **style)

@@ -9,6 +9,7 @@ from pdtutor import plots
 from pdtutor.devices import AUTO
 from pdtutor.models.build import select_copies
 from pdtutor.models.mlp import MLP
+from pdtutor.models.model import Model
 from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.tasks.parity import SparseParity
 from pdtutor.training.loop import train
@@ -42,7 +43,7 @@ class ParityPlateau:
     def other_task(self) -> SparseParity:
         """Return the parity of a support that shares no coordinate with the first one."""
         taken = SparseParity(self.d, self.k).support
-        return SparseParity(self.d, self.k, support=[i for i in range(self.d) if i not in taken][: self.k])
+        return SparseParity(self.d, self.k, support=tuple(i for i in range(self.d) if i not in taken)[: self.k])
 
     @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
@@ -62,7 +63,7 @@ class ParityPlateau:
             histories.append(teacher.history.assign(start="teacher", taken_at=0, teacher=seed))
             others = [OTHER_EXAMPLES * (copy + 1) + seed for copy in range(self.copies)]
             fresh = MLP(self.d, width=self.width, seed=[OTHER_WEIGHTS + other for other in others])
-            starts = [("fresh", 0, fresh, task)]
+            starts: list[tuple[str, int, Model, SparseParity]] = [("fresh", 0, fresh, task)]
             for quarter in sorted({*self.quarters, *self.other}):
                 step = teacher.trajectory.nearest(quarter * teacher.trajectory.final // 4)
                 for asked, quarters, suffix in ((task, self.quarters, ""), (other_task, self.other, OTHER)):

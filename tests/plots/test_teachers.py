@@ -50,7 +50,8 @@ def test_each_teacher_has_its_accuracy_above_its_correlations_and_its_transition
     assert drawn(lower)[:2] == [[0.2, 0.5], [0.01, 0.02]]
     assert drawn(lower)[2] == pytest.approx([0.01 * np.sqrt(2 / np.pi)] * 2, abs=1e-6)
     assert upper.get_title() == "seed 0"
-    assert upper.patches[0].get_x() == 0 and upper.patches[0].get_width() == 50
+    assert upper.patches[0].get_x() == 0
+    assert upper.patches[0].get_width() == 50
 
 
 def test_a_transition_is_cut_out_of_the_run():
@@ -129,5 +130,6 @@ def test_waits_are_in_plateaus_of_the_teacher():
     results = pd.DataFrame({"start": ["fresh", "1/4"], "teacher": 0, "onset": [300, 150], "plateau": 200})
     [ax] = plots.plateau_figure(results).axes
     shares = [c.get_offsets()[0, 1] for c in ax.collections if len(c.get_offsets()) == 1]
-    assert 1.5 in shares and 0.75 in shares
+    assert 1.5 in shares
+    assert 0.75 in shares
     assert [t.get_text() for t in ax.get_xticklabels()] == ["fresh\nnetworks", "taken at\n1/4"]
