@@ -1,7 +1,7 @@
 """Checkers for the exercises: `checks.name(my_function)` prints ✓, or what is wrong and a hint. They never raise."""
 
 from pdtutor.checks.lesson01 import coefficient, degree_one_share, descent_direction, parity_label, samples_to_resolve
-from pdtutor.checks.lesson02 import monomial_correlation, noise_floor, peak_step, transition_step
+from pdtutor.checks.lesson02 import monomial_correlation, noise_floor, peak_step, spike_height, transition_step
 from pdtutor.checks.lesson03 import (
     cold_loss,
     distillation_loss,
@@ -32,6 +32,7 @@ __all__ = [
     "posterior",
     "samples_to_resolve",
     "sign_test",
+    "spike_height",
     "split_by_document",
     "teacher_probabilities",
     "teacher_step",

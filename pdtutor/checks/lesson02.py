@@ -182,3 +182,67 @@ def peak_step(function: Callable) -> None:
         hint="np.argmax of inside − outside gives a position; return the step at that position.",
         success="this is C₁, the checkpoint that lesson 3 teaches with.",
     )
+
+
+def spike_height(function: Callable) -> None:
+    """Check `function(chosen, fresh, inside)`: the height of a spike, on other examples than those that chose it.
+
+    chosen and fresh are signed correlations (steps, d), inside is bool (d,).
+    """
+    inside = np.array([True, False, True, False, False])
+    chosen = np.array(
+        [
+            [0.01, 0.02, -0.02, 0.01, -0.01],
+            [0.08, -0.01, -0.06, 0.02, 0.01],
+            [0.05, 0.03, 0.05, -0.02, 0.01],
+            [0.00, 0.01, 0.01, 0.00, -0.01],
+        ]
+    )
+    fresh = np.array(
+        [
+            [0.08, -0.01, -0.07, 0.01, 0.02],
+            [0.06, 0.00, -0.05, 0.03, 0.01],
+            [0.07, 0.01, 0.06, -0.01, 0.00],
+            [0.01, 0.00, -0.01, 0.01, 0.01],
+        ]
+    )
+
+    def levels(table: np.ndarray) -> np.ndarray:
+        return np.abs(table[:, inside]).mean(1) - np.abs(table[:, ~inside]).mean(1)
+
+    def signed(table: np.ndarray) -> np.ndarray:
+        return np.abs(table[:, inside].mean(1)) - np.abs(table[:, ~inside].mean(1))
+
+    cancel = "take absolute values before the mean: the signs of coordinates differ, and signed values cancel."
+    same = "the checkpoint is right, but its height is measured on the examples that chose it: measure it on fresh."
+    mistakes = {
+        "two mistakes are left: absolute values come before the mean, and the height is measured on fresh.": (
+            signed(chosen).max()
+        ),
+        cancel: Either(
+            [
+                signed(fresh)[signed(chosen).argmax()],
+                signed(fresh)[levels(chosen).argmax()],
+                levels(fresh)[signed(chosen).argmax()],
+            ]
+        ),
+        same: levels(chosen).max(),
+        "the peak is chosen on chosen: the largest value of fresh has again chosen itself.": Either(
+            [levels(fresh).max(), signed(fresh).max()]
+        ),
+        "return the height, not the checkpoint's position.": int(levels(chosen).argmax()),
+        "subtract what coordinates outside show.": np.abs(fresh[levels(chosen).argmax(), inside]).mean(),
+    }
+    check(
+        "spike_height",
+        function,
+        [
+            Case(
+                {"chosen": chosen, "fresh": fresh, "inside": inside}, levels(fresh)[levels(chosen).argmax()], mistakes
+            ),
+            Case({"chosen": fresh, "fresh": chosen, "inside": inside}, levels(chosen)[levels(fresh).argmax()]),
+        ],
+        hint="mean |chosen| inside minus outside, for every step; its argmax names the checkpoint; the same difference "
+        "of fresh, at that checkpoint, is the height.",
+        success="the examples that chose the peak have no say in its height.",
+    )

@@ -9,7 +9,7 @@ from pdtutor.validate import number, whole
 WHOLE = (int, int | None, tuple[int, ...])
 REAL = (float, float | None, tuple[float, ...])
 SHARES = ("warmup", "threshold", "rate")  # of updates, of examples, of tokens: between 0 and 1
-FROM_ZERO = ("early", "late", "around", "level", "first_checkpoint")  # whole numbers that may be 0
+FROM_ZERO = ("early", "late", "around", "level", "first_checkpoint", "quarters")  # whole numbers that may be 0
 
 
 class Checked:

@@ -25,7 +25,19 @@ def peak_step(steps, inside, outside):
     return steps[np.argmax(inside - outside)]
 
 
-SOLUTIONS = [monomial_correlation, noise_floor, transition_step, peak_step]
+def levels(table, inside):
+    return abs(table[:, inside]).mean(axis=1) - abs(table[:, ~inside]).mean(axis=1)
+
+
+def signed(table, inside):
+    return abs(table[:, inside].mean(axis=1)) - abs(table[:, ~inside].mean(axis=1))
+
+
+def spike_height(chosen, fresh, inside):
+    return levels(fresh, inside)[levels(chosen, inside).argmax()]
+
+
+SOLUTIONS = [monomial_correlation, noise_floor, transition_step, peak_step, spike_height]
 
 
 @pytest.mark.parametrize("solution", SOLUTIONS)
@@ -90,6 +102,13 @@ def test_an_unbiased_standard_deviation_is_as_good(passes):
         ("peak_step", lambda s, i, o: np.argmax(i / o), "position in the array"),
         ("peak_step", lambda s, i, o: s[np.argmax(i / o)], "use the difference"),
         ("peak_step", lambda s, i, o: np.argmax(i - o), "position in the array"),
+        ("spike_height", lambda c, f, i: signed(c, i).max(), "two mistakes are left"),
+        ("spike_height", lambda c, f, i: signed(f, i)[signed(c, i).argmax()], "absolute values before the mean"),
+        ("spike_height", lambda c, f, i: levels(f, i)[signed(c, i).argmax()], "absolute values before the mean"),
+        ("spike_height", lambda c, f, i: levels(c, i).max(), "the checkpoint is right"),
+        ("spike_height", lambda c, f, i: levels(f, i).max(), "has again chosen itself"),
+        ("spike_height", lambda c, f, i: levels(c, i).argmax(), "not the checkpoint's position"),
+        ("spike_height", lambda c, f, i: abs(f[levels(c, i).argmax(), i]).mean(), "subtract what coordinates outside"),
     ],
 )
 def test_typical_mistakes_get_the_fitting_hint(refused, name, mistake, hint):
