@@ -39,13 +39,14 @@ from pdtutor.plots.students import (
     temperature_figure,
     two_shot_figure,
     whole_run_figure,
+)
 from pdtutor.plots.teachers import (
     after_peak_figure,
     degrees_figure,
+    heights_figure,
     paper_teacher_figure,
     plateau_figure,
     spacing_figure,
-    heights_figure,
     teachers_figure,
     transition_figure,
     waits_figure,
