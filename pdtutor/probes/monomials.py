@@ -15,20 +15,27 @@ from pdtutor.models.model import Model, device_of
 from pdtutor.probes.probe import Probe
 from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
-from pdtutor.validate import a_table, instance, whole
+from pdtutor.validate import a_table, instance, number, whole
 
 CHANCE = 0.05  # a peak of correlations that random coordinates reach more often is noise
 GROUPS = 1000  # of random coordinates, which the support is compared with
 
 
 def monomial_correlations(
-    task: SparseParity, *, degree: int = 1, examples: int = 16_384, off_support: int = 64, seed: int = 0
+    task: SparseParity,
+    *,
+    degree: int = 1,
+    examples: int = 16_384,
+    off_support: int = 64,
+    seed: int = 0,
+    temperature: float = 1.0,
 ) -> Probe:
     """Return a probe that measures |E_x[χ_A(x)·p(y=1|x)]| for monomials χ_A(x) = ∏_{i∈A} x_i with |A| = degree.
 
     All C(k, degree) sets A inside the support are measured and, for comparison, up to `off_support` random sets of the
-    same size outside it. Values are on the probability scale, as in the paper; on the scale p₀−p₁ each is twice as
-    large.
+    same size outside it. Values are on the scale of p, from 0 to ½; on the scale p₀−p₁ each is twice as large. With
+    temperature 0, p is the answer: 1 where class 1 is the more probable, else 0. That is what a student of a cold
+    teacher gets to see.
 
     The probe maps a model to a table with columns copy, degree, monomial ("3·17"), inside (bool), value and
     noise_floor: the standard deviation with which a correlation of 0 is estimated from n examples. As p's mean is
@@ -41,15 +48,17 @@ def monomial_correlations(
         examples: number n of fresh examples.
         off_support: largest number of sets outside the support.
         seed: seed of the examples and of the random sets.
+        temperature: τ, by which the logits are divided before p is taken, at least 0.
 
-    Raises ValueError for degree, examples or off_support < 1; for degree > k; and for fewer than `degree` coordinates
-    outside the support.
+    Raises ValueError for degree, examples or off_support < 1; for degree > k; for fewer than `degree` coordinates
+    outside the support; and for a negative temperature.
     """
     instance("task", task, SparseParity, "a SparseParity")
     degree, examples, off_support = (
         whole(name, given)
         for name, given in {"degree": degree, "examples": examples, "off_support": off_support}.items()
     )
+    temperature = number("temperature", temperature, minimum=0)
     if degree > task.k:
         raise ValueError(f"degree must be at most k = {task.k}, got {degree}")
     outside = [i for i in range(task.d) if i not in task.support]
@@ -68,7 +77,8 @@ def monomial_correlations(
 
     def probe(model: Model) -> pd.DataFrame:
         device = device_of(model)
-        p = logits_of(model, examples_seen.to(device)).softmax(-1)[..., 1].cpu()  # (copies, examples)
+        logits = logits_of(model, examples_seen.to(device)).cpu()  # (copies, examples, 2)
+        p = logits.argmax(-1).float() if temperature == 0 else (logits / temperature).softmax(-1)[..., 1]
         values, floors = correlate(p, monomials)
         return pd.DataFrame(
             {

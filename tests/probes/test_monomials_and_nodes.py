@@ -48,6 +48,17 @@ def test_correlations_are_the_same_whether_a_model_reads_signs_or_tokens():
         assert monomial_correlations(tokens, degree=degree, examples=500)(reader).equals(expected)
 
 
+def test_at_temperature_0_the_answer_is_correlated_and_warmth_makes_it_fainter():
+    def found(temperature):
+        table = monomial_correlations(TASK, examples=5000, temperature=temperature)(Known([(4,)], 0.1))
+        return table.set_index("monomial").value["4"]
+
+    assert found(0) == found(1e-4) == pytest.approx(0.5, abs=1e-3)  # p is 0.4 or 0.6, the answer 0 or 1
+    assert found(1.0) == pytest.approx(0.1, abs=1e-3)
+    warm = 1 / (1 + (0.4 / 0.6) ** 0.5) - 0.5  # p at temperature 2, less ½
+    assert found(2.0) == pytest.approx(warm, abs=1e-3)
+
+
 def test_a_correlation_is_a_size_without_a_sign():
     probe = monomial_correlations(TASK, examples=1000)
     assert probe(Known([(4,)], -0.2)).value.min() >= 0
