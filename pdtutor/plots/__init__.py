@@ -40,6 +40,14 @@ from pdtutor.plots.students import (
     two_shot_figure,
     whole_run_figure,
 )
+from pdtutor.plots.theory import (
+    clusters,
+    coordinates,
+    early_checkpoint_figure,
+    imperfect_teacher_figure,
+    neuron_samples_figure,
+    two_stage_figure,
+)
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [
@@ -55,14 +63,19 @@ __all__ = [
     "budgets_figure",
     "by_checkpoint_figure",
     "choose_figure",
+    "clusters",
     "colours",
     "controls_figure",
+    "coordinates",
     "coordinates_figure",
     "correlations",
     "depth_colours",
+    "early_checkpoint_figure",
     "first_checkpoint_figure",
     "grammar_tree",
+    "imperfect_teacher_figure",
     "losses",
+    "neuron_samples_figure",
     "ngrams",
     "node_curves",
     "node_steps",
@@ -89,6 +102,7 @@ __all__ = [
     "teacher_width_figure",
     "temperature_figure",
     "two_shot_figure",
+    "two_stage_figure",
     "which_checkpoint_figure",
     "whole_run_figure",
 ]
