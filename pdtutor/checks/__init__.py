@@ -1,6 +1,14 @@
 """Checkers for the exercises: `checks.name(my_function)` prints ✓, or what is wrong and a hint. They never raise."""
 
-from pdtutor.checks.lesson01 import coefficient, degree_one_share, descent_direction, parity_label, samples_to_resolve
+from pdtutor.checks.lesson01 import (
+    coefficient,
+    degree_one_share,
+    descent_direction,
+    first_layer_step,
+    parity_label,
+    samples_to_resolve,
+    will_separate,
+)
 from pdtutor.checks.lesson02 import monomial_correlation, noise_floor, peak_step, spike_height, transition_step
 from pdtutor.checks.lesson03 import (
     cold_loss,
@@ -22,6 +30,7 @@ __all__ = [
     "descent_direction",
     "distillation_loss",
     "expected_lengths",
+    "first_layer_step",
     "m_robust",
     "mask_batch",
     "mixed_target",
@@ -42,4 +51,5 @@ __all__ = [
     "transition_step",
     "tree_label",
     "whole_batch_gradient",
+    "will_separate",
 ]

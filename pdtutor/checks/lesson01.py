@@ -144,3 +144,54 @@ def degree_one_share(function: Callable) -> None:
         hint="the d coefficients are the means of f·x_j; add their squares and divide by the variance of f.",
         success="half of the test function is degree 1; a parity of three bits has none.",
     )
+
+
+def first_layer_step(function: Callable) -> None:
+    """Check `function(x, target, weights, biases, readout)`: −gradient of the hinge loss per unit of |readout|.
+
+    x is (n, d), target (n,), weights (width, d), biases and readout (width,); the answer is (width, d).
+    """
+    x, target = CUBE.astype(float), np.array([1.0, -1.0, 0.5, 2.0, 1.0, -1.0, 1.0, -0.5])
+    weights = np.array([[1.0, -1.0, 1.0], [1.0, -1.0, 1.0], [-1.0, -1.0, 1.0], [-1.0, -1.0, 1.0]])
+    biases, readout = np.array([0.5, 0.5, -0.5, -0.5]), np.array([0.25, -0.25, 0.25, -0.25])
+    before = x @ weights.T + biases
+    gate, signs = before >= 0, np.sign(readout)[:, None]
+    expected = signs * (gate.T @ (x * target[:, None])) / len(x)
+    relu = signs * (np.maximum(before, 0).T @ (x * target[:, None])) / len(x)
+    mistakes = {
+        "the readout is missing: what does the step do to the two neurons of a mirrored pair?": signs * expected,
+        "this is the gradient; descent moves against it.": -expected,
+        "divide the sum over the inputs by their number.": expected * len(x),
+        "multiply by the ReLU's derivative, 1 where the neuron is on, not by its value.": relu,
+        "multiply by the ReLU's derivative, and by the sign of the readout.": signs * relu,
+        "only the sign of the readout: its size goes into the learning rate.": np.abs(readout)[:, None] * expected,
+        "the target is missing: it says which way each input pulls.": signs * (gate.T @ x) / len(x),
+    }
+    given = {"x": x, "target": target, "weights": weights, "biases": biases, "readout": readout}
+    check(
+        "first_layer_step",
+        function,
+        [Case(given, expected, mistakes)],
+        hint="sign(a_i)·mean over the inputs of target·x_j·[neuron i is on], one row per neuron i.",
+        success="mirrored neurons move in opposite directions, so that the network's output leaves 0.",
+    )
+
+
+def will_separate(function: Callable) -> None:
+    """Check `function(coefficients, support)`: degree-1 coefficients (d,) → whether enough samples show the support."""
+    coefficients, support = np.array([0.1, -0.5, 0.3, -0.2, 0.15]), [1, 2]
+    signs = "coefficients have signs; compare absolute values."
+    largest = "one coordinate is not enough: compare the smallest in the support."
+    mean = "a mean hides the weakest coordinate: compare the smallest in the support with the largest outside."
+    check(
+        "will_separate",
+        function,
+        [
+            Case({"coefficients": coefficients, "support": support}, True, {signs: False}),
+            Case({"coefficients": coefficients, "support": [1, 4]}, False, {mean: True}),
+            Case({"coefficients": np.array([0.4, 0.1, 0.2, 0.0]), "support": [0, 1]}, False, {largest: True}),
+            Case({"coefficients": np.array([0.4, 0.3, -0.35, 0.0]), "support": [0, 1]}, False, {signs: True}),
+        ],
+        hint="the smallest |c_j| in the support must exceed the largest |c_j| outside it.",
+        success="smallest inside above largest outside.",
+    )

@@ -52,6 +52,14 @@ from pdtutor.plots.teachers import (
     waits_figure,
     weights_figure,
 )
+from pdtutor.plots.theory import (
+    clusters,
+    coordinates,
+    early_checkpoint_figure,
+    imperfect_teacher_figure,
+    neuron_samples_figure,
+    two_stage_figure,
+)
 from pdtutor.plots.trees import grammar_tree, parse_tree, predictions
 
 __all__ = [
@@ -68,16 +76,21 @@ __all__ = [
     "budgets_figure",
     "by_checkpoint_figure",
     "choose_figure",
+    "clusters",
     "colours",
     "controls_figure",
+    "coordinates",
     "coordinates_figure",
     "correlations",
     "degrees_figure",
     "depth_colours",
+    "early_checkpoint_figure",
     "first_checkpoint_figure",
     "grammar_tree",
     "heights_figure",
+    "imperfect_teacher_figure",
     "losses",
+    "neuron_samples_figure",
     "ngrams",
     "node_curves",
     "node_steps",
@@ -109,6 +122,7 @@ __all__ = [
     "temperature_figure",
     "transition_figure",
     "two_shot_figure",
+    "two_stage_figure",
     "waits_figure",
     "weights_figure",
     "which_checkpoint_figure",

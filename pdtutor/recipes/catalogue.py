@@ -16,6 +16,9 @@ SCALES = ("smoke", "laptop", "paper")
 # name: the file of this folder and the class that describe the recipe; the file's own RECIPES holds the three scales
 KINDS = {
     "parity-sample-complexity": ("parity", "ParitySampleComplexity"),
+    "parity-two-stage": ("theory", "ParityTwoStage"),
+    "parity-early-checkpoint": ("theory", "ParityEarlyCheckpoint"),
+    "parity-imperfect-teacher": ("theory", "ParityImperfectTeacher"),
     "parity-teacher": ("parity", "ParityTeacher"),
     "parity-progressive": ("parity", "ParityProgressive"),
     "parity-which-checkpoint": ("parity", "ParityWhichCheckpoint"),

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pdtutor.theory.fourier import as_subset, check_degree, check_dimension, parity
+from pdtutor.theory.fourier import MAX_TABLE_DIM, as_subset, check_degree, check_dimension, hypercube, parity
 from pdtutor.theory.gradients import parity_gradient
 from pdtutor.validate import shown, whole
 
 Function = Callable[[np.ndarray], np.ndarray]  # a batch of inputs (n, d) → one real output each (n,)
 
-CHUNK = 2**15  # inputs at a time, so that a batch of activations stays inside the cache
+CHUNK = 2**12  # inputs at a time, so that a batch of activations stays inside the cache
 RIDGE = 1e-5  # relative to the mean squared feature: too small to bend the fit, large enough to make it well-posed
 
 
@@ -96,18 +96,21 @@ def _rescaled(update: np.ndarray, k: int) -> np.ndarray:
     return update / (norm * np.sqrt(k)) if norm > 0 else update
 
 
-def stage_one_teacher(d: int, support: Iterable[int], *, width: int = 64, seed: int = 0) -> TwoLayerNet:
-    """Return the teacher at the end of stage 1 as if it had seen infinitely many samples: one exact gradient step.
+def stage_one_teacher(
+    d: int, support: Iterable[int], *, width: int = 64, seed: int = 0, samples: int | None = None
+) -> TwoLayerNet:
+    """Return the teacher at the end of stage 1: one gradient step of the first layer, exact or from samples.
 
-    The weights come from the closed form, `parity_gradient`, on the support and off it. The output is an odd function
-    of x. Signs on the support and biases are drawn before the other signs, so that teachers of one seed have the same
-    weights on the support at every d, up to scale.
+    The weights of the exact step come from the closed form, `parity_gradient`, on the support and off it. The output is
+    an odd function of x. Signs on the support and biases are drawn before the other signs, so that teachers of one seed
+    have the same weights on the support at every d, up to scale.
 
     Args:
         d: the number of coordinates.
         support: the coordinates of the parity.
         width: the number of neurons, even.
-        seed: seed of the initialisation.
+        seed: seed of the initialisation, and of the samples.
+        samples: fresh labelled samples of the step; if not given, it is as if there were infinitely many.
 
     Raises ValueError for a coordinate outside 0…d−1 or repeated, an empty support, an odd width, and a parity that the
     gradient cannot see (odd k ≥ 3 at odd d).
@@ -124,6 +127,11 @@ def stage_one_teacher(d: int, support: Iterable[int], *, width: int = 64, seed: 
     outside = np.setdiff1d(np.arange(d), support)
     signs[:, support] = inner.weights
     signs[:, outside] = np.tile(rng.choice([-1.0, 1.0], size=(width // 2, d - k)), (2, 1))
+    if samples is not None:
+        start = TwoLayerNet(signs.astype(np.float32), inner.biases, inner.readout)
+        drawn = np.random.default_rng([seed, 1])
+        update = _first_layer_step(start, lambda x: parity(x, support), drawn, whole("samples", samples))
+        return TwoLayerNet(_rescaled(update, k).astype(np.float32), inner.biases, inner.readout)
     gradient = np.array(
         [
             parity_gradient(neuron, support, bias=bias, readout=sign)
@@ -138,21 +146,29 @@ def stage_one_teacher(d: int, support: Iterable[int], *, width: int = 64, seed: 
     return TwoLayerNet(weights.astype(np.float32), inner.biases, inner.readout)
 
 
-def _chunks(n: int) -> Iterator[int]:
-    """Yield sizes of at most CHUNK that sum to n."""
-    yield from [CHUNK] * (n // CHUNK)
-    if n % CHUNK:
-        yield n % CHUNK
+def _drawn(rng: np.random.Generator, n: int, d: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield n uniform inputs in chunks: different ones (at most CHUNK, d) float32, and how often each is drawn.
+
+    Where n is above 2^d, the numbers of times that each input of the cube is drawn are drawn themselves, which is the
+    same distribution: the time no longer grows with n.
+    """
+    if d <= MAX_TABLE_DIM and n > 2**d:
+        cube, times = hypercube(d), rng.multinomial(n, np.full(2**d, 0.5**d)).astype(np.float32)
+        for start in range(0, len(cube), CHUNK):
+            yield cube[start : start + CHUNK].astype(np.float32), times[start : start + CHUNK]
+        return
+    for start in range(0, n, CHUNK):
+        size = min(CHUNK, n - start)
+        yield random_signs(rng, size, d), np.ones(size, dtype=np.float32)
 
 
 def _first_layer_step(net: TwoLayerNet, target: Function, rng: np.random.Generator, n: int) -> np.ndarray:
     """Return minus the hinge-loss gradient of the first layer on n fresh samples, per unit of readout: (width, d)."""
     d = net.weights.shape[1]
     total = np.zeros(net.weights.shape)
-    for size in _chunks(n):
-        x = random_signs(rng, size, d)  # (size, d)
+    for x, times in _drawn(rng, n, d):  # (size, d), (size,)
         gate = (x @ net.weights.T + net.biases >= 0).astype(np.float32)  # (size, width)
-        total += gate.T @ (x * np.asarray(target(x), dtype=np.float32)[:, None])
+        total += gate.T @ (x * (times * np.asarray(target(x), dtype=np.float32))[:, None])
     return np.sign(net.readout)[:, None] * total / n
 
 
@@ -191,6 +207,7 @@ def two_stage(
     width: int = 128,
     steps: int = 1,
     teacher: Function | None = None,
+    final: Function | None = None,
     support: Iterable[int] | None = None,
     seed: int = 0,
     test_samples: int = 8192,
@@ -198,19 +215,21 @@ def two_stage(
     """Learn a (d, k)-sparse parity in two stages, and return how well it went (our reading of the paper's Algorithm 1).
 
     Stage 1 takes `steps` first-layer steps, each on stage1_samples/steps fresh inputs. The first step erases the
-    initial weights, later ones are added. Stage 2 fits the readout to labels. Initialisation, stage 1, stage 2 and the
-    test set draw from separate streams of `seed`.
+    initial weights, later ones are added. Stage 2 fits the readout to the final teacher. Initialisation, stage 1, stage
+    2 and the test set draw from separate streams of `seed`.
 
     Args:
         d: the number of coordinates.
         k: the size of the support, 1 ≤ k ≤ d.
         stage1_samples: fresh samples of stage 1, over all of its steps.
-        stage2_samples: fresh labelled samples of stage 2.
+        stage2_samples: fresh samples of stage 2.
         width: the number of neurons, even.
         steps: the number of first-layer steps.
-        teacher: maps inputs (n, d) to outputs (n,). The first step follows it, and the others follow the labels, which
-            is what a perfect final teacher says: together these are two checkpoints. Its scale does not matter, because
-            every step is rescaled to the same mean norm. If not given, all steps follow the labels.
+        teacher: the intermediate teacher, which maps inputs (n, d) to outputs (n,): the first step follows it. Its
+            scale does not matter, because every step is rescaled to the same mean norm. If not given, the first step
+            follows the final teacher, as all others do: one-shot.
+        final: the final teacher, which all later steps and stage 2 follow; if not given, it is perfect, that is, the
+            labels.
         support: the k coordinates of the parity; random if not given.
         seed: seed of all that is drawn.
         test_samples: fresh samples on which accuracy is measured.
@@ -230,8 +249,9 @@ def two_stage(
             "stage2_samples": stage2_samples,
         }.items()
     )
-    if teacher is not None and not callable(teacher):
-        raise ValueError(f"teacher must be a function from inputs (n, d) to outputs (n,), got {shown(teacher)}")
+    for name, given in {"teacher": teacher, "final": final}.items():
+        if given is not None and not callable(given):
+            raise ValueError(f"{name} must be a function from inputs (n, d) to outputs (n,), got {shown(given)}")
     if steps < 1 or stage1_samples < steps or stage2_samples < 1:
         raise ValueError(
             "steps must be at least 1, and each step and stage 2 need at least one sample; "
@@ -247,14 +267,15 @@ def two_stage(
     def labels(x: np.ndarray) -> np.ndarray:
         return parity(x, support)
 
+    last = labels if final is None else final
     net = _mirrored_init(init_rng, width, d)
     for step in range(steps):
-        target = teacher if step == 0 and teacher is not None else labels
+        target = teacher if step == 0 and teacher is not None else last
         update = _rescaled(_first_layer_step(net, target, stage1_rng, stage1_samples // steps), k)
         kept = net.weights if step else 0
         net = TwoLayerNet((kept + update).astype(np.float32), net.biases, net.readout)
     x = random_signs(stage2_rng, stage2_samples, d)
-    fitted = _fit_readout(net, x, labels(x))
+    fitted = _fit_readout(net, x, np.asarray(last(x), dtype=np.float64))
     x_test = random_signs(test_rng, test_samples, d)
     return TwoStageResult(
         network=fitted,

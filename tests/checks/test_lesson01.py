@@ -29,7 +29,25 @@ def degree_one_share(f, x):
     return np.sum((f @ x / len(x)) ** 2) / np.var(f)
 
 
-SOLUTIONS = [parity_label, coefficient, descent_direction, samples_to_resolve, degree_one_share]
+def first_layer_step(x, target, weights, biases, readout):
+    on = x @ weights.T + biases >= 0
+    return np.sign(readout)[:, None] * (on.T @ (x * target[:, None])) / len(x)
+
+
+def will_separate(coefficients, support):
+    sizes = np.abs(coefficients)
+    return sizes[support].min() > np.delete(sizes, support).max()
+
+
+SOLUTIONS = [
+    parity_label,
+    coefficient,
+    descent_direction,
+    samples_to_resolve,
+    degree_one_share,
+    first_layer_step,
+    will_separate,
+]
 
 
 @pytest.mark.parametrize("solution", SOLUTIONS)
@@ -98,6 +116,28 @@ def test_an_answer_of_another_kind_is_reported(refused, solution, wrong, message
         ("degree_one_share", lambda f, x: np.sum((f @ x / len(x)) ** 2), "divide it by the variance"),
         ("degree_one_share", lambda f, x: np.sum((f @ x / len(x)) ** 2) / np.std(f), "standard deviation"),
         ("degree_one_share", lambda f, x: (f @ x / len(x)) ** 2 / np.var(f), "add them up"),
+        ("first_layer_step", lambda x, t, w, b, a: first_layer_step(x, t, w, b, np.abs(a)), "the readout is missing"),
+        ("first_layer_step", lambda *given: -first_layer_step(*given), "descent moves against it"),
+        ("first_layer_step", lambda *given: first_layer_step(*given) * len(given[0]), "by their number"),
+        (
+            "first_layer_step",
+            lambda x, t, w, b, a: np.sign(a)[:, None] * (np.maximum(x @ w.T + b, 0).T @ (x * t[:, None])) / len(x),
+            "not by its value",
+        ),
+        (
+            "first_layer_step",
+            lambda x, t, w, b, a: (np.maximum(x @ w.T + b, 0).T @ (x * t[:, None])) / len(x),
+            "and by the sign of the readout",
+        ),
+        (
+            "first_layer_step",
+            lambda x, t, w, b, a: np.abs(a)[:, None] * first_layer_step(x, t, w, b, a),
+            "into the learning rate",
+        ),
+        ("first_layer_step", lambda x, t, w, b, a: first_layer_step(x, t**0, w, b, a), "the target is missing"),
+        ("will_separate", lambda c, s: c[s].min() > np.delete(c, s).max(), "have signs"),
+        ("will_separate", lambda c, s: np.abs(c[s]).mean() > np.abs(np.delete(c, s)).max(), "hides the weakest"),
+        ("will_separate", lambda c, s: bool(np.argmax(np.abs(c)) in s and abs(c[s[-1]]) != 0.15), "one coordinate"),
     ],
 )
 def test_a_typical_mistake_gets_the_hint_that_fits(refused, name, mistake, hint):
