@@ -243,35 +243,6 @@ def whole_run_figure(history: pd.DataFrame, e1: pd.DataFrame, *, exact: pd.DataF
     return figure
 
 
-def spike_figure(spike: pd.DataFrame, e1: pd.DataFrame, *, exact: pd.DataFrame | None = None) -> Figure:
-    """Draw the mean correlations inside and outside the support around each teacher's spike; crosses: the paper.
-
-    `spike` is a curriculum with a column `from_spike`: the steps since the spike of the same seed. `exact` is likewise,
-    of teachers as wide as the paper's: drawn thick.
-    """
-    figure, ax = plt.subplots(figsize=(8, 3.8))
-    tables = [(spike, 1.0, "width 1000")] + ([] if exact is None else [(exact, 2.4, "width 50 000")])
-    for table, width, name in tables:
-        for inside, colour, dashes, where in ((True, INSIDE, "-", "inside"), (False, OUTSIDE, "--", "outside")):
-            label = f"{where}, {name}"
-            for _, of_seed in table[table["inside"] == inside].groupby("seed"):
-                mean = of_seed.groupby("from_spike")["value"].mean()
-                ax.plot(mean.index, mean, color=colour, linestyle=dashes, linewidth=width, label=label)
-                label = None
-    rows = e1[e1["quantity"] == "in-support |corr|"].dropna(subset="at")
-    top = rows.sort_values("value")["at"].iloc[-1]
-    ax.scatter(
-        rows["at"] - top, rows["value"], color="0.2", marker="X", s=42, label="paper, inside (the later: at most)"
-    )
-    ax.set(
-        xlabel="teacher's step, counted from its spike", ylabel="mean |correlation| with p(y = 1 | x)", ylim=(0, None)
-    )
-    ax.xaxis.set_major_formatter(STEPS)
-    ax.legend(frameon=False, fontsize=9)
-    figure.tight_layout()
-    return figure
-
-
 def two_shot_figure(
     history: pd.DataFrame, e1: pd.DataFrame, *, first: int, exact: pd.DataFrame | None = None, until: int | None = None
 ) -> Figure:

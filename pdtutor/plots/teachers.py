@@ -145,37 +145,50 @@ def after_peak_figure(after_peak: pd.DataFrame) -> Figure:
 
 
 def paper_teacher_figure(
-    histories: Mapping[str, pd.DataFrame], spikes: Mapping[str, pd.DataFrame], e1: pd.DataFrame
+    histories: Mapping[str, pd.DataFrame],
+    spikes: Mapping[str, pd.DataFrame],
+    answers: Mapping[str, pd.DataFrame],
+    e1: pd.DataFrame,
 ) -> Figure:
     """Draw teachers of the paper's problem beside its numbers, which are crosses: accuracy and spikes.
 
-    Both mappings go from a description of the teachers to their table: histories, and curricula around the peaks.
+    All mappings go from a description of the teachers to their table: histories, and curricula around the peaks, of
+    probabilities and of answers.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), width_ratios=[1.4, 1], layout="constrained")
-    for (name, history), colour in zip(histories.items(), PALETTE, strict=False):
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4), width_ratios=[1.3, 1, 1], layout="constrained")
+    colour_of = dict(zip(histories, PALETTE, strict=False))
+    for name, history in histories.items():
         for number, (_, rows) in enumerate(history.groupby("seed")):
-            line = {"color": colour, "linewidth": 1.1, "label": name if number == 0 else None}
+            line = {"color": colour_of[name], "linewidth": 1.1, "label": name if number == 0 else None}
             axes[0].plot(rows["step"], rows["accuracy"], **line)
-        for number, (_, of_seed) in enumerate(spikes[name].groupby("seed")):
-            means = of_seed.groupby(["step", "inside"])["value"].mean().unstack()
-            steps = means.index.to_numpy()
-            since = steps - steps[(means[True] - means[False]).to_numpy().argmax()]
-            axes[1].plot(since, means[True], color=colour, linewidth=1.1, label=name if number == 0 else None)
-            axes[1].plot(since, means[False], color=colour, linewidth=1, linestyle="--")
     reported(e1, {"teacher": "teacher"}, ax=axes[0])
     axes[0].set(xlabel="step (updates)", ylabel="held-out accuracy")
-    rows = e1[e1["method"] == "teacher"].set_index("quantity")
-    inside, outside = rows.loc["in-support |corr|"], rows.loc["off-support |corr|"]
-    peak = inside["at"].iloc[0]
-    cross = {"marker": "X", "s": 45, "edgecolor": "white", "linewidth": 0.6, "zorder": 4}
-    axes[1].scatter(inside["at"] - peak, inside["value"], color=INSIDE, label="paper, inside", **cross)
-    axes[1].scatter([-3e5, 1e6], outside["value"], color=OUTSIDE, label="paper, outside", **cross)
-    axes[1].set_xticks(np.arange(-400_000, 1_000_001, 400_000))
-    axes[1].set(xlim=(-5e5, 1.1e6), xlabel="step, counted from each teacher's peak", ylabel="mean |correlation|")
+    for ax, tables, title in ((axes[1], spikes, "probability"), (axes[2], answers, "answer (argmax)")):
+        for name, table in tables.items():
+            _around_peaks(table, colour=colour_of[name], label=name, ax=ax)
+        rows = e1[e1["method"] == "teacher"].set_index("quantity")
+        inside, outside = rows.loc["in-support |corr|"], rows.loc["off-support |corr|"]
+        peak = inside["at"].iloc[0]
+        cross = {"marker": "X", "s": 45, "edgecolor": "white", "linewidth": 0.6, "zorder": 4}
+        ax.scatter(inside["at"] - peak, inside["value"], color=INSIDE, label="paper, inside", **cross)
+        ax.scatter([-3e5, 1e6], outside["value"], color=OUTSIDE, label="paper, outside", **cross)
+        ax.set_xticks(np.arange(-400_000, 1_000_001, 400_000))
+        ax.set(xlim=(-5e5, 1.1e6), ylim=(0, 0.1), title=f"correlations of the {title}")
+        ax.set(xlabel="step, counted from each teacher's peak", ylabel="mean |correlation|")
     axes[1].legend(frameon=False, fontsize=9)
     for ax in axes:
         ax.xaxis.set_major_formatter(STEPS)
     return figure
+
+
+def _around_peaks(curriculum: pd.DataFrame, *, colour: str, label: str, ax: Axes) -> None:
+    """Plot mean correlations inside (solid) and outside (dashed) the support, from each seed's peak on."""
+    for number, (_, of_seed) in enumerate(curriculum.groupby("seed")):
+        means = of_seed.groupby(["step", "inside"])["value"].mean().unstack()
+        steps = means.index.to_numpy()
+        since = steps - steps[(means[True] - means[False]).to_numpy().argmax()]
+        ax.plot(since, means[True], color=colour, linewidth=1.1, label=label if number == 0 else None)
+        ax.plot(since, means[False], color=colour, linewidth=1, linestyle="--")
 
 
 def _beside(values: pd.Series, groups: pd.Series, *, factor: float) -> pd.Series:

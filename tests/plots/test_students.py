@@ -92,16 +92,6 @@ def test_two_shot_panels_differ_in_colour_and_dashes():
     assert figure.axes[0].collections[0].get_offsets().tolist() == [[2_000_000, 0.5]]  # "throughout"
 
 
-def test_a_spike_has_a_line_per_seed_and_the_paper_s_height():
-    rows = [
-        {"seed": seed, "inside": inside, "from_spike": 100_000 * step, "value": value}
-        for seed in (0, 1) for inside, value in ((True, 0.03), (False, 0.001)) for step in (-1, 0, 1)
-    ]  # fmt: skip
-    [ax] = plots.spike_figure(pd.DataFrame(rows), E1).axes
-    assert len(ax.get_lines()) == 4
-    assert ax.collections[0].get_offsets().tolist() == [[0, 0.095], [200_000, 0.012]]
-
-
 def test_temperatures_have_a_panel_per_schedule_and_the_rate_beside_the_name():
     names = ["one-shot, τ = 4", "(2,T), τ = 4", "label only"]
     table = pd.DataFrame({"method": names * 2, "seed": [0] * 3 + [1] * 3, "rate": 0.2, "reached": True,

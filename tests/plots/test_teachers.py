@@ -83,8 +83,12 @@ def test_heights_after_the_peak_have_a_panel_for_each_rate_the_larger_first():
 
 
 def test_the_papers_numbers_are_crosses_beside_our_spikes():
-    figure = plots.paper_teacher_figure({"ours": history()}, {"ours": curriculum()}, paper("E1"))
-    left, right = figure.axes
+    figure = plots.paper_teacher_figure(
+        *[{"ours": table} for table in (history(), curriculum(), curriculum())], paper("E1")
+    )
+    left, middle, right = figure.axes
+    assert middle.get_title() == "correlations of the probability"
+    assert right.get_title() == "correlations of the answer (argmax)"
     assert drawn(left)[0] == [0.5, 0.9]
     assert right.get_lines()[0].get_xdata().tolist() == [-100, 0]  # counted from the peak
     inside = right.collections[0].get_offsets()
