@@ -30,10 +30,10 @@ def coordinates(values: np.ndarray, support: list[int], *, ax: Axes) -> Axes:
 def clusters(z: np.ndarray, labels: np.ndarray, *, ax: Axes) -> Axes:
     """Draw the distribution of one number z (n,) for inputs with label +1, upwards, and label −1, downwards."""
     bins = np.linspace(-np.abs(z).max(), np.abs(z).max(), 121)
-    for label, colour, hatch in ((1, INSIDE, ""), (-1, PALETTE[0], "////")):
+    for label, colour, fill, hatch in ((1, INSIDE, INSIDE, ""), (-1, PALETTE[0], "white", "////")):
         counts = np.histogram(z[labels == label], bins=bins)[0] / len(z)
-        style = {"color": colour} if not hatch else {"facecolor": "white", "edgecolor": colour, "hatch": hatch}
-        ax.stairs(label * counts, bins, fill=True, label=f"y = {label:+d}".replace("-", "−"), **style)
+        name = f"y = {label:+d}".replace("-", "−")
+        ax.stairs(label * counts, bins, fill=True, label=name, facecolor=fill, edgecolor=colour, hatch=hatch)
     ax.axhline(0, color="0.3", lw=0.8)
     ax.set(xlabel=r"$z = \sum_j \hat c_j x_j$, relative to its RMS", yticks=[])
     return ax

@@ -243,13 +243,16 @@ class ParityImperfectTeacher(Checked):
         d, k = self.trained_d, self.k
         support = theory.hidden_support(d, k, seed=seed)
         width = theory.student_width(k)
-        sizes = {
-            "stage1_samples": samples,
-            "stage2_samples": theory.STAGE2_PER_NEURON * width,
-            "width": width,
-            "steps": 3,
-        }
-        found = theory.two_stage(d, k, **sizes, support=support, seed=TEACHER_SEED + seed)
+        found = theory.two_stage(
+            d,
+            k,
+            stage1_samples=samples,
+            stage2_samples=theory.STAGE2_PER_NEURON * width,
+            width=width,
+            steps=3,
+            support=support,
+            seed=TEACHER_SEED + seed,
+        )
         cube = theory.hypercube(d)
         outputs = np.concatenate([found.network(part.astype(np.float32)) for part in np.array_split(cube, 64)])
         wrong = np.mean(np.sign(outputs) != theory.parity(cube, support))
