@@ -153,7 +153,9 @@ for subset in ([], [0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]):
 # All $2^d$ coefficients come from one fast Walsh–Hadamard transform: $d\,2^d$ additions, where the definition would take $4^d$.
 
 # %%
-gate = (cube.sum(axis=1) >= 0).astype(float)  # on/off of a neuron with weights +1; d is odd, so no ties
+gate = (cube.sum(axis=1) >= 0).astype(
+    float
+)  # on/off of a neuron with weights +1; d is odd, so no ties
 functions = {"parity, k = 4": labels, "majority": 2 * gate - 1}
 energy = pd.DataFrame({name: theory.degree_weights(f) for name, f in functions.items()})
 energy.index.name = "degree"
@@ -324,7 +326,9 @@ neuron = noisy_rng.choice([-1, 1], size=d_noisy)
 x = theory.random_signs(noisy_rng, n, d_noisy)  # (2000, 31)
 targets = {"labels": theory.parity(x, noisy_support)}
 for width in (2, 64):
-    targets[f"teacher of width {width}"] = theory.stage_one_teacher(d_noisy, noisy_support, width=width, seed=1)(x)
+    targets[f"teacher of width {width}"] = theory.stage_one_teacher(
+        d_noisy, noisy_support, width=width, seed=1
+    )(x)
 
 fig, axes = plt.subplots(1, 3, figsize=(11, 3), sharey=True)
 for ax, (name, target) in zip(axes, targets.items(), strict=True):
@@ -394,13 +398,20 @@ for width in (2, 16, 128):
         for seed in range(12):
             drawn = int(times * appears)
             early = theory.stage_one_teacher(15, range(4), width=width, seed=seed, samples=drawn)
-            rows.append({"width": width, "n*": round(appears), "n / n*": times} | theory.degree_one_energy(early, range(4), 15))
+            rows.append(
+                {"width": width, "n*": round(appears), "n / n*": times}
+                | theory.degree_one_energy(early, range(4), 15)
+            )
 emerging = pd.DataFrame(rows).groupby(["width", "n*", "n / n*"]).mean()
-emerging.round(3)  # energy per coordinate, and share on the support (chance 4/15 = 0.27): means of 12 teachers
+emerging.round(
+    3
+)  # energy per coordinate, and share on the support (chance 4/15 = 0.27): means of 12 teachers
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 shares = emerging["share"].droplevel("n*").unstack("n / n*")
-print("a sixteenth of n*: share at most 0.40 at every width:", bool((shares[1 / 16] <= 0.40).all()))
+print(
+    "a sixteenth of n*: share at most 0.40 at every width:", bool((shares[1 / 16] <= 0.40).all())
+)
 print("16 n*: share at least 0.55 at every width:", bool((shares[16.0] >= 0.55).all()))
 
 # %% [markdown]
@@ -426,13 +437,18 @@ checks.degree_one_share(degree_one_share)
 # %% tags=["nbval-ignore-output"]
 dims = [15, 21, 31, 43, 63]
 counts = pd.concat(
-    [theory.sample_complexity(dims, k=2, seeds=range(12)), theory.sample_complexity(dims, k=4, seeds=range(6))]
+    [
+        theory.sample_complexity(dims, k=2, seeds=range(12)),
+        theory.sample_complexity(dims, k=4, seeds=range(6)),
+    ]
 )
 counted = Thresholds()
 for (k, supervision), group in counts.groupby(["k", "supervision"]):
     fit = theory.bootstrap_slope(group, "d", "samples")
     name = f"k = {k}, {supervision}"
-    print(f"{name}: exponent of d {fit.exponent:.2f}, 95 % interval {fit.low:.2f} to {fit.high:.2f}")
+    print(
+        f"{name}: exponent of d {fit.exponent:.2f}, 95 % interval {fit.low:.2f} to {fit.high:.2f}"
+    )
     if supervision == "labels":
         counted.add(f"{name}: exponent of d", fit.exponent, at_least=k - 1.5, at_most=k - 0.5)
         medians = group.groupby("d")["samples"].median()
@@ -445,7 +461,9 @@ counted
 counted.verdicts()
 
 # %%
-plots.neuron_samples_figure(counts, {k: [theory.predicted_samples(d, k) for d in dims] for k in (2, 4)})
+plots.neuron_samples_figure(
+    counts, {k: [theory.predicted_samples(d, k) for d in dims] for k in (2, 4)}
+)
 plt.show()
 
 # %% [markdown]
@@ -465,6 +483,7 @@ plt.show()
 # > 3. **Stage 2**: fit the readout to $t_2$ by least squares, on fresh inputs.
 # >
 # > One-shot: $t_1 = t_2$. Labels: $t_1 = t_2 = y$. Two checkpoints with a perfect final teacher: $t_1$ is the stage-1 teacher, $t_2 = y$.
+
 
 # %%
 def step(x, target, weights, biases, readout):
@@ -501,7 +520,9 @@ x_test = theory.random_signs(np.random.default_rng(2), 8192, 31)
 for n in (30_000, 600_000):
     for name, first in {"labels": label, "two checkpoints": pair}.items():
         student = two_stage(31, 4, n, first, label, np.random.default_rng(3))
-        print(f"{n:9,} samples, {name:15}: accuracy {np.mean(np.sign(student(x_test)) == label(x_test)):.3f}")
+        print(
+            f"{n:9,} samples, {name:15}: accuracy {np.mean(np.sign(student(x_test)) == label(x_test)):.3f}"
+        )
 
 # %% [markdown]
 # `theory.two_stage` does this, returns both checkpoints, and draws inputs in chunks, so that millions of samples fit into memory; where $n > 2^d$ it draws *how often* each input occurs, which is the same distribution and takes no longer for more samples.
@@ -519,7 +540,12 @@ for n in (2**17, 2**22):
             found[name] = energy["inside"] - energy["outside"]
         rows.append(found | {"early is larger": found["early"] > found["final"]})
 checkpoints = pd.DataFrame(rows).groupby("samples")
-shown = {"accuracy": "median", "early": ["min", "median", "max"], "final": ["min", "max"], "early is larger": "sum"}
+shown = {
+    "accuracy": "median",
+    "early": ["min", "median", "max"],
+    "final": ["min", "max"],
+    "early is larger": "sum",
+}
 checkpoints.agg(shown).round(4)
 
 # %% [markdown]
@@ -544,7 +570,11 @@ checks.first_layer_step(first_layer_step)
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(11, 3))
 x = theory.random_signs(np.random.default_rng(4), 200_000, 51)
-panels = [("one pair, without wrong coordinates", 2, True), ("one pair", 2, False), ("width 64", 64, False)]
+panels = [
+    ("one pair, without wrong coordinates", 2, True),
+    ("one pair", 2, False),
+    ("width 64", 64, False),
+]
 for ax, (name, width, only_support) in zip(axes, panels, strict=True):
     made = theory.stage_one_teacher(51, range(4), width=width, seed=1)
     c = theory.degree_one_coefficients(made, 51, samples=400_000)
@@ -553,7 +583,9 @@ for ax, (name, width, only_support) in zip(axes, panels, strict=True):
     plots.clusters(z / z.std(), y, ax=ax)
     ax.set_title(name)
     cells = np.digitize(z, np.quantile(z, np.linspace(0, 1, 200)[1:-1]))  # 199 slices of z
-    majority = np.abs(np.bincount(cells, weights=y)).sum() / len(y)  # each slice gets its commoner label
+    majority = np.abs(np.bincount(cells, weights=y)).sum() / len(
+        y
+    )  # each slice gets its commoner label
     print(f"{name}: best accuracy from z alone {(1 + majority) / 2:.2f}")
 axes[0].legend(fontsize=9)
 fig.suptitle("One number for each input, d = 51, k = 4: label +1 upwards, −1 downwards")
@@ -570,7 +602,9 @@ plt.show()
 # An exponent *below an upper bound* tests nothing: it could not fail. What can fail is (a) that labels grow as $d^{\,k-1}$, and (b) that taught students grow more slowly than labels, by seed. Thresholds, written down before the run: (a) within 0.5 of $k - 1$ for $k = 2, 4$; (b) the 95 % interval of the difference of exponents is above 0 for $k = 4$. Is there a difference for $k = 2$, where the bounds are $d^2$ against $d$?
 
 # %%
-RECOMPUTE = False  # True: run the three experiments again; the table at the top says how long they take
+RECOMPUTE = (
+    False  # True: run the three experiments again; the table at the top says how long they take
+)
 
 
 def stored(name):
@@ -635,7 +669,9 @@ paid[["share", "weights", "student_samples", "students"]].round(2)
 
 # %%
 imperfect_runs = stored("parity-imperfect-teacher")
-imperfect, networks = (pd.read_csv(imperfect_runs / f"{name}.csv") for name in ("by_seed", "networks"))
+imperfect, networks = (
+    pd.read_csv(imperfect_runs / f"{name}.csv") for name in ("by_seed", "networks")
+)
 plots.imperfect_teacher_figure(imperfect, networks)
 plt.show()
 
@@ -643,8 +679,13 @@ plt.show()
 middle = imperfect.groupby(["degree", "power"])["samples"].median()
 labels_need, taught_need = middle[0, np.inf], middle[0, 0.0]
 print(f"labels: {labels_need:,.0f} samples, two checkpoints: {taught_need:,.0f}")
-print((middle.drop(0) / labels_need).unstack("power").round(2), "\n(samples relative to labels, by c)")
-networks.groupby("teacher_samples")[["error", "degree_1_in", "degree_1_out", "degree_2_in", "samples"]].median()
+print(
+    (middle.drop(0) / labels_need).unstack("power").round(2),
+    "\n(samples relative to labels, by c)",
+)
+networks.groupby("teacher_samples")[
+    ["error", "degree_1_in", "degree_1_out", "degree_2_in", "samples"]
+].median()
 
 # %% [markdown]
 # ($d = 25$ left, $d = 15$ right; × did not get there with a million samples.) **The lower bound's story needs a teacher whose error hides the support.**
@@ -656,7 +697,7 @@ networks.groupby("teacher_samples")[["error", "degree_1_in", "degree_1_out", "de
 #
 # ## 9 What we saw, and what the paper reports
 
-# %%
+# %% jupyter={"source_hidden": true}
 from pdtutor import Claims
 
 claims = Claims()

@@ -159,12 +159,15 @@ for seed in seeds:
     final = teachers.of(seed).at(teachers.final)
     answers = final(torch.from_numpy(x).unsqueeze(0))[0].argmax(-1).numpy()  # (10 000,)
     right[seed] = np.mean(answers == y)
-    print(f"teacher {seed}: its answers are the labels on {right[seed]:.2%} of 10 000 fresh examples")
+    print(
+        f"teacher {seed}: its answers are the labels on {right[seed]:.2%} of 10 000 fresh examples"
+    )
 
 # %% [markdown]
 # From **the labels**. A finished teacher that is always right, at temperature 0, gives the student the labels and nothing else. The one-shot student should then do exactly what a student of labels does, update for update. We will check that in section 5.
 #
 # **Exercise 1.** The teacher's probabilities at any temperature, down to $10^{-20}$. (In every exercise, fill in the function and run its cell. The checker says ✓, or shows a case and a hint. Solutions: `notebooks/solutions/03_progressive_vs_one_shot.ipynb`.)
+
 
 # %%
 def teacher_probabilities(logits, temperature):
@@ -178,6 +181,7 @@ checks.teacher_probabilities(teacher_probabilities)
 # %% [markdown]
 # **Exercise 2.** The distillation loss.
 
+
 # %%
 def distillation_loss(student_logits, teacher_probabilities):
     """(n, classes) twice → −Σ p_T log p_S, averaged over the n examples."""
@@ -190,9 +194,10 @@ checks.distillation_loss(distillation_loss)
 # %% [markdown]
 # **Exercise 3: find the bug.** With this loss and $\tau = 10^{-4}$, the loss of a fresh student is in the thousands, and its weights are destroyed in the first updates. At $\tau = 1$ all is well. Mend it.
 
+
 # %%
 def cold_loss(student_logits, teacher_logits, temperature):
-    """(n, classes) twice, τ > 0 → the distillation loss of the paper, one number. Something is wrong."""
+    """(n, classes) twice, τ > 0 → the paper's distillation loss, a number. Something is wrong."""
 
     def log_softmax(z):
         z = z - z.max(axis=1, keepdims=True)
@@ -231,6 +236,7 @@ plt.show()
 # %% [markdown]
 # **Exercise 4.** The progressive schedule at speed 1, with $R$ = `every` and the teacher's last checkpoint at step `final` (a multiple of $R$).
 
+
 # %%
 def teacher_step(step, every, final):
     """student step → the step of the checkpoint that teaches there."""
@@ -243,6 +249,7 @@ checks.teacher_step(teacher_step)
 # ## 4 Distillation in plain PyTorch
 #
 # This is the whole idea. A teacher is a folder of checkpoints; a schedule is a function from the student's step to the teacher's.
+
 
 # %%
 def distil(trajectory, schedule, *, steps, batch=32, lr=0.1, temperature=1e-4, seed=0):
@@ -277,13 +284,19 @@ plain_schedules = {
 }
 plain = {}
 for name, schedule in plain_schedules.items():
-    plain[name] = pd.DataFrame(distil(teachers.of(0), schedule, steps=5000), columns=["step", "accuracy"])
+    plain[name] = pd.DataFrame(
+        distil(teachers.of(0), schedule, steps=5000), columns=["step", "accuracy"]
+    )
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 3.2))
 for name, curve in plain.items():
     ax.plot(curve.step, curve.accuracy, label=name, color=plots.METHOD_COLOURS[name])
-ax.set(xlabel="student's step", ylabel="held-out accuracy", title="One teacher, one student each, plain PyTorch")
+ax.set(
+    xlabel="student's step",
+    ylabel="held-out accuracy",
+    title="One teacher, one student each, plain PyTorch",
+)
 ax.legend(frameon=False)
 plt.show()
 
@@ -300,6 +313,7 @@ seen.verdicts()
 # `train` does this, and: it trains many students side by side, each with its own teacher; it gives all students of one seed the same weights and the same examples; it checks the schedule against the saved checkpoints before it starts; it writes down which checkpoint taught at each evaluation, saves the student's own checkpoints, and resumes.
 #
 # **Exercise 5.** The loop never uses the labels: $\alpha = 0$. Put labels and teacher into one target: the $q$ with $-\sum_c q_c \log p_S(c)$ = $\alpha$·(label's loss) + $(1-\alpha)$·(teacher's loss).
+
 
 # %%
 def mixed_target(label, teacher_probabilities, alpha):
@@ -349,7 +363,9 @@ table.assign(**{"your guess": pd.Series(guess)})
 # %% tags=["nbval-ignore-output"]
 live = students.history.set_index(["method", "seed", "step"])["accuracy"]
 difference = (live["one-shot"] - live["cross-entropy"]).abs().max()
-live_steps = found.pivot(index="seed", columns="method", values="steps").astype(float).fillna(np.inf)
+live_steps = (
+    found.pivot(index="seed", columns="method", values="steps").astype(float).fillna(np.inf)
+)
 seen = Thresholds()
 seen.add("one-shot and labels: largest difference of accuracies", difference, at_most=0)
 seen.add("(2,T): slowest of three, in updates", live_steps["(2,T)"].max(), at_most=9000)
@@ -380,9 +396,10 @@ nine = pd.read_csv(tables_of("parity-progressive", seeds=9) / "by_seed.csv")
 steps = nine.pivot(index="seed", columns="method", values="steps")[list(methods)]
 steps  # NaN: not within 60 000 updates
 
+
 # %%
 def bootstrap(values, statistic=np.median):
-    """Return the statistic of independent values and its 95 % bootstrap interval: (value, low, high)."""
+    """Return a statistic of independent values and its 95 % bootstrap interval: (value, low, high)."""
     values = np.asarray(values, dtype=float)
     draws = np.random.default_rng(0).choice(values, size=(5000, len(values)))
     low, high = np.quantile(statistic(draws, axis=1), [0.025, 0.975])
@@ -395,7 +412,10 @@ pairs = {
     "(2,T) / labels": counted["(2,T)"] / counted["cross-entropy"],
     "(2,T) / progressive": counted["(2,T)"] / counted["progressive"],
 }
-rows = {name: [*bootstrap(ratio), (ratio < 1).sum(), (ratio <= 0.5).sum()] for name, ratio in pairs.items()}
+rows = {
+    name: [*bootstrap(ratio), (ratio < 1).sum(), (ratio <= 0.5).sum()]
+    for name, ratio in pairs.items()
+}
 columns = ["median ratio", "low", "high", "seeds below 1", "seeds at most ½"]
 ratios = pd.DataFrame(rows, index=columns).T
 ratios.round(2)
@@ -410,6 +430,7 @@ ratios.round(2)
 # What is not in these numbers: the learning rate, which was not tuned for anyone (section 7 does that, and it matters); and the teacher, who had to be trained first. Distillation saves the student's steps, not the teacher's.
 #
 # **Exercise 6: test a hypothesis.** "A progressive student is faster than a student of labels" could be false for every seed with probability ½ if supervision made no difference. Write the two-sided sign test for pairs: leave ties out, let $m$ be the smaller of the two counts among the $n$ remaining pairs, and return $2\sum_{i\le m}\binom{n}{i}/2^n$, but at most 1. Then apply it to the columns of `steps.fillna(np.inf)`. (`math.comb` gives the binomials.)
+
 
 # %%
 def sign_test(a, b):
@@ -471,7 +492,9 @@ plt.show()
 
 # %%
 trained = candidates[candidates.checkpoint > 0]
-phase = pd.cut(trained.teacher, [0, 0.53, 0.99, 2], right=False, labels=["plateau", "transition", "after"])
+phase = pd.cut(
+    trained.teacher, [0, 0.53, 0.99, 2], right=False, labels=["plateau", "transition", "after"]
+)
 learned = trained.groupby(phase, observed=True)["reached"].agg(["sum", "count", "mean"])
 learned.columns = ["learned", "students", "share"]
 learned.round(2)
@@ -490,7 +513,9 @@ by_seed.T
 # The best checkpoint is not the most accurate one:
 
 # %%
-best = trained.loc[trained.dropna(subset="steps").groupby("seed")["steps"].idxmin()].set_index("seed")
+best = trained.loc[trained.dropna(subset="steps").groupby("seed")["steps"].idxmin()].set_index(
+    "seed"
+)
 best[["checkpoint", "teacher", "steps"]].rename(columns={"teacher": "C₁'s accuracy"}).T.round(2)
 
 # %% [markdown]
@@ -502,9 +527,10 @@ best[["checkpoint", "teacher", "steps"]].rename(columns={"teacher": "C₁'s accu
 #
 # where $a_i$ is the difference of the neuron's two read-out weights. (The rest of the gradient comes from the student's own output, and is the same whoever teaches.) What tells coordinates apart is the mean $\mathbb E[s_{ij}]$; what hides it is the variance of $s_{ij}$ between examples. Per coordinate, summed over neurons, the **signal-to-noise ratio** of one example is $\sum_i \mathbb E[s_{ij}]^2 / \sum_i \mathrm{Var}[s_{ij}]$. A batch of $B$ examples has $B$ times as much. In plain PyTorch:
 
+
 # %%
 def signal_to_noise(student, x, t):
-    """An MLP of the package, inputs (n, 30), targets t (n,) → the ratio for each coordinate, (30,)."""
+    """An MLP of the package, inputs (n, 30), targets t (n,) → a ratio for each coordinate, (30,)."""
     hidden, read_out = student.layers
     a = read_out.weight[0, 1] - read_out.weight[0, 0]  # (100,)
     active = (x @ hidden.weight[0].T + hidden.bias[0] > 0).float()  # (n, 100)
@@ -531,7 +557,11 @@ for name, step in {"the spike": peaks[1], "the final teacher": teacher.final}.it
 
 # %%
 gradient = first_gradient(task, fresh, groups=512)
-shown = {"on the plateau (step 3000)": 3000, "at the spike": peaks[1], "final (= labels)": teacher.final}
+shown = {
+    "on the plateau (step 3000)": 3000,
+    "at the spike": peaks[1],
+    "final (= labels)": teacher.final,
+}
 plots.coordinates_figure(
     {name: gradient(teacher.at(step)) for name, step in shown.items()},
     column="signal",
@@ -545,7 +575,9 @@ plt.show()
 # %%
 plots.signal_figure(candidates, batch_size=32)
 plt.show()
-at_peak = candidates.merge(pd.read_csv(folder / "first_checkpoints.csv").rename(columns={"step": "checkpoint"}))
+at_peak = candidates.merge(
+    pd.read_csv(folder / "first_checkpoints.csv").rename(columns={"step": "checkpoint"})
+)
 final_rows = candidates[candidates.checkpoint == candidates.checkpoint.max()]
 plateau_ratio = on_plateau.groupby("seed")[["signal_inside", "signal_outside"]].mean()
 seen = Thresholds()
@@ -554,7 +586,11 @@ seen.add("on the plateau: inside / outside, median of nine", ratio.median(), at_
 ratio = at_peak.signal_inside / at_peak.signal_outside
 seen.add("at the spike: inside / outside, lowest of nine", ratio.min(), at_least=2)
 seen.add("at the spike: the same, median", ratio.median(), at_least=10)
-seen.add("final teacher: inside, largest of nine, one example", final_rows.signal_inside.max(), at_most=1e-5)
+seen.add(
+    "final teacher: inside, largest of nine, one example",
+    final_rows.signal_inside.max(),
+    at_most=1e-5,
+)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -596,7 +632,9 @@ plt.show()
 
 # %%
 of_parts = of_controls.pivot(index="method", columns="seed", values="steps").loc[parts]
-of_parts.assign(learned=of_parts.notna().sum(axis=1), median=of_parts.fillna(np.inf).median(axis=1))
+of_parts.assign(
+    learned=of_parts.notna().sum(axis=1), median=of_parts.fillna(np.inf).median(axis=1)
+)
 
 # %% [markdown]
 # **All three teach.** Degree 1 alone is enough: all nine students learned, though most of them later than with the whole checkpoint. But it is not needed: the checkpoint without degree 1 teaches all nine, too, and about as fast as with it. So a checkpoint in its transition names the support several times over, by single coordinates and by products of two to five of them, and any of these will do. The paper describes the implicit curriculum by degree 1; at our size that is one half of the story.
@@ -640,7 +678,9 @@ folder = tables_of("parity-temperature", seeds=9)
 by_temperature = pd.read_csv(folder / "by_seed.csv")
 tuning = pd.read_csv(folder / "tuning.csv")
 tuned = tuning.assign(steps=tuning.steps.fillna(2 * warm.steps))  # as the recipe counts "never"
-tuned.pivot_table(index="method", columns="rate", values="steps", sort=False).astype(int)  # seeds 0 to 2
+tuned.pivot_table(index="method", columns="rate", values="steps", sort=False).astype(
+    int
+)  # seeds 0 to 2
 
 # %%
 of_schedules = by_temperature[by_temperature.method.str.contains("τ")]
@@ -681,9 +721,13 @@ tuned_ratios.round(2)
 
 # %%
 in_logits = pd.read_csv(folder / "logits.csv")
-shares_in_logits = in_logits.pivot_table(index="seed", columns=["inside", "degree"], values="rms") * 100
+shares_in_logits = (
+    in_logits.pivot_table(index="seed", columns=["inside", "degree"], values="rms") * 100
+)
 where = {True: "inside", False: "outside"}
-shares_in_logits.columns = [f"degree {degree}, {where[inside]}" for inside, degree in shares_in_logits]
+shares_in_logits.columns = [
+    f"degree {degree}, {where[inside]}" for inside, degree in shares_in_logits
+]
 shares_in_logits.round(2)
 
 # %% [markdown]
@@ -732,9 +776,15 @@ stronger = early.loc["(2,T)", True] / teachers_own  # by seed
 
 # %% tags=["nbval-ignore-output"]
 seen = Thresholds()
-seen.add("(2,T): inside / outside while C₁ teaches, lowest of three", lead.loc["(2,T)"].min(), at_least=2)
+seen.add(
+    "(2,T): inside / outside while C₁ teaches, lowest of three",
+    lead.loc["(2,T)"].min(),
+    at_least=2,
+)
 seen.add("labels: the same, median", lead.loc["cross-entropy"].median(), at_most=1.5)
-seen.add("(2,T): inside, student's / its teacher's at the spike, median", stronger.median(), at_least=1)
+seen.add(
+    "(2,T): inside, student's / its teacher's at the spike, median", stronger.median(), at_least=1
+)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -766,7 +816,9 @@ full_history = full_history[full_history.seed.isin(full_seeds)]
 full_found = full_found[full_found.seed.isin(full_seeds)]
 
 exact = pd.read_csv(data_path("runs/parity-100-6-paper") / "history.csv")  # width 50 000
-print(f"{len(full_seeds)} of {len(teachers_found)} teachers learned within {full.teacher.steps:,} updates")
+print(
+    f"{len(full_seeds)} of {len(teachers_found)} teachers learned within {full.teacher.steps:,} updates"
+)
 
 # %%
 plots.whole_run_figure(full_history, e1, exact=exact)
@@ -774,15 +826,30 @@ plt.show()
 
 # %%
 full_steps = full_found.pivot(index="method", columns="seed", values="steps") / 1e6
-order = ["teacher", "cross-entropy", "one-shot", "progressive", "(2,T), C₁ early", "(2,T)", "(2,T), C₁ late"]
+order = [
+    "teacher",
+    "cross-entropy",
+    "one-shot",
+    "progressive",
+    "(2,T), C₁ early",
+    "(2,T)",
+    "(2,T), C₁ late",
+]
 full_steps = full_steps.loc[order]
 full_steps  # millions of updates to 95 %; NaN: not within the budget
 
 # %%
 never = full_steps.fillna(np.inf)
-luckier = [seed for seed in full_seeds if never.loc["cross-entropy", seed] < never.loc["progressive", seed]]
+luckier = [
+    seed
+    for seed in full_seeds
+    if never.loc["cross-entropy", seed] < never.loc["progressive", seed]
+]
 print("labels were faster than progressive for these seeds:", luckier or "none")
-print("one-shot learned for these:", [seed for seed in full_seeds if np.isfinite(never.loc["one-shot", seed])] or "none")
+print(
+    "one-shot learned for these:",
+    [seed for seed in full_seeds if np.isfinite(never.loc["one-shot", seed])] or "none",
+)
 
 # %% [markdown]
 # Thin lines are ours at width 1000, one per seed; thick lines are ours at width 50 000. Crosses are the paper's numbers 📄. Dotted: the longest run of the panel ends. At width 1000 labels had up to 200 million updates, one-shot and progressive 30 million, (2, T) 4 million; at width 50 000 labels had 20 million (three students), one-shot 2 million, (2, T) 2 million.
@@ -794,6 +861,7 @@ print("one-shot learned for these:", [seed for seed in full_seeds if np.isfinite
 plots.two_shot_figure(full_history, e1, first=full.first, until=2 * full.first, exact=exact)
 plt.show()
 
+
 # %%
 def heights_of_plateaus(history):
     """One row per (2,T) student: its C₁, the accuracy of that checkpoint, and its own accuracy."""
@@ -804,7 +872,11 @@ def heights_of_plateaus(history):
     for seed, student in two.groupby("seed"):
         accuracy = student.set_index("step")["accuracy"]
         first = int(student["teacher_step"].dropna().iloc[0])
-        own = teachers[seed, first] if (seed, first) in teachers.index else teachers.xs(first, level="step").iloc[0]
+        own = (
+            teachers[seed, first]
+            if (seed, first) in teachers.index
+            else teachers.xs(first, level="step").iloc[0]
+        )
         rows[seed] = {
             "C₁, millions of updates": first / 1e6,
             "C₁'s own accuracy": own,
@@ -815,7 +887,10 @@ def heights_of_plateaus(history):
     return pd.DataFrame(rows).T.rename_axis("student")
 
 
-by_width = {"width 50 000": heights_of_plateaus(exact), "width 1000": heights_of_plateaus(full_history)}
+by_width = {
+    "width 50 000": heights_of_plateaus(exact),
+    "width 1000": heights_of_plateaus(full_history),
+}
 plateaus = pd.concat(by_width)
 c1 = (by_width["width 1000"]["C₁, millions of updates"] * 1e6).round().astype(int)
 plateaus.round(3)
@@ -829,7 +904,9 @@ exact_two = exact[exact.method == "(2,T)"].set_index(["seed", "step"])["accuracy
 exact_steps = (exact_two >= 0.95).idxmax() / 1e6  # millions of updates to 95 %, by student
 seen = Thresholds()
 seen.add("C₁'s accuracy − its student's after 1M updates, largest", gap, at_most=0.03)
-seen.add("(2,T), C₁ at the spike: slowest, millions of updates", never.loc["(2,T)"].max(), at_most=2)
+seen.add(
+    "(2,T), C₁ at the spike: slowest, millions of updates", never.loc["(2,T)"].max(), at_most=2
+)
 seen.add("the same at width 50 000", exact_steps.max(), at_most=1.7)
 seen.add("width 50 000, C₁ early or late: best accuracy by 2M", exact_others, at_most=0.55)
 seen.add("C₁ early or late: students that learned", other_c1["reached"].sum(), at_most=0)
@@ -874,8 +951,14 @@ plt.show()
 # %% tags=["nbval-ignore-output"]
 best = live.history.groupby(["method", "seed"])["accuracy"].max().unstack()
 seen = Thresholds()
-seen.add("C₁ at the spike: the best accuracy of the slowest student", best.loc["(2,T)"].min(), at_least=0.9)
-seen.add("C₁ early: the best accuracy of any student", best.loc["(2,T), C₁ early"].max(), at_most=0.55)
+seen.add(
+    "C₁ at the spike: the best accuracy of the slowest student",
+    best.loc["(2,T)"].min(),
+    at_least=0.9,
+)
+seen.add(
+    "C₁ early: the best accuracy of any student", best.loc["(2,T), C₁ early"].max(), at_most=0.55
+)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -912,13 +995,16 @@ scaled = pd.DataFrame(
 ).loc[list(methods)]
 scaled.rename_axis("student's steps / teacher's steps")
 
-# %%
+# %% jupyter={"source_hidden": true}
 claims = Claims()
 
 
 def interval(row, unit=""):
     """A row of `ratios` in words."""
-    return f"median ratio {row['median ratio']:.2f}{unit}", f"{row['low']:.2f} to {row['high']:.2f}"
+    return (
+        f"median ratio {row['median ratio']:.2f}{unit}",
+        f"{row['low']:.2f} to {row['high']:.2f}",
+    )
 
 
 row = ratios.loc["progressive / labels"]
@@ -951,7 +1037,9 @@ claims.add(
     paper="both ≈ 0.5 until 18M steps; at 20M labels 0.66 on average, one-shot ≈ 0.5",
     measured="the same student, update for update, for three live seeds; the same steps for nine",
     seeds=9,
-    holds=bool(difference == 0 and steps["one-shot"].equals(steps["cross-entropy"].rename("one-shot"))),
+    holds=bool(
+        difference == 0 and steps["one-shot"].equals(steps["cross-entropy"].rename("one-shot"))
+    ),
 )
 claims.add(
     "(2,T) works with C₁ at the spike, and not with one from before or after the transition",
@@ -961,13 +1049,20 @@ claims.add(
     f"{learned.learned['after']} of {learned.students['after']}",
     chance="without C₁ 1 of 9",
     seeds=9,
-    holds=bool(reached["the spike"] >= 8 and learned.share["plateau"] <= 0.2 and learned.share["after"] <= 0.2),
+    holds=bool(
+        reached["the spike"] >= 8
+        and learned.share["plateau"] <= 0.2
+        and learned.share["after"] <= 0.2
+    ),
 )
 for name, row in tuned_ratios.iterrows():
     measured, width = interval(row)
     faster = row["seeds below 1 (of 6)"]
     statement, in_paper_words = {
-        "progressive / labels": ("progressive is faster than labels", "≈ 11M steps against more than 20M"),
+        "progressive / labels": (
+            "progressive is faster than labels",
+            "≈ 11M steps against more than 20M",
+        ),
         "(2,T) / labels": ("(2,T) is faster than labels", "≈ 1.7M steps against more than 20M"),
         "one-shot at τ = 10 / labels": ("one-shot at τ = 10 is faster than at τ ≈ 0", None),
         "(2,T) at τ = 10 / (2,T) cold": ("(2,T) at τ = 10 is faster than at τ ≈ 0", None),
@@ -993,7 +1088,9 @@ claims.add(
     holds=bool(alone >= 8 and without <= 2),
     partly=bool(alone >= 8),
 )
-changed_steps = changed.pivot(index="seed", columns="method", values="steps").fillna(warm.changed_steps)
+changed_steps = changed.pivot(index="seed", columns="method", values="steps").fillna(
+    warm.changed_steps
+)
 slower = changed_steps["without degrees 1 to k − 1"] / changed_steps["unchanged"]
 same = changed_steps["without degree 1"] / changed_steps["unchanged"]
 claims.add(
@@ -1040,8 +1137,12 @@ claims.add(
         and exact_steps.max() <= 1.7
     ),
 )
-progressive_there = exact[(exact.method == "progressive") & (exact.accuracy >= 0.95)]["step"].min() / 1e6
-labels_there = exact[(exact.method == "cross-entropy") & (exact.step <= 20_000_000)]["accuracy"].max()
+progressive_there = (
+    exact[(exact.method == "progressive") & (exact.accuracy >= 0.95)]["step"].min() / 1e6
+)
+labels_there = exact[(exact.method == "cross-entropy") & (exact.step <= 20_000_000)][
+    "accuracy"
+].max()
 claims.add(
     "(100,6) at the paper's size: progressive learns with its teacher, by 12M, and labels not by 20M",
     paper="≈ 11M; labels 0.66 on average at 20M",

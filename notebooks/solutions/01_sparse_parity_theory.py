@@ -91,8 +91,13 @@ checks.descent_direction(descent_direction)
 # %%
 signs, support = np.array([1, -1, -1, 1, 1, -1, 1, 1, -1]), [0, 3, 4, 8]
 labels = theory.parity(theory.hypercube(9), support)  # (512,)
-direction = descent_direction(signs, support, theory.threshold_coefficient(9, 3), theory.threshold_coefficient(9, 5))
-print("equal to 1e-12:", np.allclose(direction, -theory.population_gradient(signs, labels), rtol=0, atol=1e-12))
+direction = descent_direction(
+    signs, support, theory.threshold_coefficient(9, 3), theory.threshold_coefficient(9, 5)
+)
+print(
+    "equal to 1e-12:",
+    np.allclose(direction, -theory.population_gradient(signs, labels), rtol=0, atol=1e-12),
+)
 
 # %% [markdown]
 # **Exercise 4 (predict).** A threshold without bias that has no ties is odd, apart from its mean: flip all inputs, and "on" becomes "off". An odd function has no coefficients of even degree. A parity of $k = 3$ needs $\xi_2$ and $\xi_4$, so its first gradient is exactly 0, everywhere. This holds for any weights, not only ±1, but only *without bias and without ties*. With a bias the switch is no longer odd, $\xi_2$ is alive, and it is even larger than the $\xi_3$ that a parity of $k = 4$ needs:
@@ -104,7 +109,9 @@ for bias in (0, 2):
 
 weights = np.random.default_rng(0).normal(size=9)  # not ±1, and no bias
 odd = theory.population_gradient(weights, theory.parity(theory.hypercube(9), [0, 3, 4]), bias=0)
-print("Gaussian weights, k = 3, no bias: largest |gradient| below 1e-12:", np.abs(odd).max() < 1e-12)
+print(
+    "Gaussian weights, k = 3, no bias: largest |gradient| below 1e-12:", np.abs(odd).max() < 1e-12
+)
 
 # %% [markdown]
 # So even $k$ is our choice, for networks whose biases are small; odd $k$ is not harder as such.
@@ -137,7 +144,13 @@ checks.will_separate(will_separate)
 
 # %% tags=["nbval-ignore-output"]
 counted = theory.sample_complexity(
-    [31], k=4, supervision=["teacher"], seeds=range(16), teacher_width=64, max_samples=300_000, progress=False
+    [31],
+    k=4,
+    supervision=["teacher"],
+    seeds=range(16),
+    teacher_width=64,
+    max_samples=300_000,
+    progress=False,
 )
 rows = []
 for seed, needed in zip(counted["seed"], counted["samples"], strict=True):
@@ -145,7 +158,9 @@ for seed, needed in zip(counted["seed"], counted["samples"], strict=True):
     made = theory.stage_one_teacher(31, its_support, width=64, seed=seed)
     sizes = np.abs(theory.degree_one_coefficients(made, 31, samples=400_000, seed=seed))
     margin = sizes[its_support].min() / np.delete(sizes, its_support).max()
-    rows.append({"seed": seed, "smallest inside / largest outside": round(margin, 2), "samples": needed})
+    rows.append(
+        {"seed": seed, "smallest inside / largest outside": round(margin, 2), "samples": needed}
+    )
 pd.DataFrame(rows).set_index("seed").T
 
 # %% [markdown]

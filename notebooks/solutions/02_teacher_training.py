@@ -156,13 +156,17 @@ probe = monomial_correlations(task, examples=8192, seed=1)
 rows = []
 for batch_size in (32, 512):
     for seed in seeds:
-        network = select_copies(teachers.trajectory.of(seed).at(peaks[seed]), [0]).requires_grad_(True)
+        network = select_copies(teachers.trajectory.of(seed).at(peaks[seed]), [0]).requires_grad_(
+            True
+        )
         options = {"batch_size": batch_size, "optimizer": SGD(lr=recipe.lr), "seed": [700 + seed]}
         saved = {"eval_every": 25, "save_every": 25, "progress": False}
         onward = train(network, task, steps=300, **options, **saved)
         levels = correlation_levels(over(onward.trajectory, probe, progress=False)).loc[100:]
         height = levels["inside"] - levels["outside"]
-        rows.append({"batch": batch_size, "seed": seed, "s.d.": height.std(), "mean": height.mean()})
+        rows.append(
+            {"batch": batch_size, "seed": seed, "s.d.": height.std(), "mean": height.mean()}
+        )
 flicker = pd.DataFrame(rows).pivot(index="seed", columns="batch")
 
 # %% tags=["nbval-ignore-output"]
