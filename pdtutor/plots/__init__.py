@@ -21,7 +21,6 @@ from pdtutor.plots.figures import (
     samples_figure,
     steps_figure,
     teacher_figure,
-    teacher_width_figure,
     which_checkpoint_figure,
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
@@ -115,7 +114,6 @@ __all__ = [
     "students_curriculum_figure",
     "style",
     "teacher_figure",
-    "teacher_width_figure",
     "teachers_figure",
     "temperature_figure",
     "transition_figure",

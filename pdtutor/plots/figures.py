@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from pdtutor.plots.axes import (
     accuracy,
@@ -103,45 +102,31 @@ def choose_figure(students: pd.DataFrame, by_seed: pd.DataFrame) -> Figure:
     return figure
 
 
-def paper_size_figure(history: pd.DataFrame, spike: pd.DataFrame, e1: pd.DataFrame) -> Figure:
-    """Draw E1 with the paper's numbers: accuracies by seed, correlations around the teachers' spikes, (2,T) by C₁.
+def paper_size_figure(
+    history: pd.DataFrame, spike: pd.DataFrame, e1: pd.DataFrame, *, correlated: str = "answer"
+) -> Figure:
+    """Draw E1 with the paper's numbers: accuracies by seed; below, correlations around the spikes, and (2,T) by C₁.
 
-    `spike` is a curriculum with a column `from_spike`: the steps since the spike of the same seed.
+    `spike` is a curriculum with a column `from_spike`: the steps since the spike of the same seed; `correlated` names
+    what was correlated with the coordinates.
     """
-    figure, axes = plt.subplots(1, 3, figsize=(17, 4.3), width_ratios=[1.3, 1, 1])
+    figure = plt.figure(figsize=(11, 7.6), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=[1.1, 1])
+    above = figure.add_subplot(grid[0, :])
+    left, right = (figure.add_subplot(grid[1, column]) for column in (0, 1))
     whole = history[history["method"].isin(["teacher", "cross-entropy", "one-shot", "progressive"])]
     start = whole["step"].max() / 100
-    accuracy(whole[whole["step"] >= start], ax=axes[0], by_seed=True)
-    reported(e1, {name: name for name in dict.fromkeys(whole["method"])}, ax=axes[0])
-    axes[0].set(xscale="log", title="the whole run")
-    axes[0].xaxis.set_major_formatter(STEPS)
-    correlations(spike.assign(step=spike["from_spike"]), ax=axes[1])
-    axes[1].set(xlabel="teacher's step, counted from its spike", title="what the teacher leans on")
+    accuracy(whole[whole["step"] >= start], ax=above, by_seed=True)
+    reported(e1, {name: name for name in dict.fromkeys(whole["method"])}, ax=above)
+    above.set(xscale="log", title="the whole run")
+    above.xaxis.set_major_formatter(STEPS)
+    correlations(spike.assign(step=spike["from_spike"]), ax=left)
+    left.set(xlabel="teacher's step, counted from its spike", ylabel="|correlation|")
+    left.set(title=f"correlations of the teacher's {correlated}")
     two = history[history["method"].str.startswith("(2,T)")]
-    accuracy(two, ax=axes[2], by_seed=True)
-    reported(e1, {"(2,1M) C1=10.2M": "(2,T)"}, ax=axes[2])
-    axes[2].set(title="(2,T) by its first checkpoint")
-    figure.tight_layout()
-    return figure
-
-
-def teacher_width_figure(found: pd.DataFrame, *, budget: int) -> Figure:
-    """Draw the teacher's steps to learn by its width: one dot per seed, hollow at the budget if never; line: median."""
-    figure, ax = plt.subplots(figsize=(6, 4))
-    steps = found["steps"].astype(float).fillna(budget)
-    reached = found["reached"].to_numpy()
-    colour = METHOD_COLOURS["progressive"]
-    medians = steps.groupby(found["width"]).median()
-    ax.plot(medians.index, medians, color=colour, linewidth=1.5, alpha=0.6)
-    ax.scatter(found["width"][reached], steps[reached], color=colour, zorder=3)
-    ax.scatter(found["width"][~reached], steps[~reached], facecolors="white", edgecolors=colour, zorder=3)
-    ax.set(xscale="log", yscale="log", xlabel="teacher's hidden units", ylabel="steps to learn")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter(STEPS)
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.set_xticks(medians.index, [STEPS(width) for width in medians.index])
-    ax.minorticks_off()
-    ax.grid(alpha=0.3)
+    accuracy(two, ax=right, by_seed=True)
+    reported(e1, {"(2,1M) C1=10.2M": "(2,T)"}, ax=right)
+    right.set(title="(2,T) by its first checkpoint")
     return figure
 
 

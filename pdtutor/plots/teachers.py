@@ -181,7 +181,7 @@ def paper_teacher_figure(
     return figure
 
 
-def _around_peaks(curriculum: pd.DataFrame, *, colour: str, label: str, ax: Axes) -> None:
+def _around_peaks(curriculum: pd.DataFrame, *, colour: str | tuple[float, float, float], label: str, ax: Axes) -> None:
     """Plot mean correlations inside (solid) and outside (dashed) the support, from each seed's peak on."""
     for number, (_, of_seed) in enumerate(curriculum.groupby("seed")):
         means = of_seed.groupby(["step", "inside"])["value"].mean().unstack()

@@ -25,7 +25,6 @@ KINDS = {
     "parity-first-checkpoint": ("parity_first_checkpoint", "ParityFirstCheckpoint"),
     "parity-temperature": ("parity_temperature", "ParityTemperature"),
     "parity-100-6": ("parity_100_6", "ParityHundred"),
-    "parity-teacher-width": ("parity_100_6", "ParityTeacherWidth"),
     "parity-plateau": ("parity_plateau", "ParityPlateau"),
     "parity-spike": ("parity_spike", "ParitySpike"),
     "parity-choose-checkpoint": ("choose", "ParityChooseCheckpoint"),

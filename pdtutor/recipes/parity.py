@@ -52,11 +52,21 @@ class ParityTeacher(ProbedTeacher):
         return SGD(**settings)
 
     def curriculum(
-        self, trajectory: Trajectory, *, degree: int = 1, device: str = AUTO, progress: bool = True
+        self,
+        trajectory: Trajectory,
+        *,
+        degree: int = 1,
+        temperature: float = 1.0,
+        steps: list[int] | None = None,
+        device: str = AUTO,
+        progress: bool = True,
     ) -> pd.DataFrame:
-        """Return the correlations with all monomials of one degree at every checkpoint."""
-        probe = monomial_correlations(self.task(), degree=degree, examples=self.probe_examples)
-        return over(trajectory, probe, device=device, progress=progress)
+        """Return the correlations with all monomials of one degree, at every checkpoint or at these steps.
+
+        They are of p(y=1|x) at a temperature; at 0, of the answer.
+        """
+        probe = monomial_correlations(self.task(), degree=degree, examples=self.probe_examples, temperature=temperature)
+        return over(trajectory, probe, steps=steps, device=device, progress=progress)
 
     def first_checkpoints(
         self, trajectory: Trajectory, curriculum: pd.DataFrame, *, device: str = AUTO, progress: bool = True

@@ -1,6 +1,6 @@
-"""E1 at the paper's own size, (100,6)-sparse parity at batch 1, and how a teacher's width moves its transition."""
+"""E1 on the paper's own problem, (100,6)-sparse parity at batch 1."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +15,6 @@ from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, ParityStudents, ParityTeacher
 from pdtutor.resources import paper
 from pdtutor.training.compare import results, spread
-from pdtutor.training.loop import train
 from pdtutor.validate import user_path
 
 # The paper's numbers, with two exceptions: a width of 1000 instead of 50 000, which two CPU cores can train in minutes,
@@ -111,50 +110,21 @@ class ParityHundred(ParityStudents):
         found = results(history, threshold=self.threshold)
         shift = curriculum["step"] - curriculum["seed"].map(spikes)
         spike = curriculum.assign(from_spike=shift)[shift.abs() <= self.around]
+        answers = []
+        for seed, teacher in teachers.items():
+            steps = spike.loc[spike["seed"] == seed, "step"].unique().tolist()
+            found_there = self.teacher.curriculum(teacher, temperature=0, steps=steps, device=device, progress=progress)
+            answers.append(found_there.assign(from_spike=found_there["step"] - spikes[seed]))
         tables = {
             "results": spread(found),
             "by_seed": found,
             "first_checkpoints": first,
             "history": history,
             "spike": spike,
+            "spike_answers": (spike_answers := pd.concat(answers, ignore_index=True)),
             "curriculum": curriculum,
         }
-        return Outcome(tables, plots.paper_size_figure(history, spike, paper("E1")))
-
-
-@dataclass(frozen=True)
-class ParityTeacherWidth:
-    """E1, the teacher's width: how many updates it takes to learn sparse parity at batch 1, (50,6) on a laptop."""
-
-    teacher: ParityTeacher = field(default_factory=lambda: replace(TEACHER, d=50, steps=20_000_000, save_every=25_000))
-    widths: tuple[int, ...] = (100, 300, 1000, 3000, 5000)  # hidden units
-    threshold: float = 0.95  # accuracy that counts as having learned
-
-    @checked
-    def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
-        """Train one teacher per width and seed until it has learned."""
-        teacher, histories = self.teacher, []
-        for width in self.widths:
-            run = train(
-                teacher.model(width=width, seeds=list(range(seeds))),
-                teacher.task(),
-                steps=teacher.steps,
-                batch_size=teacher.batch_size,
-                optimizer=teacher.optimizer(lr=teacher.lr),
-                eval_every=teacher.save_every,
-                eval_examples=teacher.eval_examples,
-                until=0.99,
-                out=out / f"teachers-width{width}",
-                resume=resume,
-                device=device,
-                progress=progress,
-                description=f"width {width}",
-            )
-            histories.append(run.history.assign(width=width))
-        history = pd.concat(histories, ignore_index=True)
-        found = results(history.assign(method=history["width"]), threshold=self.threshold)
-        found = found.rename(columns={"method": "width"})
-        return Outcome({"results": found, "history": history}, plots.teacher_width_figure(found, budget=teacher.steps))
+        return Outcome(tables, plots.paper_size_figure(history, spike_answers, paper("E1")))
 
 
 RECIPES = {
@@ -167,10 +137,5 @@ RECIPES = {
         "paper": ParityHundred(
             ParityTeacher(**PAPER_TEACHER), **PAPER_STUDENTS, label_steps=20_000_000, two_shot_steps=20_000_000
         ),
-    },
-    "parity-teacher-width": {
-        "smoke": ParityTeacherWidth(SMOKE_TEACHER, widths=(16, 64)),
-        "laptop": ParityTeacherWidth(),
-        "paper": ParityTeacherWidth(replace(TEACHER, lr=5e-3, steps=200_000_000), widths=(100, 1000, 5000, 50_000)),
     },
 }  # fmt: skip
