@@ -720,7 +720,7 @@ own_or_other.rename_axis("taken at").round(2)
 # The paper's problem is (100, 6) at batch 1. Its teacher needs 10 million updates until something happens. In plain PyTorch a network of width 1000 makes about three thousand such updates per second; the compiled kernel behind `train` makes a hundred thousand on one core (`pdtutor/models/kernels.py`; `make bench` measures both). So a laptop can do it, if not while you wait. There are two sets of teachers:
 #
 # - the recipe `parity-100-6` has all of the paper's numbers but the teacher's width (1000) and learning rate ($10^{-2}$, twice the paper's); `data/runs/parity-100-6` is what it left of four seeds;
-# - `data/runs/parity-100-6-paper` has **the paper's own size**, width 50 000 at $5\cdot10^{-3}$: one teacher, 10 million updates, an hour and a half on two cores.
+# - `data/runs/parity-100-6-paper` has **the paper's own size**, width 50 000 at $5\cdot10^{-3}$: one teacher, stopped after 10.08 million updates. It took 80 minutes of one core, beside other work.
 #
 # One question has to be settled before we compare spikes: correlations *of what*? So far we took the probability $p(y{=}1\,|\,x)$. A student of a cold teacher (lesson 3) sees the **answer** only, 1 where $p > \frac12$ and 0 elsewhere. On the plateau and early in the jump, $p$ stays close to $\frac12$, and the answer turns a faint preference into a loud one. We show both (`monomial_correlations(…, temperature=0)` takes the answer). **Which of them do you expect to come nearer to the paper's 0.095?**
 
@@ -919,7 +919,7 @@ fine_heights = pd.DataFrame(rows).pivot(index="teacher", columns="spacing", valu
 fine_heights.round(4)
 
 # %% [markdown]
-# Yes, in part. Seen every 20 000 updates, the spikes of all three runs are about 0.04 high; of the very same runs, every 100 000 updates show about half of that. The difference between 0.010 and 0.028 in the table above was a matter of which checkpoints happened to be saved.
+# Yes, in part. Seen every 20 000 updates, the spikes of all three runs are about 0.04 high; of the very same runs, every 100 000 updates show about half of that. So differences such as that between 0.010 and 0.028 in the table above can come from which checkpoints happened to be saved.
 #
 # ## 7 What the height and the wait depend on
 #

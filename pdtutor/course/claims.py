@@ -166,3 +166,8 @@ class Thresholds:
         with pd.option_context("display.max_colwidth", None):
             html = LEFT.format("thresholds") + table.to_html(index=False, border=0, classes="thresholds")
         return {"text/plain": table.to_string(index=False), "text/html": html}
+
+
+def _written(number: float) -> str:
+    """Return a number with four digits; from 1000 on as a whole number, with commas."""
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"

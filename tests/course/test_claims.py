@@ -119,14 +119,16 @@ def test_thresholds_print_what_is_asked_and_whether_it_is_met(capsys):
     seen.add("loss", np.float32(0.7), at_most=0.69)
     seen.add("peak", np.int64(4700), at_least=4000, at_most=5000)
     seen.add("slope", float("nan"), at_most=5)
+    seen.add("updates", 11_000.0, at_most=20_000)
     seen.verdicts()
     assert capsys.readouterr().out.splitlines() == [
         "accuracy: at least 0.999, yes",
         "loss: at most 0.69, NO",
         "peak: at least 4,000, at most 5,000, yes",
         "slope: at most 5, NO",
+        "updates: at most 20,000, yes",
     ]
-    assert seen.table()["measured"].tolist() == ["0.9998", "0.7", "4,700", "nan"]
+    assert seen.table()["measured"].tolist() == ["0.9998", "0.7", "4,700", "nan", "11,000"]
     bundle = seen._repr_mimebundle_()
     assert "<td>0.9998</td>" in bundle["text/html"]
     assert "at least 0.999" in bundle["text/plain"]
