@@ -8,6 +8,9 @@ adds multiples of its own inputs to the first layer. So W_t x follows from W_0, 
 W_t x = W_0 x − Σ_{s<t} move_s (x_s · x), where move_s is the learning rate times the gradient with respect to the
 pre-activations at input x_s. A few updates therefore share one product with W_0 and one write, and correct each other's
 pre-activations by their inputs' scalar products, which is exact.
+
+Where all inputs are ±1, most of that product's and that write's multiplications become look-ups: four rows have only 8
+sums ± r0 ± r1 ± r2 ± r3, but for the sign of the whole, and each is computed once for all who need it.
 """
 
 from functools import lru_cache
@@ -20,9 +23,11 @@ from pdtutor.compiled import compiled
 # All that allows vectorised sums. NaN and infinities keep their meaning, so that a diverging run is noticed.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
-# Chosen by timing: the number of examples of small batches that share one pass over the first layer, and the number of
-# units in a block of that layer, which stays in cache during the pass.
-EXAMPLES, UNITS = 16, 128
+# Chosen by timing: the number of units in a block of the first layer, which stays in cache during a pass over it, and
+# the number of examples of small batches that share one pass; more of them where the layer as a whole, of more than so
+# many bytes, doesn't stay in cache.
+UNITS, EXAMPLES, EXAMPLES_OF_LARGE, LARGE = 128, 16, 32, 2**21
+INNER = 8  # updates before which pre-activations are corrected together, while the earlier moves are in cache; likewise
 BITS = 5  # signs that are looked up together; chosen by timing
 
 
@@ -77,7 +82,8 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     )
     width, d = w1.shape
     units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, a multiple of 8
-    _sgd(d, units)(w1, b1, w2, b2, inputs, targets, rates, losses, max(1, EXAMPLES // inputs.shape[1]))
+    together = max(1, (EXAMPLES_OF_LARGE if w1.nbytes > LARGE else EXAMPLES) // inputs.shape[1])
+    _sgd(d, units, bool(_are_signs(inputs)))(w1, b1, w2, b2, inputs, targets, rates, losses, together)
 
 
 def logits_of_signs(w1, b1, w2, b2, inputs) -> np.ndarray | None:
@@ -89,8 +95,7 @@ def logits_of_signs(w1, b1, w2, b2, inputs) -> np.ndarray | None:
     Raises TypeError and ValueError as `sgd` does.
     """
     _check(_weights(w1, b1, w2, b2) | {"inputs": (inputs, ("examples", "d"))})
-    codes, signs = _codes(inputs)
-    return _logits_of_codes(w1, b1, w2, b2, codes) if signs else None
+    return _logits_of_codes(w1, b1, w2, b2, _codes(inputs)) if _are_signs(inputs) else None
 
 
 def _weights(w1, b1, w2, b2) -> dict[str, tuple]:
@@ -119,11 +124,9 @@ def _check(expected: dict[str, tuple]) -> None:
 
 @njit(inline="always")
 def _multiply(block, x, out, d, units):
-    """Write x @ block into `out`: (examples, d) and (d, units) → (examples, units)."""
+    """Add x @ block to `out`: (examples, d) and (d, units) → (examples, units)."""
     for e in range(0, len(x), 2):
         xa, xb, ya, yb = x[e], x[e + 1], out[e], out[e + 1]
-        for u in range(units):
-            ya[u] = yb[u] = np.float32(0.0)
         for j in range(0, d - 3, 4):  # four at a time: fewer passes over ya and yb
             row0, row1, row2, row3 = block[j], block[j + 1], block[j + 2], block[j + 3]
             a0, a1, a2, a3 = xa[j], xa[j + 1], xa[j + 2], xa[j + 3]
@@ -153,108 +156,211 @@ def _move(block, x, moves, d, units):
                 row[u] -= lower + (a4 * m4[u] + a5 * m5[u] + a6 * m6[u] + a7 * m7[u])
 
 
-@lru_cache
-def _sgd(d: int, units: int):
-    """Return the kernel for these sizes: with constant loop bounds it is several times faster.
+@njit(inline="always")
+def _sums(r0, r1, r2, r3, table, units):
+    """Write the 8 sums r0 ± r1 ± r2 ± r3 into the rows of `table`, at the places that `_code` gives."""
+    t0, t1, t2, t3, t4, t5, t6, t7 = table[0], table[1], table[2], table[3], table[4], table[5], table[6], table[7]
+    for u in range(units):
+        plus, minus, both, differ = r0[u] + r1[u], r0[u] - r1[u], r2[u] + r3[u], r2[u] - r3[u]
+        t0[u], t1[u], t2[u], t3[u] = plus + both, minus + both, plus - differ, minus - differ
+        t4[u], t5[u], t6[u], t7[u] = plus + differ, minus + differ, plus - both, minus - both
 
-    The closure holds nothing else, because numba's cache on disk finds a kernel by what its closure holds.
+
+@njit(inline="always")
+def _code(s0, s1, s2, s3):
+    """Return where `_sums` has s0 · (s0 r0 + s1 r1 + s2 r2 + s3 r3)."""
+    return (s1 != s0) | (s2 != s0) << 1 | (s3 != s0) << 2
+
+
+@njit(inline="always")
+def _multiply_signs(block, x, codes, table, out, d, units):
+    """Do what `_multiply` does, for signs x and their codes over four inputs each, (examples, ⌈d/4⌉)."""
+    groups = (d + 3) // 4
+    for g in range(0, groups - 3, 4):  # four at a time: fewer passes over `out`
+        for i in range(4):
+            j = 4 * (g + i)
+            _sums(block[j], block[j + 1], block[j + 2], block[j + 3], table[i], units)
+        for e in range(len(x)):
+            y, sign, code = out[e], x[e], codes[e]
+            t0, t1, t2, t3 = table[0, code[g]], table[1, code[g + 1]], table[2, code[g + 2]], table[3, code[g + 3]]
+            s0, s1, s2, s3 = sign[4 * g], sign[4 * g + 4], sign[4 * g + 8], sign[4 * g + 12]
+            for u in range(units):
+                y[u] += s0 * t0[u] + s1 * t1[u] + s2 * t2[u] + s3 * t3[u]
+    for g in range(groups // 4 * 4, groups):
+        j = 4 * g
+        _sums(block[j], block[j + 1], block[j + 2], block[j + 3], table[0], units)
+        for e in range(len(x)):
+            y, t0, s0 = out[e], table[0, codes[e, g]], x[e, j]
+            for u in range(units):
+                y[u] += s0 * t0[u]
+
+
+@njit(inline="always")
+def _move_signs(block, x, codes, table, moves, d, units):
+    """Do what `_move` does, for signs x and their codes over four examples each, (examples/4, d)."""
+    for g in range(0, len(codes), 4):
+        for i in range(4):
+            e = 4 * (g + i)
+            _sums(moves[e], moves[e + 1], moves[e + 2], moves[e + 3], table[i], units)
+        c0, c1, c2, c3 = codes[g], codes[g + 1], codes[g + 2], codes[g + 3]
+        x0, x1, x2, x3 = x[4 * g], x[4 * g + 4], x[4 * g + 8], x[4 * g + 12]
+        for j in range(d):
+            row, s0, s1, s2, s3 = block[j], x0[j], x1[j], x2[j], x3[j]
+            t0, t1, t2, t3 = table[0, c0[j]], table[1, c1[j]], table[2, c2[j]], table[3, c3[j]]
+            for u in range(units):
+                row[u] -= s0 * t0[u] + s1 * t1[u] + s2 * t2[u] + s3 * t3[u]
+
+
+@lru_cache
+def _sgd(d: int, units: int, signs: bool):
+    """Return the kernel for these sizes, and for inputs that are all ±1 or any others.
+
+    With constant loop bounds it is several times faster. The closure holds nothing else, because numba's cache on disk
+    finds a kernel by what its closure holds.
     """
 
     @compiled(nogil=True, fastmath=FAST)
     def kernel(w1, b1, w2, b2, inputs, targets, rates, losses, together):
         updates, batch, _ = inputs.shape
         classes, width = w2.shape
-        blocks = -(-width // units)
-        padded = blocks * units  # the extra units have weights of 0 and never become active
-        # Copies, laid out for vectors of units; the compiler can tell that arrays made here don't overlap.
-        first = np.zeros((blocks, d, units), np.float32)
-        bias, second = np.zeros(padded, np.float32), np.zeros((classes, padded), np.float32)
+        blocks, groups = -(-width // units), (d + 3) // 4
+        # Copies, laid out for vectors of units; the extra units and inputs have weights of 0 and never become active.
+        first = np.zeros((blocks, 4 * groups, units), np.float32)
+        bias, second = np.zeros((blocks, units), np.float32), np.zeros((blocks, classes, units), np.float32)
         for u in range(width):
-            for j in range(d):
-                first[u // units, j, u % units] = w1[u, j]
-        bias[:width], second[:, :width] = b1, w2
-        examples = (together * batch + 7) // 8 * 8  # the moves of surplus examples stay 0
-        x, earlier_x = np.zeros((examples, d), np.float32), np.zeros((examples, d), np.float32)
-        hidden = np.zeros((examples, padded), np.float32)
-        moves = np.zeros((examples, padded), np.float32)  # rate times the gradient of the pre-activations
+            k, v = u // units, u % units
+            bias[k, v], first[k, :d, v], second[k, :, v] = b1[u], w1[u], w2[:, u]
+        examples = (together * batch + 15) // 16 * 16  # the moves of surplus examples stay 0
+        x, earlier_x = np.zeros((examples, 4 * groups), np.float32), np.zeros((examples, 4 * groups), np.float32)
+        codes, earlier_codes = np.zeros((examples, groups), np.uint8), np.zeros((examples // 4, d), np.uint8)
+        table = np.zeros((4, 8, units), np.float32)
+        # Rows of an odd number of blocks: caches hold few lines that are a large power of 2 apart.
+        hidden = np.zeros((examples, blocks | 1, units), np.float32)
+        moves = np.zeros((examples, blocks | 1, units), np.float32)  # rate times the gradient of the pre-activations
         products = np.zeros((examples, examples), np.float32)  # 1 (for the bias) + x_e · x_s, s of an earlier update
-        back = np.empty((classes, batch), np.float32)  # logits, then the gradient with respect to them
-        for start in range(0, updates, together):
-            stop = min(start + together, updates)
-            for t in range(start, stop):
-                for b in range(batch):
-                    x[(t - start) * batch + b] = inputs[t, b]
-            for e in range(batch, (stop - start) * batch):
-                for s in range(e // batch * batch):
-                    total = np.float32(1.0)
-                    for j in range(d):
-                        total += x[e, j] * x[s, j]
-                    products[e, s] = total
+        back = np.zeros((classes, batch), np.float32)  # logits, then the gradient with respect to them
+        errors = np.zeros((classes, batch), np.float32)  # that gradient times the rate
+        # One pass over the blocks ends an update and begins the next one. The last pass only ends an update.
+        earlier = now = inner = (
+            0  # places among the examples: the last update's, this one's, the last common correction
+        )
+        for t in range(updates + 1):
+            whole = t == updates or now == 0  # whether this pass brings the first layer up to date
+            if whole:
+                if now:
+                    moves[now:] = np.float32(0.0)  # those of an earlier round
+                x, earlier_x = earlier_x, x
+                stop = min(together, updates - t)
+                for i in range(stop):
+                    for b in range(batch):
+                        for j in range(d):
+                            x[i * batch + b, j] = inputs[t + i, b, j]
+                for e in range(batch, stop * batch):
+                    for s in range(e // batch * batch):
+                        total = np.float32(1.0)
+                        for j in range(d):
+                            total += x[e, j] * x[s, j]
+                        products[e, s] = total
+                if signs:
+                    for e in range(examples):
+                        r, code = x[e], codes[e]
+                        for g in range(groups):
+                            code[g] = _code(r[4 * g], r[4 * g + 1], r[4 * g + 2], r[4 * g + 3])
+                    for g in range(examples // 4):
+                        r, code = earlier_x[4 * g : 4 * g + 4], earlier_codes[g]
+                        for j in range(d):
+                            code[j] = _code(r[0, j], r[1, j], r[2, j], r[3, j])
+            # Every INNER updates, as many next ones are corrected by all earlier moves; later, each by those since.
+            since, ahead = inner, now + batch
+            if now == 0 or now == inner + INNER * batch:
+                since, ahead, inner = 0, min(now + INNER * batch, together * batch), now
+            back[:] = np.float32(0.0)
             for k in range(blocks):
-                _move(first[k], earlier_x, moves[:, k * units : (k + 1) * units], d, units)
-                _multiply(first[k], x, hidden[:, k * units : (k + 1) * units], d, units)
-            moves[:] = np.float32(0.0)
-            for t in range(start, stop):
-                rate, now = rates[t], (t - start) * batch
-                for b in range(batch):
-                    h, product = hidden[now + b], products[now + b]
-                    for s in range(0, now, 4):
-                        p0, p1, p2, p3 = product[s], product[s + 1], product[s + 2], product[s + 3]
-                        m0, m1, m2, m3 = moves[s], moves[s + 1], moves[s + 2], moves[s + 3]
-                        for u in range(padded):
-                            h[u] -= p0 * m0[u] + p1 * m1[u] + p2 * m2[u] + p3 * m3[u]
-                    for u in range(padded):
-                        total = h[u] + bias[u]
-                        h[u] = total if total > 0 else np.float32(0.0) * total  # 0 · NaN = NaN, which must show
-                    for c in range(classes):
-                        weight = second[c]
-                        total = np.float32(0.0)
-                        for u in range(padded):
-                            total += weight[u] * h[u]
-                        back[c, b] = total + b2[c]
-                losses[t] = soft_cross_entropy(back, targets[t])
                 for b in range(batch):  # uses the read-out from before this update
-                    h, m = hidden[now + b], moves[now + b]
+                    h, m = hidden[earlier + b, k], moves[earlier + b, k]
+                    for u in range(units):
+                        m[u] = np.float32(0.0)
                     for c in range(classes):
-                        weight, error = second[c], rate * back[c, b]
-                        for u in range(padded):
+                        weight, error = second[k, c], errors[c, b]
+                        for u in range(units):
                             m[u] += error * weight[u]
-                    for u in range(padded):
+                    for u in range(units):
                         m[u] = m[u] if h[u] > 0 else np.float32(0.0) * h[u]
                 for b in range(batch):
-                    h = hidden[now + b]
+                    h = hidden[earlier + b, k]
                     for c in range(classes):
-                        weight, error = second[c], rate * back[c, b]
-                        b2[c] -= error
-                        for u in range(padded):
+                        weight, error = second[k, c], errors[c, b]
+                        for u in range(units):
                             weight[u] -= error * h[u]
-            for e in range(examples):
-                m = moves[e]
-                for u in range(padded):
-                    bias[u] -= m[u]
-            x, earlier_x = earlier_x, x
-        for k in range(blocks):
-            _move(first[k], earlier_x, moves[:, k * units : (k + 1) * units], d, units)
+                if whole:
+                    offset = bias[k]
+                    for e in range(examples):
+                        m = moves[e, k]
+                        for u in range(units):
+                            offset[u] -= m[u]
+                    for e in range(examples):
+                        h = hidden[e, k]
+                        for u in range(units):
+                            h[u] = offset[u]
+                    if signs:
+                        _move_signs(first[k], earlier_x, earlier_codes, table, moves[:, k], d, units)
+                        _multiply_signs(first[k], x, codes, table, hidden[:, k], d, units)
+                    else:
+                        _move(first[k], earlier_x, moves[:, k], d, units)
+                        _multiply(first[k], x, hidden[:, k], d, units)
+                for e in range(now, ahead):
+                    h, product = hidden[e, k], products[e]
+                    for s in range(since, now, 4):
+                        p0, p1, p2, p3 = product[s], product[s + 1], product[s + 2], product[s + 3]
+                        m0, m1, m2, m3 = moves[s, k], moves[s + 1, k], moves[s + 2, k], moves[s + 3, k]
+                        for u in range(units):
+                            h[u] -= p0 * m0[u] + p1 * m1[u] + p2 * m2[u] + p3 * m3[u]
+                for b in range(batch):
+                    h = hidden[now + b, k]
+                    for u in range(units):
+                        h[u] = h[u] if h[u] > 0 else np.float32(0.0) * h[u]  # 0 · NaN = NaN, which must show
+                    for c in range(classes):
+                        weight = second[k, c]
+                        total = np.float32(0.0)
+                        for u in range(units):
+                            total += weight[u] * h[u]
+                        back[c, b] += total
+            if t < updates:
+                for c in range(classes):
+                    for b in range(batch):
+                        back[c, b] += b2[c]
+                losses[t] = soft_cross_entropy(back, targets[t])
+                for c in range(classes):
+                    for b in range(batch):
+                        errors[c, b] = rates[t] * back[c, b]
+                        b2[c] -= errors[c, b]
+            earlier, now = now, now + batch if now + batch < together * batch else 0
         for u in range(width):
-            for j in range(d):
-                w1[u, j] = first[u // units, j, u % units]
-        b1[:], w2[:] = bias[:width], second[:, :width]
+            k, v = u // units, u % units
+            b1[u], w1[u], w2[:, u] = bias[k, v], first[k, :d, v], second[k, :, v]
 
     return kernel
 
 
 @compiled(nogil=True)
+def _are_signs(inputs):
+    """Return whether all inputs are ±1."""
+    others = 0
+    for x in inputs.flat:
+        others += (x != 1) & (x != -1)
+    return others == 0
+
+
+@compiled(nogil=True)
 def _codes(inputs):
-    """Return codes (examples, ⌈d/BITS⌉), whose bits mark the negative inputs, and whether all inputs are ±1."""
+    """Return codes (examples, ⌈d/BITS⌉), whose bits mark the negative inputs."""
     examples, d = inputs.shape
     codes = np.zeros((examples, -(-d // BITS)), np.int64)
-    others = 0
     for e in range(examples):
         x = inputs[e]
         for j in range(d):
-            others += (x[j] != 1) & (x[j] != -1)
             codes[e, j // BITS] |= np.int64(x[j] < 0) << j % BITS
-    return codes, others == 0
+    return codes
 
 
 @compiled(nogil=True, fastmath=FAST)

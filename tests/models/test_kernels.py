@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pdtutor.models import kernels
 from pdtutor.models.kernels import UNITS, logits_of_signs, sgd
 from pdtutor.models.logits import logits_of
 from pdtutor.models.mlp import MLP
@@ -12,12 +13,12 @@ WIDTH, D, CLASSES = 150, 13, 3  # more units than one block, and neither size a 
 assert WIDTH > UNITS
 
 
-def arrays(updates=1000, batch=1, seed=0):
-    """Return what a kernel takes, inputs as (updates, batch, d)."""
+def arrays(updates=1000, batch=1, seed=0, width=WIDTH, d=D):
+    """Return what a kernel takes, inputs of ±1 as (updates, batch, d)."""
     rng = np.random.default_rng(seed)
-    shapes = {"w1": (WIDTH, D), "b1": (WIDTH,), "w2": (CLASSES, WIDTH), "b2": (CLASSES,)}
+    shapes = {"w1": (width, d), "b1": (width,), "w2": (CLASSES, width), "b2": (CLASSES,)}
     made = {name: rng.uniform(-0.3, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
-    made["inputs"] = rng.choice(np.float32([-1, 1]), (updates, batch, D))
+    made["inputs"] = rng.choice(np.float32([-1, 1]), (updates, batch, d))
     made["targets"] = (rng.dirichlet(np.ones(CLASSES), (updates, batch)) / batch).astype(np.float32)
     made["rates"] = rng.uniform(0.001, 0.03, updates).astype(np.float32)
     made["losses"] = np.zeros(updates, np.float32)
@@ -41,14 +42,46 @@ def plain(w1, b1, w2, b2, inputs, targets, rates, losses):
 
 # Many examples make it likely that somewhere rounding decides whether a unit is on: the plain loop in float64 then
 # leaves the one in float32 behind by 1e-4, too.
+@pytest.mark.parametrize("signs", [True, False])
 @pytest.mark.parametrize(("batch", "updates"), [(1, 1000), (3, 300), (8, 100), (12, 60), (40, 20)])
-def test_the_weights_are_the_plain_loops(batch, updates):
+def test_the_weights_are_the_plain_loops(batch, updates, signs):
     made = arrays(updates, batch)
+    if not signs:
+        made["inputs"] *= np.random.default_rng(1).uniform(0.5, 1.5, D).astype(np.float32)
+    agree(made)
+
+
+def agree(made):
+    """Assert that the kernel does with these arrays what the plain loop does."""
     expected, losses = plain(**made)
     sgd(**made)
     for name, wanted in zip(("w1", "b1", "w2", "b2"), expected, strict=True):
         np.testing.assert_allclose(made[name], wanted, atol=1e-5, rtol=0, err_msg=name)
     np.testing.assert_allclose(made["losses"], losses, atol=1e-5)
+
+
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize(("width", "d"), [(3, 1), (UNITS, 16), (UNITS + 1, 19), (300, 41)])
+@pytest.mark.parametrize(("batch", "updates"), [(1, 75), (2, 21), (5, 10), (16, 3), (33, 2)])
+def test_signs_of_any_sizes_are_added_up_right(width, d, batch, updates, large, monkeypatch):
+    monkeypatch.setattr(kernels, "LARGE", 0 if large else 2**30)
+    agree(arrays(updates, batch, width=width, d=d))
+
+
+@pytest.mark.parametrize("place", [(0, 0, 0), (29, 1, D - 1)])
+def test_a_single_other_number_among_signs_counts(place):
+    made = arrays(updates=30, batch=2)
+    made["inputs"][place] = 0.25
+    agree(made)
+
+
+def test_a_first_layer_that_overflows_shows_in_the_loss():
+    for inputs in (1, 0.5):
+        made = arrays(updates=40)
+        made["inputs"][:] *= np.float32(inputs)
+        made["rates"][:] = 1e25
+        sgd(**made)
+        assert not np.isfinite(made["losses"][-1])
 
 
 def test_a_unit_that_is_not_a_number_shows_in_the_loss():
