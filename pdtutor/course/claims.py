@@ -143,10 +143,10 @@ class Thresholds:
             if not isinstance(value, int | float):
                 raise ValueError(f"{quantity!r} must be a number beside numbers, got {value!r}")
         met = number >= given.get("at least", number) and number <= given.get("at most", number)
-        threshold = ", ".join(f"{words} {limit:,.4g}" for words, limit in given.items())
+        threshold = ", ".join(f"{words} {_written(limit)}" for words, limit in given.items())
         row = {
             "quantity": quantity,
-            "measured": f"{number:,.4g}",
+            "measured": _written(number),
             "threshold": threshold,
             "met": "yes" if met else "NO",
         }
