@@ -1,4 +1,4 @@
-"""One-hidden-layer ReLU networks, compiled: SGD as one loop of forward, backward and update, and logits of sign inputs.
+"""One-hidden-layer ReLU networks, compiled: SGD as one loop of forward, backward and update.
 
 At these sizes an update is a few thousand multiplications, and autograd's bookkeeping costs many times more than they
 do. The plain twin is the autograd path of `train`; tests check that the two agree.
@@ -28,7 +28,6 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 # many bytes, doesn't stay in cache.
 UNITS, EXAMPLES, EXAMPLES_OF_LARGE, LARGE = 128, 16, 32, 2**21
 INNER = 8  # updates before which pre-activations are corrected together, while the earlier moves are in cache; likewise
-BITS = 5  # signs that are looked up together; chosen by timing
 
 
 @compiled(nogil=True, fastmath=FAST)
@@ -71,8 +70,8 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     Raises TypeError for anything but float32 arrays in C order, and ValueError for shapes that don't fit together,
     before anything is changed.
     """
-    _check(
-        _weights(w1, b1, w2, b2)
+    check(
+        weights(w1, b1, w2, b2)
         | {
             "inputs": (inputs, ("updates", "batch", "d")),
             "targets": (targets, ("updates", "batch", "classes")),
@@ -83,23 +82,11 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     width, d = w1.shape
     units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, a multiple of 8
     together = max(1, (EXAMPLES_OF_LARGE if w1.nbytes > LARGE else EXAMPLES) // inputs.shape[1])
-    _sgd(d, units, bool(_are_signs(inputs)))(w1, b1, w2, b2, inputs, targets, rates, losses, together)
+    _sgd(d, units, bool(are_signs(inputs)))(w1, b1, w2, b2, inputs, targets, rates, losses, together)
 
 
-def logits_of_signs(w1, b1, w2, b2, inputs) -> np.ndarray | None:
-    """Return the network's logits (examples, classes) at inputs (examples, d); None unless all inputs are ±1.
-
-    The weights are those of `sgd`. A few signs can add only a few different values to a unit's pre-activation, so most
-    multiplications are replaced by look-ups in tables of these values.
-
-    Raises TypeError and ValueError as `sgd` does.
-    """
-    _check(_weights(w1, b1, w2, b2) | {"inputs": (inputs, ("examples", "d"))})
-    return _logits_of_codes(w1, b1, w2, b2, _codes(inputs)) if _are_signs(inputs) else None
-
-
-def _weights(w1, b1, w2, b2) -> dict[str, tuple]:
-    """Return the network's arrays and the names of their axes, in the form that `_check` takes."""
+def weights(w1, b1, w2, b2) -> dict[str, tuple]:
+    """Return the network's arrays and the names of their axes, in the form that `check` takes."""
     return {
         "w1": (w1, ("width", "d")),
         "b1": (b1, ("width",)),
@@ -108,7 +95,7 @@ def _weights(w1, b1, w2, b2) -> dict[str, tuple]:
     }
 
 
-def _check(expected: dict[str, tuple]) -> None:
+def check(expected: dict[str, tuple]) -> None:
     """Raise TypeError or ValueError for the first array, of {name: (array, axes)}, that compiled code can't take."""
     sizes: dict[str, int] = {}
     for name, (array, axes) in expected.items():
@@ -343,71 +330,9 @@ def _sgd(d: int, units: int, signs: bool):
 
 
 @compiled(nogil=True)
-def _are_signs(inputs):
+def are_signs(inputs):
     """Return whether all inputs are ±1."""
     others = 0
     for x in inputs.flat:
         others += (x != 1) & (x != -1)
     return others == 0
-
-
-@compiled(nogil=True)
-def _codes(inputs):
-    """Return codes (examples, ⌈d/BITS⌉), whose bits mark the negative inputs."""
-    examples, d = inputs.shape
-    codes = np.zeros((examples, -(-d // BITS)), np.int64)
-    for e in range(examples):
-        x = inputs[e]
-        for j in range(d):
-            codes[e, j // BITS] |= np.int64(x[j] < 0) << j % BITS
-    return codes
-
-
-@compiled(nogil=True, fastmath=FAST)
-def _logits_of_codes(w1, b1, w2, b2, codes):
-    width, d = w1.shape
-    classes = len(w2)
-    examples, groups = codes.shape
-    logits = np.empty((examples, classes), np.float32)
-    logits[:] = b2
-    table = np.empty((groups, 1 << BITS, UNITS), np.float32)  # what each code adds to each unit of a block
-    bias, h = np.empty(UNITS, np.float32), np.empty(UNITS, np.float32)
-    second = np.empty((classes, UNITS), np.float32)
-    for start in range(0, width, UNITS):
-        count = min(UNITS, width - start)
-        table[:, 0], bias[:], second[:] = np.float32(0.0), np.float32(0.0), np.float32(0.0)
-        bias[:count], second[:, :count] = b1[start : start + count], w2[:, start : start + count]
-        for u in range(count):
-            for j in range(d):
-                table[j // BITS, 0, u] += w1[start + u, j]  # code 0: all signs positive
-        for code in range(1, 1 << BITS):
-            rest, place = code & (code - 1), 0  # the code without its lowest 1 bit, and that bit's place
-            while not code >> place & 1:
-                place += 1
-            for g in range(groups):
-                row, without = table[g, code], table[g, rest]
-                row[:] = without
-                if g * BITS + place < d:
-                    for u in range(count):
-                        row[u] -= 2 * w1[start + u, g * BITS + place]
-        for e in range(examples):
-            code = codes[e]
-            h[:] = bias
-            for g in range(0, groups - 3, 4):  # four at a time: fewer passes over h
-                row0, row1 = table[g, code[g]], table[g + 1, code[g + 1]]
-                row2, row3 = table[g + 2, code[g + 2]], table[g + 3, code[g + 3]]
-                for u in range(UNITS):
-                    h[u] += (row0[u] + row1[u]) + (row2[u] + row3[u])
-            for g in range(groups // 4 * 4, groups):
-                row0 = table[g, code[g]]
-                for u in range(UNITS):
-                    h[u] += row0[u]
-            for u in range(UNITS):
-                h[u] = h[u] if h[u] > 0 else np.float32(0.0) * h[u]  # 0 · NaN = NaN, which must show
-            for c in range(classes):
-                weight = second[c]
-                total = np.float32(0.0)
-                for u in range(UNITS):
-                    total += weight[u] * h[u]
-                logits[e, c] += total
-    return logits

@@ -5,9 +5,9 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from pdtutor.models.kernels import logits_of_signs
 from pdtutor.models.mlp import is_two_layer_mlp
 from pdtutor.models.model import Model, Padded, a_model, evaluating, reads_positions
+from pdtutor.models.sign_logits import logits_of_signs
 from pdtutor.validate import instance
 
 PIECE = 512  # examples per forward pass, so that wide models fit in memory and narrow ones in cache

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from pdtutor.models import kernels
-from pdtutor.models.kernels import UNITS, logits_of_signs, sgd
+from pdtutor.models.kernels import UNITS, sgd
 from pdtutor.models.logits import logits_of
 from pdtutor.models.mlp import MLP
+from pdtutor.models.sign_logits import logits_of_signs
 
 WIDTH, D, CLASSES = 150, 13, 3  # more units than one block, and neither size a multiple of what is unrolled
 assert WIDTH > UNITS
