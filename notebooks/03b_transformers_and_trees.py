@@ -360,7 +360,6 @@ claims.add(
 )
 claims.add(
     "C₁ can be chosen without the support: at most 1.5 times the steps of the best checkpoint, in the median over settings where the rule was not made",
-    paper="an open question",
     measured=f"{regret['agreement']:.2f} (rule that knows the support {regret['correlation']:.2f}, one-shot {regret['one-shot']:.2f}) over {len(settings) - 1} settings, 3 teachers each",
     seeds=3 * (len(settings) - 1),
     holds=bool(regret["agreement"] <= 1.5),

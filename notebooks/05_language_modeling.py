@@ -503,11 +503,12 @@ claims.add(
     holds=bool((robust3.loc[100] < 0.1).all() and (robust3.loc[400] > 0.4).all() and fallen.between(0.05, 0.7).all()),
 )
 claims.add(
-    "unlike in the paper, it goes on leaning on them to its end",
+    "towards its end it leans on them less, by a tenth or more",
     paper="median M_robust(3) .03 at 12k, .002–.006 later (E5)",
     measured=f"{spread_of(robust3.iloc[-1], 2)} at the end, {spread_of(robust3.max(), 2)} at most",
     seeds=3,
-    holds=bool((robust3.iloc[-1] > 0.9 * robust3.max()).all()),
+    holds=bool((robust3.iloc[-1] <= 0.9 * robust3.max()).all()),
+    partly=bool((robust3.iloc[-1] <= 0.9 * robust3.max()).any()),
 )
 claims.add(
     "3-grams explain its predictions best soon after the fall, and less and less from there on",
@@ -536,11 +537,12 @@ claims.add(
     holds=bool((median["one-shot"] > median["cross-entropy"]).all()),
 )
 claims.add(
-    "unlike in the paper, progressive distillation is behind one-shot at every budget, in the median",
+    "progressive distillation is ahead of one-shot at every budget, in the median",
     paper=in_the_paper("progressive", "one-shot"),
     measured=here("progressive", "one-shot"),
     seeds=3,
-    holds=bool((median["progressive"] < median["one-shot"]).all()),
+    holds=bool((median["progressive"] > median["one-shot"]).all()),
+    partly=bool((median["progressive"] > median["one-shot"]).any()),
 )
 claims.add(
     "to begin it at C₁ helps at the two smaller budgets, but not enough to pass one-shot",
@@ -568,7 +570,6 @@ claims.add(
 )
 claims.add(
     "token by token, one-shot and progressive are ahead of labels, every seed",
-    paper="no causal model of text (E5)",
     measured="; ".join(f"{name} {spread_of(causal[name])}" for name in ("one-shot", "progressive", "cross-entropy")),
     seeds=3,
     holds=bool((causal[["one-shot", "progressive"]].min(axis=1) > causal["cross-entropy"]).all()),
