@@ -610,7 +610,7 @@ def stored(name):
     if RECOMPUTE:
         recipes.recipe(name).run(seeds=6, out=Path(name)).save(name)
         return Path(name)
-    return data_path(f"runs/{name}")
+    return data_path("runs") / name
 
 
 two_stage_runs = stored("parity-two-stage")

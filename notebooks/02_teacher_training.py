@@ -744,9 +744,10 @@ full_history, spike = histories["width 1000, lr 1e-2"], spikes["width 1000, lr 1
 
 checkpoints_100 = {}  # five of each teacher of width 1000 that learned
 for seed in (0, 1, 2):
-    name = f"checkpoints-seed{seed}"
-    path = kept / name if RECOMPUTE else data_path(f"runs/parity-100-6/{name}")
-    checkpoints_100[seed] = Trajectory(path)
+    folder = kept / f"checkpoints-seed{seed}"
+    if not RECOMPUTE:
+        folder = data_path(f"runs/parity-100-6/checkpoints-seed{seed}")
+    checkpoints_100[seed] = Trajectory(folder)
 task_100 = checkpoints_100[0].task
 of_answer = monomial_correlations(task_100, temperature=0)
 answers = {"width 50 000, lr 5e-3": pd.read_csv(paper_size / "spike_answers.csv")}
