@@ -24,8 +24,8 @@ from pdtutor.compiled import compiled
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 # Chosen by timing: the number of units in a block of the first layer, which stays in cache during a pass over it, and
-# the number of examples of small batches that share one pass; more of them where the layer as a whole, of more than so
-# many bytes, doesn't stay in cache.
+# the number of examples of small batches that share one pass; more of them for signs where the layer as a whole, of
+# more than so many bytes, doesn't stay in cache.
 UNITS, EXAMPLES, EXAMPLES_OF_LARGE, LARGE = 128, 16, 32, 2**21
 INNER = 8  # updates before which pre-activations are corrected together, while the earlier moves are in cache; likewise
 
@@ -81,8 +81,9 @@ def sgd(w1, b1, w2, b2, inputs, targets, rates, losses) -> None:
     )
     width, d = w1.shape
     units = -(-width // (8 * -(-width // UNITS))) * 8  # blocks of equal size, a multiple of 8
-    together = max(1, (EXAMPLES_OF_LARGE if w1.nbytes > LARGE else EXAMPLES) // inputs.shape[1])
-    _sgd(d, units, bool(are_signs(inputs)))(w1, b1, w2, b2, inputs, targets, rates, losses, together)
+    signs = bool(are_signs(inputs))
+    together = max(1, (EXAMPLES_OF_LARGE if signs and w1.nbytes > LARGE else EXAMPLES) // inputs.shape[1])
+    _sgd(d, units, signs)(w1, b1, w2, b2, inputs, targets, rates, losses, together)
 
 
 def weights(w1, b1, w2, b2) -> dict[str, tuple]:
