@@ -113,3 +113,7 @@ def test_a_bootstrap_slope_has_the_fitted_exponent_and_resamples_seeds():
 def test_a_difference_of_slopes_is_paired_by_seed():
     fit = theory.bootstrap_slope(law([1.0, 2.0, 3.0]), "d", "samples", minus=law([0.5, 1.5, 2.5], (3, 3, 3)))
     assert fit == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_a_student_has_eight_units_for_each_pattern_of_signs_on_the_support():
+    assert [theory.student_width(k) for k in (2, 4, 6)] == [32, 128, 512]
