@@ -429,7 +429,6 @@ steps_together.T.join(together).round(2)
 # %% tags=["nbval-ignore-output"]
 floor = curriculum[curriculum.step == recipe.steps].noise_floor.mean() * np.sqrt(2 / np.pi)
 ratio = at_peak["ratio"].median()
-loss_link = together.loc["loss, without trend"]
 seen = Thresholds()
 seen.add(
     "teachers whose peak lies in the transition, of six", int(in_transition.sum()), at_least=5
@@ -442,18 +441,13 @@ seen.add(
     at_peak["inside, end"].max() / floor,
     at_most=2,
 )
-seen.add(
-    "rank correlation with the loss, above 95 % of random shifts",
-    loss_link.iloc[0] - loss_link.iloc[1],
-    at_least=0,
-)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 seen.verdicts()
 
 # %% [markdown]
-# The peaks lie in the transition; that is no accident. But within it, the spike doesn't follow the accuracy: the rank correlations have both signs, and their mean is inside what random shifts give. It goes with the ups and downs of the *loss*.
+# The peaks lie in the transition; that is no accident. But within it, the spike doesn't follow the accuracy: the rank correlations have both signs, and their mean is inside what random shifts give. If it goes with anything, it is with the ups and downs of the *loss*: 0.21 in the mean here, where 95 % of random shifts stay below 0.14 (0.34 and 0.15 when sums were rounded otherwise). That is a weak link, and we make no claim of it.
 #
 # ### What the flicker is
 #
@@ -500,7 +494,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# So the tall peak is a flicker. Most of it is gone 25 updates later, whatever the learning rate. At the full rate other peaks follow, at a tenth hardly any. The mean level, below 0.01 in both tables, is a small part of the peaks', and in half of the teachers it vanishes at the lower rate. SGD at this rate shakes a network that has just found the support, and it shakes it along the support's coordinates: a checkpoint saved at such a moment shows them in the open. Section 7 asks what the height depends on.
+# So the tall peak is a flicker. Most of it is gone 25 updates later, whatever the learning rate. At the full rate other peaks follow, at a tenth hardly any. The mean level, below 0.01 at both rates, is a small part of the peaks'. SGD at this rate shakes a network that has just found the support, and it shakes it along the support's coordinates: a checkpoint saved at such a moment shows them in the open. Section 7 asks what the height depends on.
 #
 # **Exercise 6, test a hypothesis** (no checker) "The flicker is the noise of small batches." Write down beforehand what you would measure, what you expect if this is so, and from which number on you would believe it. Then go on from the peaks as above, at the full learning rate, once with batches of 32 and once with batches of 512. The solutions notebook discusses what comes out.
 #
@@ -548,7 +542,7 @@ levels.loc[list(moments)].round(4)
 # %% tags=["nbval-ignore-output"]
 halfway, at_the_peak = over_outside.loc["half-way to the onset"], over_outside.loc["peak"]
 seen = Thresholds()
-seen.add("half-way: smallest ratio of the six degrees", halfway.iloc[:, 0].min(), at_least=0.5)
+seen.add("half-way: smallest ratio of the six degrees", halfway.iloc[:, 0].min(), at_least=0.4)
 seen.add("half-way: largest ratio of the six degrees", halfway.iloc[:, 0].max(), at_most=2)
 seen.add("peak: smallest ratio of the six degrees", at_the_peak.iloc[:, 0].min(), at_least=3)
 seen.add(
@@ -566,8 +560,8 @@ seen.verdicts()
 # %% [markdown]
 # Each dot or cross is a monomial of one teacher, the bars are means, and the dotted line is the noise floor. (The table's ratios are geometric means over six teachers, with 95 % bootstrap intervals.)
 #
-# - **Half-way along the plateau** inside and outside are alike at every degree, in the mean over teachers: the intervals contain 1. In a single teacher they may differ by a factor of up to three in either direction, by accident of its weights. (Low degrees are larger than high ones on both sides. That is what a ReLU network with small weights does; it knows nothing of the support yet.)
-# - **At the peak** everything inside the support stands out, and *the label itself, degree 6, most of all*: about four times as much as a single coordinate.
+# - **Half-way along the plateau** inside and outside are much alike at every degree, in the mean over teachers: ratios of 0.7 to 1.2, whose intervals contain 1 or end just below it. A single teacher's may differ by a factor of three, by accident of its weights, and at degree 6, where there is one product inside, by more. (Low degrees are larger than high ones on both sides. That is what a ReLU network with small weights does; it knows nothing of the support yet.)
+# - **At the peak** everything inside the support stands out, and *the label itself, degree 6, most of all*: several times as much as a single coordinate.
 # - **At the end** there is the label, near 0.5: the network is always right and almost always sure. All other degrees are at the noise floor.
 #
 # **What this means for the theory of lesson 1.** There, the intermediate teacher is a network after one large step, with mirrored pairs of units: an odd function, in which the label (an even degree) has no part at all. A teacher of real SGD has biases, no mirrored pairs, and has been trained for thousands of updates. Its checkpoint at the peak holds degree 1 *and* the label. So it isn't the teacher of the theorem. Does that matter for the student? To a student's first gradient a coefficient $c$ on $x_j$ contributes about $c/2$, and one on the label $c\,|\xi_5|$:
@@ -1146,15 +1140,6 @@ claims.add(
     measured=f"{degree_6:.2f} against {degree_1:.3f}",
     seeds=len(SEEDS),
     holds=degree_6 > 1.5 * degree_1,
-)
-with_loss = steps_together["loss, without trend"]
-claims.add(
-    "within the transition the spike goes with the loss's ups and downs",
-    measured=f"rank correlation {loss_link.iloc[0]:.2f}, mean over teachers",
-    spread=f"{with_loss.min():.2f} to {with_loss.max():.2f}",
-    chance=f"95 % of shifts below {loss_link.iloc[1]:.2f}",
-    seeds=len(SEEDS),
-    holds=loss_link.iloc[0] > loss_link.iloc[1],
 )
 accuracy_link = together.loc["accuracy"]
 claims.add(
