@@ -35,7 +35,7 @@
 # |---|---|
 # | training six teachers (section 1) | 20 s |
 # | probing their checkpoints (sections 2–5) | 40 s |
-# | the paper's size: three networks, about two million updates each (section 6) | 40 s |
+# | the paper's problem: three networks of width 1000, up to four million updates each (section 6) | 50 s |
 # | the rest | 15 s |
 
 # %% tags=["setup"]
@@ -243,7 +243,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# The seeds differ by a factor of more than three. Keep that in mind whenever somebody shows you one curve.
+# The onsets differ by a factor of more than four. Keep that in mind whenever somebody shows you one curve.
 #
 # ## 2 A probe
 #
@@ -338,7 +338,7 @@ at_peak = pd.DataFrame(rows).set_index("seed")
 at_peak.round(4)
 
 # %% [markdown]
-# The column "same examples" shows that here the choice has hardly made the height look larger: with 8192 examples the noise floor is far below the peaks. With fewer examples it would.
+# The column "same examples" shows that here the choice has hardly made the height look larger, except for seed 4 (0.027 instead of 0.023): with 8192 examples the noise floor is far below the peaks. With fewer examples it would.
 #
 # **Exercise 4** The checkpoint to teach with.
 
@@ -388,7 +388,7 @@ plots.transition_figure(of_seed_0, curriculum[curriculum.seed == 0], span=(1500,
 plt.show()
 
 # %% [markdown]
-# Seed 0 shows how careful one must be. Its accuracy rises from 0.6 to 0.9 between steps 2000 and 3300, and there single coordinates hardly stand out at all. The peak comes later, near step 4700, and it sits on a *bump of the loss*, at a checkpoint where accuracy has just dropped.
+# Seed 0 shows how careful one must be. Its accuracy rises from 0.6 to 0.9 between steps 2000 and 3300, and there single coordinates hardly stand out at all. The peak comes later, near step 4700, and it sits on a *bump of the loss*; accuracy, after a dip at 4600, is already rising again there.
 #
 # So measure it, within the transition of every teacher: the rank correlation of inside − outside with three other series. To make slow trends count little, a running median over five checkpoints is taken off two of them. As chance we take the same series shifted against each other, which keeps each one's own ups and downs.
 
@@ -447,7 +447,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# The peaks lie in the transition; that is no accident. But within it, the spike doesn't follow the accuracy: the rank correlations have both signs, and their mean is inside what random shifts give. If it goes with anything, it is with the ups and downs of the *loss*: 0.21 in the mean here, where 95 % of random shifts stay below 0.14 (0.34 and 0.15 when sums were rounded otherwise). That is a weak link, and we make no claim of it.
+# The peaks lie in the transition; that is no accident. But within it, the spike doesn't follow the accuracy: the rank correlations have both signs, and their mean is inside what random shifts give. If it goes with anything, it is with the ups and downs of the *loss*: 0.21 in the mean here, where 95 % of random shifts stay below 0.14. That is a weak link, and we make no claim of it.
 #
 # ### What the flicker is
 #
@@ -494,7 +494,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# So the tall peak is a flicker. Most of it is gone 25 updates later, whatever the learning rate. At the full rate other peaks follow, at a tenth hardly any. The mean level, below 0.01 at both rates, is a small part of the peaks'. SGD at this rate shakes a network that has just found the support, and it shakes it along the support's coordinates: a checkpoint saved at such a moment shows them in the open. Section 7 asks what the height depends on.
+# So the tall peak is a flicker. In the median over teachers and both rates, only a fifth of it is left 25 updates later, though single teachers keep most of it (two at the smaller rate) or show more (one at the full rate). At the full rate other peaks follow, at a tenth hardly any. The mean level, below 0.01 at both rates, is a small part of the peaks'. SGD at this rate shakes a network that has just found the support, and it shakes it along the support's coordinates: a checkpoint saved at such a moment shows them in the open. Section 7 asks what the height depends on.
 #
 # **Exercise 6, test a hypothesis** (no checker) "The flicker is the noise of small batches." Write down beforehand what you would measure, what you expect if this is so, and from which number on you would believe it. Then go on from the peaks as above, at the full learning rate, once with batches of 32 and once with batches of 512. The solutions notebook discusses what comes out.
 #
@@ -657,7 +657,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# (In the lower panel the shaded band is where 99 % of random sets lie.) The *size* of the weights says nothing until the jump. Their *product* does, while accuracy is still at chance: in the last quarter of the plateau the support rises out of the random sets, and then grows by factors of hundreds. This is *hidden progress* (Barak et al. 2022). But note what is not there: in the first half of the plateau neither look sees anything.
+# (In the lower panel the shaded band is where 99 % of random sets lie.) The *size* of the weights says nothing until the jump. Their *product* does, while accuracy is still at chance: in the last quarter of the plateau (for two teachers, in its last tenth) the support rises out of the random sets, and then grows by factors of hundreds. This is *hidden progress* (Barak et al. 2022). But note what is not there: in the first half of the plateau neither look sees anything.
 #
 # ### The test: go on with other examples
 #
@@ -707,7 +707,7 @@ own_or_other.rename_axis("taken at").round(2)
 #
 # - From the start, on other examples, networks need as long as fresh ones (0.90 of it, interval 0.70 to 1.15). Taken later they need less and less: 0.71, 0.46 and 0.20 of it. **The plateau is not idle**, not even its first half.
 # - But half-way we find *no progress towards the support*: asked for another support, the same networks are about as fast (own over other 0.80, interval 0.51 to 1.20). What has been built up by then helps with any parity. We have not measured what it is; one candidate is that the initial weights have shrunk, so that the same updates turn them further.
-# - At three quarters a network needs 0.41 of the time for its own support that it needs for another (interval 0.19 to 0.84). By then there is hidden progress proper. This is where the products of weights leave the random sets.
+# - At three quarters a network needs 0.41 of the time for its own support that it needs for another (interval 0.19 to 0.84). By then there is hidden progress proper. In the teachers of section 1 the products of weights leave the random sets at about that time or later.
 #
 # ## 6 The paper's own problem
 #
@@ -756,7 +756,7 @@ plt.show()
 # %% [markdown]
 # Left: ours, and crosses for the paper's teacher 📄, read off its figure. Middle and right: the mean correlation inside the support (solid) and outside (dashed), laid over each other at the teachers' peaks; crosses are the paper's 📄: in-support at the peak and at most 0.012 soon after, off-support before and after. (Of width 1000 five checkpoints were kept, so its lines on the right have few corners.)
 #
-# When a teacher of width 1000 jumps is a matter of luck, more so than at (30, 6): two of ours do at 15 million updates, one at 28, and one is still at chance after 30. With the paper's own learning rate, $5\cdot10^{-3}$, two of four such teachers did not learn within 36 million updates (`data/runs/README.md`).
+# When a teacher of width 1000 jumps is a matter of luck, as at (30, 6): two of ours do at 15 million updates, one at 28, and one is still at chance after 30. With the paper's own learning rate, $5\cdot10^{-3}$, two of four such teachers did not learn within 36 million updates (`data/runs/README.md`).
 
 # %% tags=["nbval-ignore-output"]
 learned = full_history[full_history.seed.isin(spike.seed)].set_index("step")
@@ -822,7 +822,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# **At the paper's own size we find the paper's numbers.** Our teacher of width 50 000 is at chance until 9.2 million updates, has 0.73 at 9.24 million, 0.89 at 9.32 and 1.0 at 9.64; the paper's 📄 moves at 10.1 and is done by 10.8. And the height of the spike is a matter of *what is correlated*: of the probability it is 0.027, of the answer 0.088, where the paper has 0.095. The other coordinates fit as well: 0.016 before the jump and 0.003 after it (the paper: 0.014 and 0.002); a correlation of exactly 0 measures 0.003 in answers here. We don't know what the paper's figure shows; its numbers are those of answers.
+# **At the paper's own size one teacher comes close to the paper's numbers.** Our teacher of width 50 000 is at chance until 9.2 million updates, has 0.73 at 9.24 million, 0.89 at 9.32 and 1.0 at 9.64; the paper's 📄 moves at 10.1 and is done by 10.8. And the height of the spike is a matter of *what is correlated*: of the probability it is 0.027, of the answer 0.088, where the paper has 0.095. The other coordinates fit as well: 0.016 before the jump and 0.003 after it (the paper: 0.014 and 0.002); a correlation of exactly 0 measures 0.003 in answers here. We don't know what the paper's figure shows; its numbers are close to ours of answers, and far from ours of probabilities.
 #
 # Width matters less than it seems. At width 1000, too, the answers' spikes are 0.06 to 0.08 high.
 #
@@ -834,7 +834,7 @@ of_answers = degrees[degrees.inside & (degrees.temperature == 0)]
 of_answers.pivot_table(index="step", columns="degree", values="value").round(3)
 
 # %% [markdown]
-# Half a million updates before the peak, inside is as outside (0.016 at degree 1). At the peak the label has 0.23, more than twice a single coordinate, as in section 4; of the lower degrees, the odd ones stand out. In the end there is nothing but the label.
+# Half a million updates before the peak, inside is as outside (at degree 1, 0.014 and 0.016). At the peak the label has 0.23, more than twice a single coordinate, as in section 4; of the lower degrees, the odd ones stand out. In the end there is nothing but the label.
 #
 # ### The idle plateau, at this size
 #
@@ -889,11 +889,11 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# They jump about when their teachers did, two million updates on; fresh networks don't. (When exactly depends on the examples and, on other processors, on the last digit of a sum.)
+# Two of the three jump a little before two million updates, about when their teachers did. The third, from the plateau of teacher 1, is still at chance after four million, though its teacher needed two. No fresh network moves in that time. (When exactly depends on the examples and, on other processors, on the last digit of a sum.)
 #
 # ### Is the spike low because we look too seldom?
 #
-# Now the spikes of these three runs, with checkpoints every 20 000 updates, and what we would have seen with every fifth of them, as before.
+# Now the spikes of the runs that jumped, with checkpoints every 20 000 updates, and what we would have seen with every fifth of them, as before.
 
 # %% tags=["nbval-ignore-output"]
 jumped_at = again.history[again.history.accuracy >= 0.55].groupby("copy")["step"].min().min()
@@ -914,7 +914,7 @@ fine_heights = pd.DataFrame(rows).pivot(index="teacher", columns="spacing", valu
 fine_heights.round(4)
 
 # %% [markdown]
-# Yes, in part. Seen every 20 000 updates, the spikes of all three runs are about 0.04 high; of the very same runs, every 100 000 updates show about half of that. So differences such as that between 0.010 and 0.028 in the table above can come from which checkpoints happened to be saved.
+# Yes, in part. Of the two runs that jumped, one shows a spike of 0.040 when seen every 20 000 updates and 0.021 when seen every 100 000; the other 0.027 and 0.022. So a part of such differences as that between 0.010 and 0.028 in the table above can come from which checkpoints happened to be saved. Two runs can't say how large a part.
 #
 # ## 7 What the height and the wait depend on
 #
@@ -989,11 +989,11 @@ factor.round(2)
 grid.pivot_table(index="width", columns="lr", values="height", aggfunc="median").round(3)
 
 # %% [markdown]
-# The first table: by what factor the height changes, with 95 % bootstrap intervals over seeds. The second: median heights. (Groups of six other coordinates, treated in the same way, reach 0.008 on average: the column `by_chance`.)
+# The first table: by what factor the height changes, with 95 % bootstrap intervals over seeds. The second: median heights. (Groups of six other coordinates, treated in the same way, reach 0.007 on average: the column `by_chance`.)
 #
-# - **Spacing.** Whoever saves 16 times fewer checkpoints sees a spike about half as high, of the very same run. That follows from section 3: the height is the largest of many short flickers.
+# - **Spacing.** Whoever saves 16 times fewer checkpoints sees a spike not quite 0.6 times as high, of the very same run. That follows from section 3: the height is the largest of many short flickers.
 # - **Width.** From 100 to 3000 units the spike does not get higher; if anything, a little lower (the interval just contains 1).
-# - **Learning rate.** A larger rate makes the spike lower, not higher, mostly through the step from 0.03 to 0.1. At 0.1 the networks climb slowly and noisily, and their accuracy is still low when our checkpoints end.
+# - **Learning rate.** Over the whole range a larger rate goes with a lower spike (0.76 per factor of ten), but not steadily: at widths 100 and 1000 the median rises from 0.01 to 0.03 and falls from there to 0.1; at width 3000 it hardly changes after 0.03. At 0.1 the networks climb slowly and noisily, and their accuracy is still low when our checkpoints end.
 #
 # So heights can only be compared at equal spacing, in relation to how long the transition lasts, and of the same quantity: none of these three moves a height by as much as the step from probability to answer does.
 #
@@ -1068,7 +1068,7 @@ by_size.loc[100] = [hundred.median(), hundred.min(), hundred.max(), len(hundred)
 by_size.astype({"count": int}).round(2)
 
 # %% [markdown]
-# Yes: with everything else equal, the plateau's share grows with $d$, from a median of about 45 % at $d = 20$ over 75 % at 30 and 40 to 97 % at $d = 100$ (three teachers that learned, with checkpoints every 100 000 updates). Single teachers at $d = 30$ differ a good deal. From labels, the wait grows like a power of $d$ (lesson 1), and the transition grows more slowly.
+# Yes: with everything else equal, the plateau's share grows with $d$, from a median of 46 % at $d = 20$ through 73 % at 30 and 76 % at 40 to 97 % at $d = 100$ (three teachers that learned, with checkpoints every 100 000 updates). Single teachers at $d = 30$ differ a good deal. From labels, the wait grows like a power of $d$ (lesson 1), and the transition grows more slowly.
 #
 # ## 8 What we saw, and what the paper reports
 

@@ -182,6 +182,6 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# The spread falls to 0.14 of what it was in the median here (to 0.30 when sums were rounded otherwise), around the quarter that the noise of a batch would give; with three networks one can't say more. So the flicker is, for the most part, noise of small batches. The mean level behaves differently in different networks: in two of the three it falls as well, in one it stays, as it did at a tenth of the learning rate.
+# The spread falls to 0.14 of what it was in the median, which is even less than the quarter that the noise of a batch would give; with three networks one can't say more. So the flicker is, for the most part, noise of small batches. The mean level behaves differently in different networks: in two of the three it falls as well, in one it stays, as it did at a tenth of the learning rate.
 #
 # **Exercise 7.** Section 3 lets you expect less flicker: at a tenth of the rate its standard deviation fell to about a quarter. Section 7 found no higher spikes at higher rates in networks trained at batch 1 from the start, so don't be too sure of the peak's height. To be fair, (1) give both the same number of looks per transition: the transition takes about ten times as many updates, so checkpoints must be further apart, as in the command; (2) choose the peak on one set of examples and measure it on another; (3) take at least six seeds, since heights differ by a factor of three between seeds at the same rate; (4) report what groups of other coordinates reach in the same way.
