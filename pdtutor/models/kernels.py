@@ -229,9 +229,8 @@ def _sgd(d: int, units: int, signs: bool):
         back = np.zeros((classes, batch), np.float32)  # logits, then the gradient with respect to them
         errors = np.zeros((classes, batch), np.float32)  # that gradient times the rate
         # One pass over the blocks ends an update and begins the next one. The last pass only ends an update.
-        earlier = now = inner = (
-            0  # places among the examples: the last update's, this one's, the last common correction
-        )
+        # Places among the examples: the last update's, this one's, the last common correction's.
+        earlier = now = inner = 0
         for t in range(updates + 1):
             whole = t == updates or now == 0  # whether this pass brings the first layer up to date
             if whole:

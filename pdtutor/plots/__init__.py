@@ -10,7 +10,6 @@ from pdtutor.plots.axes import (
     reported,
     staircase,
     steps_by_agreement,
-    steps_to_threshold,
 )
 from pdtutor.plots.figures import (
     accuracy_figure,
@@ -19,7 +18,6 @@ from pdtutor.plots.figures import (
     nodes_figure,
     paper_size_figure,
     samples_figure,
-    steps_figure,
     teacher_figure,
     which_checkpoint_figure,
 )
@@ -109,8 +107,6 @@ __all__ = [
     "staircase",
     "steps_by_agreement",
     "steps_by_predictor",
-    "steps_figure",
-    "steps_to_threshold",
     "students_curriculum_figure",
     "style",
     "teacher_figure",

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator
 
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours
 
@@ -132,28 +131,6 @@ def staircase(tables: Mapping[str, pd.DataFrame], *, steps: int, ax: Axes | None
     ax.xaxis.set_major_formatter(STEPS)
     ax.yaxis.set_major_formatter(STEPS)
     ax.legend(frameon=False)
-    return ax
-
-
-def steps_to_threshold(found: pd.DataFrame, *, budget: int, ax: Axes | None = None) -> Axes:
-    """Plot the steps to the threshold of a `results` table, one dot per seed; hollow at the budget if never reached."""
-    ax = ax or plt.gca()
-    methods = list(dict.fromkeys(found["method"]))
-    shades = colours(methods)
-    for row, method in enumerate(methods):
-        of_method = found[found["method"] == method]
-        steps = of_method["steps"].astype(float).fillna(budget)
-        offsets = row + np.linspace(-0.15, 0.15, len(steps))
-        reached = of_method["reached"].to_numpy()
-        ax.scatter(steps[reached], offsets[reached], color=shades[method], s=50, zorder=3)
-        ax.scatter(steps[~reached], offsets[~reached], facecolors="none", edgecolors=shades[method], s=50, zorder=3)
-    ax.set(xscale="log", xlabel="steps to the threshold (hollow: not within the budget)", yticks=range(len(methods)))
-    ax.set_yticklabels(methods)
-    ax.xaxis.set_major_formatter(STEPS)
-    ax.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-    ax.xaxis.set_minor_formatter(STEPS)
-    ax.invert_yaxis()
-    ax.grid(axis="x", which="both", alpha=0.3)
     return ax
 
 

@@ -14,7 +14,6 @@ from pdtutor.plots.axes import (
     regret_by_rule,
     reported,
     steps_by_agreement,
-    steps_to_threshold,
 )
 from pdtutor.plots.look import METHOD_COLOURS, STEPS
 
@@ -127,13 +126,6 @@ def paper_size_figure(
     accuracy(two, ax=right, by_seed=True)
     reported(e1, {"(2,1M) C1=10.2M": "(2,T)"}, ax=right)
     right.set(title="(2,T) by its first checkpoint")
-    return figure
-
-
-def steps_figure(found: pd.DataFrame, *, budget: int) -> Figure:
-    """Draw `steps_to_threshold` as a figure of its own."""
-    figure, ax = plt.subplots(figsize=(8, 0.5 * found["method"].nunique() + 1))
-    steps_to_threshold(found, budget=budget, ax=ax)
     return figure
 
 

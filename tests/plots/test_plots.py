@@ -55,17 +55,6 @@ def test_a_staircase_runs_to_the_students_last_step():
     assert line.get_ydata().tolist() == [300, 600, 900, 1000, 1000]
 
 
-def test_steps_to_the_threshold_are_hollow_at_the_budget_where_never_reached():
-    found = pd.DataFrame(
-        {"method": "one-shot", "seed": [0, 1], "steps": pd.array([40, pd.NA], dtype="Int64"), "reached": [True, False]}
-    )
-    ax = plots.steps_to_threshold(found, budget=100)
-    solid, hollow = ax.collections
-    assert solid.get_offsets()[:, 0].tolist() == [40]
-    assert hollow.get_offsets()[:, 0].tolist() == [100]
-    assert len(hollow.get_facecolors()) == 0
-
-
 def test_correlations_are_the_means_inside_and_outside():
     curriculum = pd.DataFrame(
         {
