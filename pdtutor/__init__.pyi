@@ -66,6 +66,7 @@ from .text.corpora import CORPORA as CORPORA
 from .text.corpora import documents as documents
 from .training.compare import Comparison as Comparison
 from .training.compare import compare as compare
+from .training.compare import paired as paired
 from .training.compare import results as results
 from .training.compare import spread as spread
 from .training.evaluate import evaluate as evaluate

@@ -22,9 +22,8 @@ from pdtutor.probes.probe import Probe
 from pdtutor.recipes.outcome import Outcome, Recipe, checked
 from pdtutor.recipes.parity import PAPER_STUDENTS, PAPER_TEACHER, SMOKE_TEACHER, ParityStudents, ParityTeacher
 from pdtutor.recipes.parity_logits import answers, logit_coefficients, of_degree, sum_of, without
-from pdtutor.seeds import generator
 from pdtutor.tasks.parity import SparseParity
-from pdtutor.training.compare import results
+from pdtutor.training.compare import bootstrap_mean, results
 
 LEARNED = 0.99  # a teacher's accuracy from which on it has learned
 GRADIENT = ("correlation", "hard", "signal")  # columns of `first_gradient`; in `candidates`, inside − outside
@@ -253,15 +252,6 @@ def rank_correlations(candidates: pd.DataFrame, *, budget: int, resamples: int =
             rows.append({"candidates": group, "predictor": predictor, "rank_correlation": mean, "low": low,
                          "high": high, "teachers": len(by_seed), "number": len(below)})  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def bootstrap_mean(values: list[float], *, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """Return the 95 % bootstrap interval of the mean of independent values; NaN for none."""
-    if not values:
-        return float("nan"), float("nan")
-    drawn = generator(seed, "bootstrap").choice(np.asarray(values), size=(resamples, len(values)))
-    low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 RECIPES: dict[str, dict[str, Recipe]] = {

@@ -1,6 +1,6 @@
 """Students on sentences of a grammar: the paper's experiments E3 (masked) and E4 (causal)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,16 +26,24 @@ class GrammarProgressive(MaskedProgressive):
     probed: int = 2048  # sentences on which the non-terminal probe is trained
 
     def students(
-        self, teachers: Run, curriculum: pd.DataFrame, *, out: Path, progress: bool = True, **options
+        self,
+        teachers: Run,
+        curriculum: pd.DataFrame,
+        *,
+        rates: Mapping[str, float] | None = None,
+        out: Path,
+        progress: bool = True,
+        **options,
     ) -> dict[str, pd.DataFrame]:
         """Return the students' history, and how well the spans of each level can be read from their last hidden states.
 
         The table `spans` has the columns of `nonterminal_probe`, with method and seed in place of copy. It also has the
         teachers' rows, whose method is "teacher".
         """
-        compared = self.taught(teachers, curriculum, out=out, progress=progress, **options)
+        compared = self.taught(teachers, curriculum, rates=rates, out=out, progress=progress, **options)
+        of_run = [[pair for pair, place in compared.places.items() if place[0] == i] for i in range(len(compared.runs))]
         spans = [
-            self.spans(compared.runs[0].model, list(compared.places), progress=progress),
+            *(self.spans(run.model, of, progress=progress) for run, of in zip(compared.runs, of_run, strict=True)),
             self.spans(teachers.model, [("teacher", seed) for seed in teachers.trajectory.seeds], progress=progress),
         ]
         return {"history": compared.history, "spans": pd.concat(spans, ignore_index=True)}
@@ -108,7 +116,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "paper": GrammarBudgets(tuple(_paper_students(steps) for steps in (2000, 4000, 8000, 16_000))),
     },
     "pcfg-which-checkpoint": {
-        "smoke": GrammarWhichCheckpoint(SMOKE_TEACHER, **_SMOKE, checkpoints=(10, 20, 40)),
+        "smoke": GrammarWhichCheckpoint(SMOKE_TEACHER, **_SMOKE, checkpoints=(10, 20, 40), measured=(5,), batches=4),
         "laptop": GrammarWhichCheckpoint(),
         "paper": GrammarWhichCheckpoint(
             paper_teacher(8000),

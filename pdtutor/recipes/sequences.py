@@ -21,6 +21,7 @@ from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.recipes.teacher import Teacher
 from pdtutor.tasks.task import MaskedTask, SequenceTask
 from pdtutor.training.optim import AdamW
+from pdtutor.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,13 @@ class MaskedTeacher(SequenceTeacher):
 
         return over(trajectory, probe, device=device, progress=progress)
 
+    def probed(
+        self, seeds: list[int], *, out: Path, device: str = AUTO, progress: bool = True, **options
+    ) -> tuple[Run, pd.DataFrame]:
+        """Return the run of one teacher per seed, kept in `out`, and how much each checkpoint relies on 3-grams."""
+        run = self.train(seeds=seeds, out=out, device=device, progress=progress, **options)
+        return run, self.curriculum(run.trajectory, sizes=(3,), device=device, progress=progress)
+
     @checked
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train one teacher per seed, and follow how much its predictions rely on n-grams."""
@@ -145,6 +153,18 @@ def rising_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
     """
     medians = shortest_robust(curriculum).pivot(index="step", columns="seed", values="median")
     return _by_seed((medians >= medians.max() / 2).idxmax())
+
+
+def closest_checkpoints(curriculum: pd.DataFrame) -> dict[int, int]:
+    """Return, by seed, the step at which 3-grams explain the predictions best.
+
+    It has the smallest median M_close of the shortest n-grams, among the steps from `rising_checkpoints` on. (Before
+    that, predictions depend on nothing, and M_close is small for that reason.)
+    """
+    closeness = curriculum[(curriculum["probe"] == "M_close") & (curriculum["n"] == curriculum["n"].min())]
+    medians = closeness.pivot(index="step", columns="seed", values="median")
+    rising = pd.Series(rising_checkpoints(curriculum))
+    return _by_seed(medians.where(medians.index.to_numpy()[:, None] >= rising[medians.columns].to_numpy()).idxmin())
 
 
 def _by_seed(steps: pd.Series) -> dict[int, int]:

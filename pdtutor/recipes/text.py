@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pdtutor.checkpoints.trajectory import Trajectory
-from pdtutor.distillation.schedule import progressive
-from pdtutor.distillation.supervision import Distill
+import pandas as pd
+
 from pdtutor.recipes.outcome import Recipe
 from pdtutor.recipes.sequence_students import Autoregressive, Budgets, MaskedProgressive, WhichCheckpoint
-from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher
+from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, closest_checkpoints
 from pdtutor.tasks.text import CausalText, MaskedText
 
 WIKIPEDIA_AND_PLAYS = ("wikipedia-vital", "shakespeare")
@@ -20,10 +19,10 @@ class TextTeacher(MaskedTeacher):
 
     width: int = 64  # heads × head_dim
     head_dim: int = 16  # width of a head, also of the students' heads
-    init_std: float = 0.04  # standard deviation of initial weights, also the students'; at 0.02 transitions come later
-    lr: float = 4e-3  # peak learning rate of AdamW: 6 % warm-up, then cosine
-    steps: int = 1200  # updates
-    save_every: int = 25  # updates between checkpoints
+    lr: float = 3e-3  # peak learning rate of AdamW: 6 % warm-up, then cosine
+    batch_size: int = 128  # rows per update
+    steps: int = 1600  # updates
+    save_every: int = 50  # updates between checkpoints
     corpus: tuple[str, ...] = WIKIPEDIA_AND_PLAYS  # names from data/corpora.toml, or folders of texts
     tokenizer: str = "characters"  # characters, bpe-N, wordpiece-N, a tokenizer.json, or a model's folder or repository
     length: int = 32  # ids per row
@@ -37,31 +36,24 @@ class TextTeacher(MaskedTeacher):
 
 @dataclass(frozen=True)
 class TextProgressive(MaskedProgressive):
-    """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise.
+    """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ where 3-grams explain it best.
 
-    A fifth method, "progressive from C₁", leaves out the checkpoints before C₁: all that they can teach is how frequent
-    tokens are.
+    Progressive distillation has three intervals, so three checkpoints, as the paper's smallest budgets have few: the
+    last one is the final checkpoint. (2,T) gives C₁ the first third.
     """
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
-    lr: float = 8e-3  # peak learning rate of AdamW
-    steps: int = 1000  # the student's updates
-    interval: int = 125  # R of progressive distillation, in updates
-    speed: float = 1.2  # v of progressive distillation; the teacher's last checkpoint comes in the last interval
-    threshold: float = 0.3  # accuracy to reach: tables say how many updates that takes
+    lr: float = 3e-3  # peak learning rate of AdamW
+    steps: int = 1200  # the student's updates
+    eval_every: int = 20  # updates between evaluations
+    interval: int = 400  # R of progressive distillation, in updates
+    speed: float = 4 / 3  # v of progressive distillation; the teacher's last checkpoint comes in the last interval
+    first: int = 400  # T of (2,T): updates with C₁, the first checkpoint
+    threshold: float = 0.25  # accuracy to reach, above the plateau: tables say how many updates that takes
 
-    def methods(self, teachers: Trajectory, first_checkpoints: dict[int, int] | None = None) -> dict:
-        """Return the supervisions by the paper's names; if C₁ is given, by seed, also those that start with it."""
-        methods = super().methods(teachers, first_checkpoints)
-
-        if first_checkpoints is None:
-            return methods
-
-        def late(seed: int) -> Distill:
-            schedule = progressive(self.interval, speed=self.speed, first=first_checkpoints[seed])
-            return self.distill(teachers.of(seed), schedule)
-
-        return methods | {"progressive from C₁": late}
+    def first_checkpoints(self, curriculum: pd.DataFrame) -> dict[int, int]:
+        """Return C₁ of (2,T) by seed: after the transition, the checkpoint that 3-grams explain best."""
+        return closest_checkpoints(curriculum)
 
 
 @dataclass(frozen=True)
@@ -76,10 +68,12 @@ class TextWhichCheckpoint(WhichCheckpoint):
     """E5, (2,T) by its first checkpoint: which of the teacher's checkpoints help?"""
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
-    lr: float = 8e-3  # peak learning rate of AdamW
-    threshold: float = 0.3  # accuracy to reach: tables say how many updates that takes
-    steps: int = 1000  # the student's updates
-    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1000, 1200)  # steps of C₁
+    lr: float = 3e-3  # peak learning rate of AdamW
+    steps: int = 600  # the student's updates: about as many as one-shot students spend on their plateau
+    eval_every: int = 20  # updates between evaluations
+    first: int = 200  # T of (2,T): updates with C₁, the first checkpoint
+    threshold: float = 0.25  # accuracy to reach, above the plateau: tables say how many updates that takes
+    checkpoints: tuple[int, ...] = (100, 150, 200, 250, 300, 400, 600, 800, 1200, 1600)  # steps of C₁
 
 
 @dataclass(frozen=True)
@@ -122,12 +116,13 @@ _SMOKE_STUDENTS = TextProgressive(_SMOKE_TEACHER, **_SMOKE)
 
 
 def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
-    """Return students at this budget, with the same number of teacher checkpoints as at any other."""
-    return TextProgressive(teacher, steps=steps, speed=teacher.steps / steps, interval=steps // 8, **settings)
+    """Return students at this budget: three intervals of progressive distillation, and T of (2,T) as long as one."""
+    third = steps // 3
+    return TextProgressive(teacher, steps=steps, interval=third, speed=teacher.steps / steps, first=third, **settings)
 
 
 # On word pieces the transition comes later than on characters, and models cost more.
-WORD_PIECES = TextTeacher(tokenizer="wordpiece-2048", width=128, lr=3e-3, steps=1600, save_every=50, init_std=0.08)
+WORD_PIECES = TextTeacher(tokenizer="wordpiece-2048", width=128, batch_size=64, init_std=0.08)
 
 
 def paper_teacher(steps: int) -> TextTeacher:
@@ -149,8 +144,12 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "paper": TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),
     },
     "text-budgets": {
-        "smoke": TextBudgets((_SMOKE_STUDENTS, replace(_SMOKE_STUDENTS, steps=20))),
-        "laptop": TextBudgets(tuple(_at_budget(steps, TextTeacher()) for steps in (500, 1000, 2000))),
+        "smoke": TextBudgets((replace(_SMOKE_STUDENTS, steps=20), _SMOKE_STUDENTS), rates=(1e-3, 1e-2), tuned=20),
+        "laptop": TextBudgets(
+            tuple(_at_budget(steps, TextTeacher()) for steps in (600, 1200, 2400)),
+            rates=(1.5e-3, 3e-3, 6e-3),
+            tuned=1200,
+        ),
         "paper": TextBudgets(
             tuple(
                 TextProgressive(paper_teacher(steps), **_PAPER, steps=steps, interval=steps // 8)
@@ -160,11 +159,13 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "text-word-pieces": {
         "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, tokenizer="wordpiece-256")),)),
-        "laptop": TextBudgets((_at_budget(800, WORD_PIECES, width=64, lr=5e-3, threshold=0.15),)),
+        "laptop": TextBudgets(
+            (_at_budget(800, WORD_PIECES, width=64, threshold=0.1),), rates=(2.5e-3, 5e-3, 1e-2), tuning=1
+        ),
         "paper": TextBudgets((TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)),
     },
     "text-which-checkpoint": {
-        "smoke": TextWhichCheckpoint(_SMOKE_TEACHER, **_SMOKE, checkpoints=(10, 20, 40)),
+        "smoke": TextWhichCheckpoint(_SMOKE_TEACHER, **_SMOKE, checkpoints=(10, 20, 40), measured=(5,), batches=4),
         "laptop": TextWhichCheckpoint(),
         "paper": TextWhichCheckpoint(
             paper_teacher(24_000),

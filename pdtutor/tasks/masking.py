@@ -15,7 +15,14 @@ def checked_rate(rate: float) -> float:
 
 
 def mask_rows(
-    rng: np.random.Generator, rows: np.ndarray, tokens: np.ndarray, *, rate: float, mask: int, alphabet: np.ndarray
+    rng: np.random.Generator,
+    rows: np.ndarray,
+    tokens: np.ndarray,
+    *,
+    rate: float,
+    mask: int,
+    alphabet: np.ndarray,
+    hide_all: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the inputs and the labels of rows of ids, both (n, length) int64; labels are IGNORED where not selected.
 
@@ -30,6 +37,7 @@ def mask_rows(
         rate: in (0, 1).
         mask: the id that hides a token.
         alphabet: (m,) int64, the ids from which random tokens are drawn.
+        hide_all: show every selected token as `mask`, so that no token that is scored can be copied.
     """
     chance = rng.random(rows.shape, dtype=np.float32)
     selected = tokens & (chance < rate)
@@ -38,6 +46,8 @@ def mask_rows(
         closest = np.where(tokens[unlucky], chance[unlucky], 2).argmin(axis=1)
         selected[np.flatnonzero(unlucky), closest] = tokens[unlucky].any(axis=1)
     fate = rng.random(rows.shape, dtype=np.float32)
+    if hide_all:
+        fate[:] = 0
     shown = np.where(fate < 0.8, mask, alphabet[rng.integers(0, len(alphabet), rows.shape)])
     inputs = np.where(selected & (fate < 0.9), shown, rows)
     return inputs, np.where(selected, rows, IGNORED)

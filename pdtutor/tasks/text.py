@@ -161,8 +161,9 @@ def _name(what: str, value: str | Path) -> str:
 class MaskedText(_TextTask):
     """Masked prediction: tokens are selected with probability `rate`, and predicted from all that is visible.
 
-    Selected tokens are shown as `pdtutor.tasks.masking.mask_rows` says. Every row begins and ends with the tokenizer's
-    start and end tokens ([CLS] and [SEP] in BERT's). Special tokens are never selected.
+    Selected tokens are shown as `pdtutor.tasks.masking.mask_rows` says. In held-out rows all of them are masked, so
+    that accuracy counts nothing that can be copied. Every row begins and ends with the tokenizer's start and end tokens
+    ([CLS] and [SEP] in BERT's). Special tokens are never selected.
 
     Args:
         corpus: one or several names of `pdtutor.text.CORPORA`, or folders.
@@ -206,7 +207,8 @@ class MaskedText(_TextTask):
     def _examples(self, rng: np.random.Generator, n: int, split: str) -> tuple[np.ndarray, np.ndarray]:
         rows = self.rows(Windows(self.windows(rng, n, split=split, length=self.length - 2)))
         tokens = self.is_token(rows)
-        return mask_rows(rng, rows, tokens, rate=self.rate, mask=self.mask, alphabet=self.alphabet)
+        chosen = {"rate": self.rate, "mask": self.mask, "alphabet": self.alphabet}
+        return mask_rows(rng, rows, tokens, **chosen, hide_all=split == "validation")
 
     def _predictable(self, windows: np.ndarray) -> np.ndarray:
         return self.is_token(windows)

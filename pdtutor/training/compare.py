@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.distillation.supervision import Supervision
 from pdtutor.models.model import Model
+from pdtutor.seeds import generator
 from pdtutor.tasks.task import Task, a_task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
@@ -132,6 +134,20 @@ def compare(
     return Comparison(pd.concat(histories, ignore_index=True), runs, places)
 
 
+def merged(parts: Sequence[Comparison]) -> Comparison:
+    """Return several comparisons of different methods or seeds as one. Raises ValueError for none, and for a repeat."""
+    if not parts:
+        raise ValueError("merged needs at least one comparison, got none")
+    runs: list[Run] = []
+    places: dict[tuple[str, int], tuple[int, int]] = {}
+    for part in parts:
+        if twice := places.keys() & part.places.keys():
+            raise ValueError(f"student {sorted(twice)[0]!r} is in several of the comparisons")
+        places |= {pair: (len(runs) + position, copy) for pair, (position, copy) in part.places.items()}
+        runs += part.runs
+    return Comparison(pd.concat([part.history for part in parts], ignore_index=True), runs, places)
+
+
 def _supervision(method: Supervision | Callable[[int], Supervision], seed: int) -> Supervision:
     """Return the supervision of the student with this seed. Raises ValueError if a function returns no such thing."""
     if isinstance(method, Supervision):
@@ -222,3 +238,41 @@ def spread(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).astype({"median": "Int64", "fastest": "Int64", "slowest": "Int64"})
+
+
+def paired(found: pd.DataFrame, method: str, other: str, *, value: str = "final_accuracy") -> pd.DataFrame:
+    """Return by how much one method is ahead of another, seed by seed: a row per budget, if the table has budgets.
+
+    Columns: budget (if there is one in the table), method, other, mean (of the differences), low and high (the 95 %
+    bootstrap interval of that mean), ahead (the number of seeds in which the difference is greater than 0), and seeds.
+
+    Args:
+        found: a table with the columns method, seed and `value`, a row per method and seed (and budget).
+        method, other: names of methods.
+        value: the column to compare.
+
+    Raises ValueError for a method that is not in the table or lacks seeds that the other one has.
+    """
+    a_table("found", found, "method", "seed", value)
+    rows = []
+    for budget, of_budget in found.groupby("budget") if "budget" in found else [(None, found)]:
+        values = of_budget.pivot(index="seed", columns="method", values=value)
+        if missing := {method, other} - set(values.columns):
+            raise ValueError(f"no method is called {missing.pop()!r}; there are {', '.join(map(repr, values.columns))}")
+        differences = values[method].astype(float) - values[other].astype(float)
+        if differences.isna().any():
+            raise ValueError(f"{method!r} and {other!r} must have the same seeds, each with a {value}")
+        low, high = bootstrap_mean(differences.tolist())
+        summary = {"mean": differences.mean(), "low": low, "high": high, "ahead": int((differences > 0).sum())}
+        names = ({} if budget is None else {"budget": budget}) | {"method": method, "other": other}
+        rows.append({**names, **summary, "seeds": len(differences)})
+    return pd.DataFrame(rows)
+
+
+def bootstrap_mean(values: Sequence[float], *, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of the mean of independent values; NaN for none."""
+    if not values:
+        return float("nan"), float("nan")
+    drawn = generator(seed, "bootstrap").choice(np.asarray(values), size=(resamples, len(values)))
+    low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)

@@ -8,7 +8,6 @@ import torch
 from pdtutor import FINAL, MLP, SGD, FunctionTeacher, SparseParity, n_shot, train
 from pdtutor.recipes import catalogue
 from pdtutor.recipes.parity_first_checkpoint import (
-    bootstrap_mean,
     first_steps,
     parts_of,
     rank_correlations,
