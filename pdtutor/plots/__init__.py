@@ -22,7 +22,14 @@ from pdtutor.plots.figures import (
     which_checkpoint_figure,
 )
 from pdtutor.plots.look import INSIDE, METHOD_COLOURS, METHOD_DASHES, OUTSIDE, STEPS, colours, depth_colours, style
-from pdtutor.plots.sequences import budgets, budgets_figure, first_checkpoint_figure, losses, sequence_teacher_figure
+from pdtutor.plots.sequences import (
+    budgets,
+    budgets_figure,
+    first_checkpoint_figure,
+    losses,
+    sequence_teacher_figure,
+    when_figure,
+)
 from pdtutor.plots.students import (
     accuracy_by_seed,
     by_checkpoint_figure,

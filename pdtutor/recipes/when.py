@@ -1,0 +1,84 @@
+"""When do checkpoints help? By how much they beat one-shot, against how long a one-shot student waits on its plateau.
+
+The tables of experiments on any task go in, in the form that recipes write them; one table of all comes out.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pdtutor.training.compare import paired, results
+from pdtutor.validate import a_table, number
+
+ONE_SHOT = "one-shot"
+
+
+def plateau(history: pd.DataFrame, *, threshold: float, method: str = ONE_SHOT) -> float:
+    """Return how many updates a model needs to leave its plateau: the median over seeds, inf if half never do.
+
+    Args:
+        history: columns method, seed, step, examples and accuracy, of runs of one length.
+        threshold: the accuracy that counts as having left it.
+        method: whose plateau; "teacher" for the teachers'.
+
+    Raises ValueError for a method that the history lacks.
+    """
+    a_table("history", history, "method", "seed", "step", "examples", "accuracy")
+    of_method = history[history["method"] == method]
+    if of_method.empty:
+        raise ValueError(
+            f"no method is called {method!r}; there are {', '.join(map(repr, history['method'].unique()))}"
+        )
+    found = results(of_method, threshold=number("threshold", threshold, minimum=0, maximum=1))
+    return float(found["steps"].astype(float).fillna(np.inf).median())
+
+
+def at_budgets(history: pd.DataFrame, budgets: Sequence[int]) -> pd.DataFrame:
+    """Return what students with a constant learning rate had reached after these numbers of updates.
+
+    A run that stopped because it had learned keeps its last accuracy. Columns: budget, method, seed, final_accuracy.
+    """
+    a_table("history", history, "method", "seed", "step", "accuracy")
+    rows = [
+        history[history["step"] <= budget].groupby(["method", "seed"], sort=False)["accuracy"].last().reset_index()
+        for budget in budgets
+    ]
+    found = pd.concat([row.assign(budget=budget) for budget, row in zip(budgets, rows, strict=True)])
+    return found.rename(columns={"accuracy": "final_accuracy"})[["budget", "method", "seed", "final_accuracy"]]
+
+
+def advantages(
+    task: str,
+    found: pd.DataFrame,
+    history: pd.DataFrame,
+    *,
+    threshold: float,
+    methods: Sequence[str] = ("progressive", "(2,T)"),
+) -> pd.DataFrame:
+    """Return by how much each method beats one-shot at every budget, beside how long one-shot students wait.
+
+    The columns are those of `paired`, and: task; plateau, of one-shot students at the largest budget; patience, the
+    budget divided by the plateau; lag, the plateau divided by the teachers'; and teacher, their accuracy at the end.
+
+    Args:
+        task: its name in the table.
+        found: columns budget, method, seed and final_accuracy.
+        history: as for `plateau`, with the teachers' rows; with a column `budget`, those of the largest count.
+        threshold: as for `plateau`.
+        methods: which to compare with one-shot.
+
+    Raises ValueError as `plateau` and `paired` do.
+    """
+    if "budget" in history:
+        history = history[history["budget"] == history["budget"].max()]
+    waits = plateau(history, threshold=threshold)
+    teachers = history[history["method"] == "teacher"]
+    table = pd.concat([paired(found, method, ONE_SHOT) for method in methods], ignore_index=True)
+    table.insert(0, "task", task)
+    return table.assign(
+        plateau=waits,
+        patience=table["budget"] / waits,
+        lag=waits / plateau(history, threshold=threshold, method="teacher"),
+        teacher=teachers.groupby("seed")["accuracy"].last().mean(),
+    )
