@@ -251,8 +251,8 @@ def paired(found: pd.DataFrame, method: str, other: str, *, value: str = "final_
         method, other: names of methods.
         value: the column to compare.
 
-    Raises ValueError for a method that is not in the table, for several rows of one method and seed (and budget), and for
-    a seed in which one of the two methods has no value.
+    Raises ValueError for a method that is not in the table, for several rows of one method and seed (and budget), and
+    for a seed of which one of the two methods has no value.
     """
     a_table("found", found, "method", "seed", text("value", value))
     for name in (text("method", method), text("other", other)):
