@@ -62,6 +62,7 @@ from pdtutor import (
     on_plateau,
     one_shot,
     over,
+    paired,
     paper,
     peak_step,
     progressive,
@@ -404,6 +405,20 @@ CALLS = {
     ),
     "results": (results, {"history": None}, {"history": [None, pd.DataFrame(), pd.DataFrame({"step": [1]})]}),
     "spread": (spread, {"table": None}, {"table": [None, pd.DataFrame()]}),
+    "paired": (
+        paired,
+        {
+            "found": pd.DataFrame({"method": ["a", "b"], "seed": [0, 0], "final_accuracy": [0.5, 0.6]}),
+            "method": "a",
+            "other": "b",
+        },
+        {
+            "found": [None, pd.DataFrame(), pd.DataFrame({"method": ["a"]}), 3],
+            "method": [None, 3, "c", ["a"]],
+            "other": [None, 3, "c", ["b"]],
+            "value": [None, "steps", 3],
+        },
+    ),
     "evaluate": (
         evaluate,
         {"model": lambda: MLP(8, width=4), "inputs": INPUTS, "labels": LABELS},

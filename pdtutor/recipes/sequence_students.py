@@ -102,7 +102,7 @@ class MaskedProgressive(SequenceStudents):
             parts.append(students.compare(of_rate, seeds=teachers.trajectory.seeds, out=place, **options))
         compared, order = merged(parts), list(methods)
         compared.history = compared.history.sort_values(
-            "method", key=lambda names: names.map(order.index), kind="stable"
+            "method", key=lambda names: names.map(order.index), kind="stable", ignore_index=True
         )
         return compared
 
@@ -229,16 +229,17 @@ class WhichCheckpoint(MaskedProgressive):
 
         Columns: step (the student's), method, seed, and those of `gradient_noise`.
         """
-        run, tables = compared.runs[0], []
-        names = list(compared.places)  # (method, seed), in the order of the copies
-        given = [method(seed) if callable(method := methods[name]) else method for name, seed in names]
-        for step in self.measured:
-            student = run.trajectory.at(step).requires_grad_(True)
-            table = gradient_noise(
-                student, self.teacher.task(), given, batches=self.batches, batch_size=self.teacher.batch_size,
-                progress=progress,
-            )  # fmt: skip
-            tables.append(table.assign(step=step, method=[name for name, _ in names]))
+        tables = []
+        for number, run in enumerate(compared.runs):  # students of one method each, if a fast one may stop early
+            names = [name for name, (position, _) in compared.places.items() if position == number]
+            given = [method(seed) if callable(method := methods[name]) else method for name, seed in names]
+            for step in self.measured:
+                student = run.trajectory.at(step).requires_grad_(True)
+                table = gradient_noise(
+                    student, self.teacher.task(), given, batches=self.batches, batch_size=self.teacher.batch_size,
+                    progress=progress,
+                )  # fmt: skip
+                tables.append(table.assign(step=step, method=[name for name, _ in names]))
         columns = ["step", "method", "seed", "signal", "noise", "ratio"]
         return pd.concat(tables, ignore_index=True)[columns]
 

@@ -19,7 +19,7 @@ from pdtutor.seeds import generator
 from pdtutor.tasks.task import Task, a_task
 from pdtutor.training.loop import train
 from pdtutor.training.run import Run
-from pdtutor.validate import a_path, a_table, flag, instance, number, sequence, shown, whole
+from pdtutor.validate import a_path, a_table, flag, instance, number, sequence, shown, text, whole
 
 LONGEST = 100  # characters of a method's name in that of its folder
 
@@ -251,20 +251,32 @@ def paired(found: pd.DataFrame, method: str, other: str, *, value: str = "final_
         method, other: names of methods.
         value: the column to compare.
 
-    Raises ValueError for a method that is not in the table or lacks seeds that the other one has.
+    Raises ValueError for a method that is not in the table, for several rows of one method and seed (and budget), and
+    for a seed of which one of the two methods has no value.
     """
-    a_table("found", found, "method", "seed", value)
+    a_table("found", found, "method", "seed", text("value", value))
+    for name in (text("method", method), text("other", other)):
+        if name not in (names := list(dict.fromkeys(found["method"]))):
+            raise ValueError(f"no method is called {name!r}; there are {', '.join(map(repr, names))}")
+    both = found[found["method"].isin([method, other])]
+    by = ["budget"] if "budget" in found else []
+    twice = both[both.duplicated([*by, "method", "seed"])]
+    if len(twice):
+        several = twice.iloc[0]
+        raise ValueError(
+            f"found must have one row per {', '.join([*by, 'method'])} and seed, and has several of "
+            f"{several['method']!r} and seed {several['seed']}"
+        )
     rows = []
-    for budget, of_budget in found.groupby("budget") if "budget" in found else [(None, found)]:
-        values = of_budget.pivot(index="seed", columns="method", values=value)
-        if missing := {method, other} - set(values.columns):
-            raise ValueError(f"no method is called {missing.pop()!r}; there are {', '.join(map(repr, values.columns))}")
+    for budget, of_budget in both.groupby("budget") if by else [(None, both)]:
+        values = of_budget.pivot(index="seed", columns="method", values=value).reindex(columns=[method, other])
         differences = values[method].astype(float) - values[other].astype(float)
         if differences.isna().any():
-            raise ValueError(f"{method!r} and {other!r} must have the same seeds, each with a {value}")
+            missing = differences.index[differences.isna()][0]
+            raise ValueError(f"{method!r} and {other!r} must both have a {value} of every seed, also of seed {missing}")
         low, high = bootstrap_mean(differences.tolist())
         summary = {"mean": differences.mean(), "low": low, "high": high, "ahead": int((differences > 0).sum())}
-        names = ({} if budget is None else {"budget": budget}) | {"method": method, "other": other}
+        names = ({"budget": budget} if by else {}) | {"method": method, "other": other}
         rows.append({**names, **summary, "seeds": len(differences)})
     return pd.DataFrame(rows)
 

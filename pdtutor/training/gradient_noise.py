@@ -15,6 +15,8 @@ from pdtutor.tasks.stream import Stream, Stretch
 from pdtutor.tasks.task import Task, a_task
 from pdtutor.validate import flag, instance, sequence, whole
 
+PURPOSE = "gradient noise"  # of the examples: no run is trained or evaluated on them
+
 
 def gradient_noise(
     model: Model,
@@ -39,14 +41,14 @@ def gradient_noise(
     Args:
         model: the student; it is not changed.
         task: where the examples come from; they are those of no training run.
-        supervision: Labels(), Distill(…) or Stored(…), one for all copies or one per copy, as for `train`; the teacher
-            is the one with which its schedule begins.
+        supervision: Labels() or Distill(…), one for all copies or one per copy, as for `train`; the teacher is the one
+            with which its schedule begins.
         batches: number of batches, at least 4, half of them for each of the two means.
         batch_size: examples per batch.
         progress: show a progress bar.
 
     Raises ValueError for too few batches, another number of supervisions than copies, a model whose parameters are all
-    frozen, and whatever the supervision raises.
+    frozen, Stored(…), which has no answers to these examples, and whatever the supervision raises.
     """
     instance("model", model, Model, "a model of pdtutor")
     a_task("task", task)
@@ -57,12 +59,13 @@ def gradient_noise(
     each = [supervision] * copies if one else sequence("supervision", supervision)
     if len(each) != copies:
         raise ValueError(f"supervision must be one for all copies or one for each of {copies}, got {len(each)}")
-    for supervised in each:
-        instance("supervision", supervised, Supervision, "Labels(), Distill(…) or Stored(…)")
+    for supervised, seed in zip(each, model.seeds, strict=True):
+        supervision = instance("supervision", supervised, Supervision, "Labels() or Distill(…)")
+        supervision.require(task=task, batch_size=batch_size, seed=seed, role=PURPOSE, steps=1)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not parameters:
         raise ValueError("none of the model's parameters requires gradients: model.requires_grad_(True) first")
-    stream = Stream(task, batch_size=batch_size, seeds=model.seeds, purpose="gradient noise", device=device_of(model))
+    stream = Stream(task, batch_size=batch_size, seeds=model.seeds, purpose=PURPOSE, device=device_of(model))
     teachers = Teachers(each, 1)
     some = {"some_positions": stream.stretch(0, 1).per_position and reads_positions(model)}
     means = [0.0, 0.0]  # over even and odd batches, (copies, weights)

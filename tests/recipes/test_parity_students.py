@@ -7,13 +7,7 @@ import torch
 
 from pdtutor import FINAL, MLP, SGD, FunctionTeacher, SparseParity, n_shot, train
 from pdtutor.recipes import catalogue
-from pdtutor.recipes.parity_first_checkpoint import (
-    first_steps,
-    parts_of,
-    rank_correlations,
-    renamed,
-    support_energy,
-)
+from pdtutor.recipes.parity_first_checkpoint import first_steps, parts_of, rank_correlations, renamed, support_energy
 from pdtutor.recipes.parity_logits import answers, logit_coefficients
 from pdtutor.recipes.parity_temperature import CHANGES, best_rates, changed_logits, logit_table
 
@@ -60,12 +54,6 @@ def test_rank_correlations_are_those_of_each_teacher_s_own_candidates():
     assert before.loc["hard", "rank_correlation"] == pytest.approx(1)
     assert before.loc["signal", "teachers"] == 0  # all alike
     assert before.loc["hard", ["low", "high", "number"]].tolist() == pytest.approx([1, 1, 4])
-
-
-def test_the_bootstrap_interval_of_a_mean_holds_it():
-    low, high = bootstrap_mean([0.0, 1.0, 2.0, 3.0])
-    assert 0 <= low < 1.5 < high <= 3
-    assert all(map(np.isnan, bootstrap_mean([])))
 
 
 def test_the_best_rate_has_the_fewest_steps_and_then_the_highest_accuracy():

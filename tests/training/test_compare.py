@@ -1,11 +1,12 @@
 import re
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from pdtutor import MLP, SGD, Distill, Labels, SparseParity, compare, one_shot, train
-from pdtutor.training.compare import folder_names, results, spread
+from pdtutor import MLP, SGD, Distill, Labels, SparseParity, compare, one_shot, paired, train
+from pdtutor.training.compare import bootstrap_mean, folder_names, merged, results, spread
 
 TASK = SparseParity(8, 2)
 QUIET = {"progress": False, "eval_examples": 100}
@@ -29,8 +30,8 @@ def test_side_by_side_by_method_and_alone_give_the_same_students(methods, tmp_pa
     assert [len(c.runs) for c in (together, by_method, alone)] == [1, 2, 4]
     columns = ["method", "seed", "step", "examples", "loss", "accuracy"]
     for other in (by_method, alone):
-        merged = together.history[columns].merge(other.history[columns], how="outer", indicator=True)
-        assert merged._merge.eq("both").all()
+        both = together.history[columns].merge(other.history[columns], how="outer", indicator=True)
+        assert both._merge.eq("both").all()
     assert sorted(p.name for p in (tmp_path / "alone").iterdir()) == [
         "labels-seed0",
         "labels-seed4",
@@ -158,3 +159,106 @@ def test_on_a_resume_too_every_folder_is_within_out(tmp_path):
     found = [run.trajectory.path for run in compare(student, TASK, methods, **settings).runs]
     assert {path.parent for path in found} == {tmp_path / "runs"}
     assert len(set(found)) == len(methods)
+
+
+def test_comparisons_of_different_methods_are_merged_into_one(methods):
+    settings = {"seeds": [0, 4], "steps": 20, "save_every": 10, **QUIET}
+    together = compare(student, TASK, methods, **settings)
+    parts = [compare(student, TASK, {name: method}, **settings) for name, method in methods.items()]
+    both = merged(parts)
+    assert both.runs == [parts[0].runs[0], parts[1].runs[0]]
+    assert both.places == {
+        ("labels", 0): (0, 0),
+        ("labels", 4): (0, 1),
+        ("one-shot", 0): (1, 0),
+        ("one-shot", 4): (1, 1),
+    }
+    assert both.history.index.tolist() == list(range(len(together.history)))
+    pd.testing.assert_frame_equal(both.results(), together.results())
+    for pair in both.places:
+        mine, theirs = (compared.trajectory(*pair).at(20).state_dict() for compared in (both, together))
+        assert all(mine[name].equal(theirs[name]) for name in theirs)
+    assert merged(parts[:1]).places == parts[0].places
+    with pytest.raises(ValueError, match=r"student \('labels', 0\) is in several of the comparisons"):
+        merged([together, *parts])
+    with pytest.raises(ValueError, match="merged needs at least one comparison, got none"):
+        merged([])
+
+
+def table_of(values, **more):
+    """A table of final accuracies, method → by seed."""
+    return pd.DataFrame(
+        [
+            {"method": method, "seed": seed, "final_accuracy": accuracy, **more}
+            for method, of in values.items()
+            for seed, accuracy in enumerate(of)
+        ]
+    )
+
+
+TWO = table_of({"a": [0.5, 0.6, 0.9], "b": [0.4, 0.7, 0.6], "c": [0.0, 0.0, 0.0]})
+
+
+def test_methods_are_paired_by_seed_in_whatever_order_their_rows_are():
+    found = paired(TWO.sample(frac=1, random_state=0), "a", "b")
+    assert list(found) == ["method", "other", "mean", "low", "high", "ahead", "seeds"]
+    row = found.iloc[0]
+    assert row[["method", "other", "ahead", "seeds"]].tolist() == ["a", "b", 2, 3]
+    low, high = bootstrap_mean([0.5 - 0.4, 0.6 - 0.7, 0.9 - 0.6])
+    assert row[["mean", "low", "high"]].tolist() == pytest.approx([0.1, low, high])
+    back = paired(TWO, "b", "a").iloc[0]
+    assert back[["mean", "low", "high", "ahead"]].tolist() == pytest.approx([-0.1, -high, -low, 1], abs=0.01)
+
+
+def test_methods_are_paired_at_every_budget_and_by_any_column():
+    later = table_of({"a": [1.0, 1.0], "b": [0.5, 0.75]}, budget=20)
+    found = paired(pd.concat([later, TWO.assign(budget=10)]), "a", "b")
+    assert found["budget"].tolist() == [10, 20]
+    assert found["mean"].tolist() == pytest.approx([0.1, 0.375])
+    assert found[["ahead", "seeds"]].to_numpy().tolist() == [[2, 3], [2, 2]]
+    steps = TWO.assign(steps=pd.array([10, 20, 30, 20, 20, 20, 0, 0, 0], dtype="Int64"))
+    row = paired(steps, "a", "b", value="steps").iloc[0]
+    assert row[["mean", "ahead"]].tolist() == [0, 1]  # as far ahead as behind; equal is not ahead
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "message"),
+    [
+        ([0.5], {}, r"found must be a table with the columns method, seed, final_accuracy, got \[0.5\]"),
+        (TWO[["method", "seed"]], {}, "and lacks final_accuracy"),
+        (TWO, {"value": "steps"}, "must have the columns method, seed, steps, and lacks steps"),
+        (TWO, {"value": None}, "value must be a string that is not empty, got None"),
+        (TWO, {"other": "d"}, "no method is called 'd'; there are 'a', 'b', 'c'"),
+        (TWO, {"method": 3}, "method must be a string that is not empty, got 3"),
+        (TWO.drop(index=4), {}, "'a' and 'b' must both have a final_accuracy of every seed, also of seed 1"),
+        (TWO.assign(budget=[5, 5, 5, 5, 5, 6, 5, 5, 5]), {}, "of every seed, also of seed 2"),
+        (TWO.replace(0.6, np.nan), {}, "of every seed, also of seed 1"),
+        (TWO.assign(steps=pd.array([1] * 8 + [None], dtype="Int64")), {"other": "c", "value": "steps"}, "of seed 2"),
+        (pd.concat([TWO, TWO[:1]]), {}, "must have one row per method and seed, and has several of 'a' and seed 0"),
+        (pd.concat([TWO, TWO]).assign(budget=3), {}, "one row per budget, method and seed, and has several of 'a'"),
+    ],
+)
+def test_tables_that_cannot_be_paired_are_refused(found, options, message):
+    with pytest.raises(ValueError, match=message):
+        paired(found, **{"method": "a", "other": "b"} | options)
+
+
+def test_rows_of_other_methods_do_not_matter():
+    lame = pd.concat([TWO.drop(index=8), TWO[6:7]])  # c lacks a seed, and has another one twice
+    pd.testing.assert_frame_equal(paired(lame, "a", "b"), paired(TWO, "a", "b"))
+
+
+def test_the_bootstrap_interval_of_a_mean_holds_it():
+    low, high = bootstrap_mean([0.0, 1.0, 2.0, 3.0])
+    assert 0 <= low < 1.5 < high <= 3
+    assert bootstrap_mean([2.0, 2.0]) == (2.0, 2.0)
+    assert all(map(np.isnan, bootstrap_mean([])))
+
+
+def test_the_bootstrap_interval_of_many_values_is_that_of_their_standard_error():
+    values = np.random.default_rng(0).normal(loc=5, size=400)
+    low, high = bootstrap_mean(values.tolist())
+    error = values.std() / 20
+    assert [low, high] == pytest.approx([values.mean() - 1.96 * error, values.mean() + 1.96 * error], abs=0.3 * error)
+    assert bootstrap_mean(values.tolist()) == (low, high)  # the seed is the same
+    assert bootstrap_mean(values.tolist(), seed=1) != (low, high)
