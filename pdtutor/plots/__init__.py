@@ -124,6 +124,7 @@ __all__ = [
     "two_stage_figure",
     "waits_figure",
     "weights_figure",
+    "when_figure",
     "which_checkpoint_figure",
     "whole_run_figure",
 ]

@@ -8,16 +8,20 @@ from pathlib import Path
 import pandas as pd
 
 from pdtutor import plots
+from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
 from pdtutor.distillation.schedule import n_shot
 from pdtutor.distillation.supervision import Labels
+from pdtutor.probes.choose import checkpoint_table, choose_step
 from pdtutor.recipes.outcome import Outcome, checked
 from pdtutor.recipes.sequences import MaskedTeacher, SequenceTeacher, rising_checkpoints
 from pdtutor.recipes.students import Methods, Progressive, with_teachers
 from pdtutor.training.compare import Comparison, merged, results
+from pdtutor.training.evaluate import held_out
 from pdtutor.training.gradient_noise import gradient_noise
 from pdtutor.training.run import Run
 
+INPUT_SEED = 1  # rules that choose checkpoints get other held-out inputs than the evaluations
 TUNING_SEED = 100  # the first of the seeds on which learning rates are chosen; they are not counted
 
 LABELS = "cross-entropy"  # the name of the supervision by labels
@@ -220,9 +224,28 @@ class WhichCheckpoint(MaskedProgressive):
         found = results(compared.history[~of_labels], threshold=self.threshold)
         found = found.rename(columns={"method": "checkpoint"}).astype({"checkpoint": int})
         tables = {"results": found, "history": history, "teacher_history": teachers.history, "curriculum": curriculum}
+        tables["chosen"] = self.chosen(teachers.trajectory, curriculum, device=device, progress=progress)
         if self.measured:
             tables["noise"] = self.noise(compared, methods_and_labels, progress=progress)
         return Outcome(tables, plots.first_checkpoint_figure(found, teachers.history, curriculum))
+
+    def chosen(
+        self, teachers: Trajectory, curriculum: pd.DataFrame, *, device: str = AUTO, progress: bool = True
+    ) -> pd.DataFrame:
+        """Return the C₁ that each rule takes, which need no student: columns rule, seed and step.
+
+        The rules are "3-grams", this recipe's, and "agreement", that of `choose_step`, which needs nothing but inputs;
+        its step is <NA> for a teacher for which it names none.
+        """
+        inputs, labels = held_out(self.teacher.task(), self.teacher.eval_examples, seed=INPUT_SEED)
+        table = checkpoint_table(teachers, inputs, labels=labels, device=device, progress=progress)
+        rows = [("3-grams", seed, step) for seed, step in self.first_checkpoints(curriculum).items()]
+        for seed, of_seed in table.groupby("seed"):
+            try:
+                rows.append(("agreement", int(str(seed)), choose_step(of_seed)))
+            except ValueError:  # the transition fell between two checkpoints
+                rows.append(("agreement", int(str(seed)), None))
+        return pd.DataFrame(rows, columns=["rule", "seed", "step"]).astype({"step": "Int64"})
 
     def noise(self, compared: Comparison, methods: Methods, *, progress: bool = True) -> pd.DataFrame:
         """Return the signal and the noise of every student's gradient under its own C₁, or under labels.
