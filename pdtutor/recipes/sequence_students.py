@@ -217,8 +217,13 @@ class WhichCheckpoint(MaskedProgressive):
 
         methods = {str(step): with_first(step) for step in self.checkpoints}
         methods_and_labels = methods | {LABELS: Labels()}
-        trained = {"seeds": teachers.trajectory.seeds, "save_at": list(self.measured), "out": out / "students"}
-        compared = self.compare(methods_and_labels, **trained, **options)
+        trained = {"seeds": teachers.trajectory.seeds, "save_at": list(self.measured), **options}
+        compared = merged(  # one C₁ at a time: no two share a teacher, and few copies stay in the processor's cache
+            [
+                self.compare({name: method}, out=out / "students" / name, **trained)
+                for name, method in methods_and_labels.items()
+            ]
+        )
         of_labels = compared.history["method"] == LABELS
         history = compared.history[~of_labels].rename(columns={"method": "checkpoint"}).astype({"checkpoint": int})
         found = results(compared.history[~of_labels], threshold=self.threshold)
