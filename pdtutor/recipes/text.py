@@ -116,9 +116,13 @@ _SMOKE_STUDENTS = TextProgressive(_SMOKE_TEACHER, **_SMOKE)
 
 
 def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
-    """Return students at this budget: three intervals of progressive distillation, and T of (2,T) as long as one."""
-    third = -(-steps // 3)  # rounded up, so that there is no fourth
-    return TextProgressive(teacher, steps=steps, interval=third, speed=teacher.steps / steps, first=third, **settings)
+    """Return students at this budget: three checkpoints of progressive distillation, and T of (2,T) a third.
+
+    The teacher's steps are multiples of R·v, but of R if v < 1; so R is a third of the shorter of the two runs.
+    """
+    interval = -(-min(steps, teacher.steps) // 3)  # rounded up, so that there is no fourth checkpoint
+    own = {"steps": steps, "interval": interval, "speed": teacher.steps / steps, "first": -(-steps // 3)}
+    return TextProgressive(teacher, **own, **settings)
 
 
 # On word pieces the transition comes later than on characters, and models cost more.
