@@ -612,8 +612,8 @@ view.assign(refused=view.chance > 0.05).round(3)
 # %%
 idle = view[view.agreement < 0.03]  # the teacher had hardly begun
 refused = view[view.chance > 0.05]
-fallback = view.index.isin(refused.index.intersection(idle.index))
-mended = multiple["correlation"].where(~fallback, multiple["agreement"])
+accidents = multiple.index.isin(refused.index.intersection(idle.index))
+mended = multiple["correlation"].where(~accidents, multiple["agreement"])
 seen = Thresholds()
 seen.add("peaks at which the teacher had not begun, of 12", len(idle), at_least=3)
 seen.add("their students that learned, share", idle.learned.mean(), at_most=0.6)
@@ -627,7 +627,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# For four of twelve teachers the largest difference lies on the plateau, where the teacher is right half of the time and its agreement is below 0.01. For three of these, random groups of coordinates stand out as far in 11 to 23 % of cases: an accident of early weights, which happened to be larger than the true spike. This rule takes any peak. `peak_step` no longer does: it refuses those that chance explains, these three among them. It doesn't see the fourth, at 0.9 %, and it refuses one true spike, at 31 %, since with few coordinates a faint one can't be told from chance. Choosing by agreement in the three cases brings the largest multiple down from 4.58 to 2.02, but the median only from 1.45 to 1.42: noise explains the rule's worst choices, not all of its distance from the best. The recipes keep a refused peak if the teacher is on its way there by its agreement, and else choose by agreement (`first_checkpoints`). (The column *chance* was computed later, on teachers trained again from the same seeds. Their peaks are in the column *again at*; one of the twelve is at another step.)
+# For four of twelve teachers the largest difference lies on the plateau, where the teacher is right half of the time and its agreement is below 0.01. For three of these, random groups of coordinates stand out as far in 11 to 23 % of cases: an accident of early weights, which happened to be larger than the true spike. This rule takes any peak. `peak_step` no longer does: it refuses those that chance explains, these three among them. It doesn't see the fourth, at 0.9 %, and it refuses one true spike, at 31 %, since with few coordinates a faint one can't be told from chance. Choosing by agreement in the three cases brings the largest multiple down from 4.58 to 2.02 and the median from 1.45 to 1.27 (agreement everywhere: 1.45 and 1.15). So noise explains the worst of its choices and a good part of the rest. The recipes keep a refused peak if the teacher is on its way there by its agreement, and else choose by agreement (`first_checkpoints`). (The column *chance* was computed later, on teachers trained again from the same seeds. Their peaks are in the column *again at*; one of the twelve is at another step.)
 #
 # ### Live
 #
