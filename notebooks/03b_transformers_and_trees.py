@@ -181,7 +181,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# A plateau, a jump, and a spike while it lasts, from another architecture and another optimizer. (*Chance* is the share of random groups of three coordinates that stand out at some checkpoint as far as the support does. The peak is chosen as the largest difference, so a ratio above 1 there is no surprise; chance takes that into account.) At the end the in-support correlations are at the noise floor.
+# A plateau, short for seeds 0 and 1 and long for seed 2, a jump, and a spike while it lasts, from another architecture and another optimizer. (*Chance* is the share of random groups of three coordinates that stand out at some checkpoint as far as the support does. The peak is chosen as the largest difference, so a ratio above 1 there is no surprise; chance takes that into account.) At the end the in-support correlations are at the noise floor.
 #
 # ### A student in plain PyTorch
 #
