@@ -140,6 +140,8 @@ class Budgets:
         options = {"resume": resume, "device": device, "progress": progress}
         counted, apart = list(range(seeds)), list(range(TUNING_SEED, TUNING_SEED + self.tuning))
         kinds = list(dict.fromkeys(students.teacher for students in self.runs))
+        of_kind = {students.teacher: students for students in self.runs}
+        optima = {teacher: students.optimum() for teacher, students in of_kind.items()}
         parts, tuning, rates = [], [], {}
 
         @cache
@@ -157,7 +159,7 @@ class Budgets:
             place = out / f"students-{students.steps}"
             tables = students.students(run, curriculum, rates=rates, out=place, **options)
             history = with_teachers(tables["history"], run.history)
-            found = results(history, threshold=students.threshold).assign(**students.optimum())
+            found = results(history, threshold=students.threshold).assign(**optima[students.teacher])
             rate_of = {"teacher": students.teacher.lr} | rates
             found["rate"] = [rate_of.get(method, students.lr) for method in found["method"]]
             tables = {"by_seed": found} | tables | {"history": history, "curriculum": curriculum}
@@ -244,7 +246,9 @@ class WhichCheckpoint(MaskedProgressive):
         """
         inputs, labels = held_out(self.teacher.task(), self.teacher.eval_examples, seed=INPUT_SEED)
         table = checkpoint_table(teachers, inputs, labels=labels, device=device, progress=progress)
-        rows = [("3-grams", seed, step) for seed, step in self.first_checkpoints(curriculum).items()]
+        rows: list[tuple[str, int, int | None]] = [
+            ("3-grams", seed, step) for seed, step in self.first_checkpoints(curriculum).items()
+        ]
         for seed, of_seed in table.groupby("seed"):
             try:
                 rows.append(("agreement", int(str(seed)), choose_step(of_seed)))

@@ -38,8 +38,8 @@ class TextTeacher(MaskedTeacher):
 class TextProgressive(MaskedProgressive):
     """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ where 3-grams explain it best.
 
-    Progressive distillation has three intervals, so three checkpoints, as the paper's smallest budgets have few: the
-    last one is the final checkpoint. (2,T) gives C₁ the first third.
+    Progressive distillation has three checkpoints, as the paper's smallest budgets have few: the last one is the final
+    checkpoint, and it teaches for a third. (2,T) gives C₁ the first third.
     """
 
     teacher: TextTeacher = field(default_factory=TextTeacher)

@@ -68,7 +68,7 @@ def gradient_noise(
     stream = Stream(task, batch_size=batch_size, seeds=model.seeds, purpose=PURPOSE, device=device_of(model))
     teachers = Teachers(each, 1)
     some = {"some_positions": stream.stretch(0, 1).per_position and reads_positions(model)}
-    means = [0.0, 0.0]  # over even and odd batches, (copies, weights)
+    means = [torch.zeros(()), torch.zeros(())]  # over even and odd batches, (copies, weights)
     squares = torch.zeros(copies)
     for number in progress_bar(range(batches), desc="gradients", unit="batch", show=progress):
         here = stream.stretch(number, number + 1)
