@@ -18,7 +18,7 @@
 # %% [markdown]
 # # 5b · Teachers that others trained
 #
-# So far every teacher was trained in the lesson itself. Now the teacher is somebody else's: a set of checkpoints in folders, or on the Hugging Face hub. First the whole thing in 24 lines of PyTorch and `transformers`, then the same through `pdtutor`, then what goes wrong in practice: checkpoints that are not what they say, teachers that cost more than their students, batches that are shared by several devices.
+# So far every teacher was trained in the lesson itself. Now the teacher is somebody else's: a set of checkpoints in folders, or on the Hugging Face hub. First the whole thing in 22 lines of PyTorch and `transformers`, then the same through `pdtutor`, then what goes wrong in practice: checkpoints that are not what they say, teachers that cost more than their students, batches that are shared by several devices.
 
 # %% [markdown] tags=["badge"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/05b_teachers_that_others_trained.ipynb)
@@ -43,10 +43,10 @@
 #
 # | part | run time on 2 CPU cores |
 # |---|---|
-# | imports, text and a teacher (section 1; the first time, 2 MB are downloaded) | RT1 s |
-# | the loop, in plain PyTorch and through `pdtutor` (sections 2 and 3) | RT2 s |
-# | answers on disk (section 6) | RT3 s |
-# | the rest | RT4 s |
+# | imports, text and a teacher (section 1; the first time, 2 MB are downloaded) | 15 s |
+# | the loop, in plain PyTorch and through `pdtutor` (sections 2 and 3) | 10 s |
+# | answers on disk (section 6) | 10 s |
+# | the rest | 5 s |
 
 # %% tags=["setup"]
 # Set-up: installs pdtutor where it is missing (Colab, Kaggle), and leaves torch and numpy as they are.
@@ -93,6 +93,7 @@ from pdtutor import (
     AdamW,
     Claims,
     Distill,
+    MaskedText,
     Pretrained,
     Stored,
     Stream,
@@ -107,6 +108,7 @@ from pdtutor import (
     progressive,
     pythia,
     recipes,
+    save_family,
     storage_table,
     store_targets,
     train,
@@ -119,35 +121,48 @@ plots.style()
 #
 # A published teacher is a set of checkpoints. Each is a folder, or a branch of a repository, with what `save_pretrained` of `transformers` writes: `config.json` says what the network is, `model.safetensors` holds its weights.
 #
-# A BERT-base would take hours here, so we make a stand-in: a BERT of one layer, 64 wide, trained for 240 updates to say which character of Shakespeare's is under a mask. The recipe `pretrained-progressive` does that when it is given no teacher, and it saves the checkpoints as `transformers` does. From then on we treat them as anybody's.
+# A BERT-base would take hours here, so we make a stand-in: a BERT of one layer, 64 wide, trained for 480 updates to say which character of Shakespeare's is under a mask, and saved every 40 updates as `transformers` saves models (`save_family`). From then on we treat it as anybody's.
 
 # %%
-smoke = recipes.recipe("pretrained-progressive", "smoke")
-recipe = dataclasses.replace(
-    smoke,
-    corpus=("shakespeare",),
-    limit=300,  # scenes
-    tokenizer="characters",
-    length=24,  # characters in a row, with those that mark its start and its end
-    teacher=dataclasses.replace(smoke.teacher, width=64),
-    teacher_steps=240,
-    save_every=20,
-    lr=5e-3,
-    batch_size=32,
-    eval_examples=256,
+task = MaskedText("shakespeare", "characters", length=10, limit=300, rate=0.2)  # 300 scenes
+
+
+def bert(width):
+    """The configuration of a small BERT of transformers for this task, without dropout."""
+    return BertConfig(
+        vocab_size=task.classes,
+        hidden_size=width,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=4 * width,
+        max_position_embeddings=task.length,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+
+
+somebody = train(
+    Pretrained(bert(64), objective="masked"),
+    task,
+    steps=480,
+    batch_size=64,
+    optimizer=AdamW(lr=5e-3, betas=(0.9, 0.95), decay="cosine", warmup=0.06),
+    eval_every=240,
+    save_every=40,
+    device="cpu",
+    progress=False,
 )
-place = Path(tempfile.mkdtemp())
-family = recipe.teachers(0, out=place)
-task = recipe.task()
-folder = place / "family-seed0"
+folder = Path(tempfile.mkdtemp()) / "somebody"
+save_family(somebody.trajectory, folder)
 for path in sorted(folder.iterdir())[:3]:
     print(path.name, "holds", *sorted(file.name for file in path.iterdir()))
 
 # %%
-examples = held_out(task, 2000)  # inputs and labels, both (2000, 24); no training scene among them
+teacher = local_family(folder, "masked", name="somebody's")
+examples = held_out(task, 2000)  # inputs and labels, both (2000, 10); no training scene among them
 rows = []
-for step in (0, 20, 80, 240):
-    loss, accuracy = evaluate(family.at(step), *examples)
+for step in (0, 40, 80, 160, 240, 320, 480):
+    loss, accuracy = evaluate(teacher.at(step), *examples)
     rows.append({"step": step, "loss": loss.item(), "accuracy": accuracy.item()})
 taught = pd.DataFrame(rows).set_index("step")
 answers = examples[1][examples[1] >= 0]  # the characters under the masks
@@ -158,7 +173,7 @@ print(f"the most frequent character, always: {frequent:.3f}")
 taught.round(3)
 
 # %% [markdown]
-# In 240 updates it learns how frequent characters are, and a little more. That is enough to see whether the tools work, and far too little to say anything about how well the method does.
+# First it learns how frequent characters are, then to use their neighbours. It is far from done, and one teacher: enough to see whether the tools work, and far too little to say how well the method does.
 #
 # ## 2 The loop, in plain PyTorch and transformers
 #
@@ -166,7 +181,7 @@ taught.round(3)
 
 
 # %%
-def distil(folder, student, batches, *, every, speed=1, lr=2e-3, temperature=1.0):
+def distil(folder, student, batches, *, every, speed=1, lr=5e-3, temperature=1.0):
     """Train a student on batches (ids, labels); return its losses and who taught: one row each."""
     saved = sorted(int(path.name.removeprefix("step_")) for path in folder.glob("step_*"))
     optimizer = torch.optim.AdamW(student.parameters(), lr=lr, weight_decay=0)
@@ -193,22 +208,12 @@ def distil(folder, student, batches, *, every, speed=1, lr=2e-3, temperature=1.0
 # %% [markdown]
 # The loss is $\mathrm{KL}(p_T\Vert p_S)$: $-\sum_c p_T \log p_S$ less the teacher's own entropy, which changes no gradient, so that a perfect student has a loss of 0. We take $\tau = 1$ here and not the paper's $10^{-4}$, because section 6 is about what a teacher says beyond its first choice.
 #
-# The student is half as wide, and like its teacher a BERT of `transformers`. Any configuration with the same ids does. Dropout is off: we want to compare two runs number by number.
+# The student is half as wide, and like its teacher a BERT of `transformers`; any masked model with the same ids would do. It has 240 updates for the teacher's 480, so $v = 2$, and $R = 40$. Dropout is off: we want to compare two runs number by number.
 
 # %%
-config = BertConfig(
-    vocab_size=task.classes,
-    hidden_size=32,
-    num_hidden_layers=1,
-    num_attention_heads=2,
-    intermediate_size=128,
-    max_position_embeddings=task.length,
-    hidden_dropout_prob=0.0,
-    attention_probs_dropout_prob=0.0,
-)
 torch.manual_seed(0)
-start = BertForMaskedLM(config)  # the weights from which every student of seed 0 starts
-every, updates = 40, 240
+start = BertForMaskedLM(bert(32))  # the weights from which every student of seed 0 starts
+every, speed, updates = 40, 2, 240
 
 stream = Stream(task, batch_size=32, seeds=[0], purpose="student data")
 
@@ -221,7 +226,7 @@ def batches(updates):
 
 
 plain_student = copy.deepcopy(start)
-plain = distil(folder, plain_student, batches(updates), every=every)
+plain = distil(folder, plain_student, batches(updates), every=every, speed=speed)
 
 # %% tags=["nbval-ignore-output"]
 plain.loc[[0, 1, 39, 40, 41, 239]].round(4)
@@ -261,21 +266,20 @@ checks.teacher_answers(teacher_answers)
 # The folder becomes a trajectory, the rule a schedule, and the loop is `train`. To compare, the student starts from the same weights; it gets the same batches because it has the same seed.
 
 # %%
-teacher = local_family(folder, "masked")
-schedule = progressive(every)
+schedule = progressive(every, speed=speed)
 schedule.table(teacher, steps=updates)
 
 
 # %%
 def a_student(seed=0):
     """A model of pdtutor around the same network; with seed 0, from the weights of `start`."""
-    student = Pretrained(config, objective="masked", seed=seed)
+    student = Pretrained(bert(32), objective="masked", seed=seed)
     if seed == 0:
         student.network.load_state_dict(start.state_dict())
     return student
 
 
-settings = {"batch_size": 32, "optimizer": AdamW(lr=2e-3), "device": "cpu", "progress": False}
+settings = {"batch_size": 32, "optimizer": AdamW(lr=5e-3), "device": "cpu", "progress": False}
 student = a_student()
 run = train(
     student,
@@ -301,18 +305,18 @@ ax.set(title="One student, trained twice; dotted: another checkpoint takes over"
 plt.show()
 
 # %% [markdown]
-# The two curves lie on each other, and the loss jumps where another checkpoint takes over: the student knew the old answers and doesn't know the new ones. The first jumps are the highest, because the teacher changed most in its first updates.
+# The two curves lie on each other, and the loss jumps where another checkpoint takes over: the student knew the old answers and doesn't know the new ones. The highest jump comes with the checkpoint of step 240. Look at the table in section 1: between steps 160 and 240 the teacher's loss fell by more than in any other 80 updates there, when it began to use the neighbours of a character. The last jumps are hardly to be seen: the last checkpoints say nearly the same.
 #
-# How close are the two, in numbers? And how far apart are two runs that are *not* the same? For comparison the plain loop once more, with the speed $v = 2$.
+# How close are the two, in numbers? And how far apart are two runs that are *not* the same? For comparison the plain loop once more, with the speed $v = 1$.
 
 # %%
-faster = distil(folder, copy.deepcopy(start), batches(updates), every=every, speed=2)
+slower = distil(folder, copy.deepcopy(start), batches(updates), every=every, speed=1)
 by_train = history.train_loss.to_numpy()
 first_gap = abs(plain.loss[0] - by_train[0])
 largest_gap = np.abs(plain.loss - by_train).max()
-other_gap = np.abs(faster.loss - by_train).max()
+other_gap = np.abs(slower.loss - by_train).max()
 mismatches = int((plain.teacher.to_numpy() != history.teacher_step.to_numpy()).sum())
-other_mismatches = int((faster.teacher.to_numpy() != history.teacher_step.to_numpy()).sum())
+other_mismatches = int((slower.teacher.to_numpy() != history.teacher_step.to_numpy()).sum())
 twin = a_student()
 twin.network.load_state_dict(plain_student.state_dict())
 held_out_gap = abs(evaluate(twin, *examples)[0] - evaluate(student, *examples)[0]).item()
@@ -323,17 +327,17 @@ same.add("updates at which another checkpoint taught", mismatches, at_most=0)
 same.add("loss on the first batch: difference", first_gap, at_most=1e-5)
 same.add("loss over all 240 updates: largest difference", largest_gap, at_most=1e-3)
 same.add("held-out loss at the end: difference", held_out_gap, at_most=1e-3)
-same.add("the same with v = 2: updates with another checkpoint", other_mismatches, at_least=100)
-same.add("the same with v = 2: largest difference of the loss", other_gap, at_least=0.02)
+same.add("the same with v = 1: updates with another checkpoint", other_mismatches, at_least=100)
+same.add("the same with v = 1: largest difference of the loss", other_gap, at_least=0.02)
 same
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 same.verdicts()
 
 # %% [markdown]
-# The first losses differ by rounding alone. Later differences are larger, because 240 updates of Adam amplify rounding, and still far below what another schedule makes.
+# They differ by rounding, if at all: far less than two schedules do.
 #
-# What `train` adds to the 24 lines: it refuses a schedule whose checkpoints are not there *before* it starts; it reads the next checkpoint while the student trains; it computes logits at masked positions only; it writes down at each evaluation who taught, saves the student's own checkpoints, resumes bit for bit, and takes a GPU where there is one.
+# What `train` adds to the 22 lines: it refuses a schedule whose checkpoints are not there *before* it starts; it reads the next checkpoint while the student trains; it computes logits at masked positions only; it writes down at each evaluation who taught, saves the student's own checkpoints, resumes bit for bit, and takes a GPU where there is one.
 #
 # ## 4 Families
 #
@@ -392,10 +396,10 @@ def copies(trajectory):
     return found
 
 
-mislabelled = place / "mislabelled"
+mislabelled = folder.with_name("mislabelled")
 shutil.copytree(folder, mislabelled)
 before = local_family(mislabelled, "masked").digest
-shutil.copy(folder / "step_240" / "model.safetensors", mislabelled / "step_80")
+shutil.copy(folder / "step_480" / "model.safetensors", mislabelled / "step_80")
 suspect = local_family(mislabelled, "masked")
 print("copies in the family: ", copies(teacher))
 print("copies in the suspect:", copies(suspect))
@@ -513,8 +517,8 @@ plt.show()
 # %%
 by_k = stored_table.set_index(["temperature", "k"])
 costs = Thresholds()
-costs.add("τ = 1e-4: probability left out by k = 1", by_k.left_out[1e-4, 1], at_most=0.001)
-costs.add("τ = 1: probability left out by k = 8", by_k.left_out[1.0, 8], at_least=0.2)
+costs.add("τ = 1e-4: probability left out by k = 1", by_k.left_out[1e-4, 1], at_most=0.02)
+costs.add("τ = 1: probability left out by k = 8", by_k.left_out[1.0, 8], at_least=0.1)
 costs.add("τ = 4: probability left out by k = 8", by_k.left_out[4.0, 8], at_least=0.5)
 costs.add("τ = 1, k = 32: error of the loss", by_k.loss_error[1.0, 32], at_most=0.05)
 costs.add(
@@ -528,7 +532,7 @@ costs
 costs.verdicts()
 
 # %% [markdown]
-# At the paper's temperature one class is all there is, and costs a byte per token. At $\tau = 1$ eight of 41 classes leave out a good third, because this teacher is so unsure; what is left out is given to those that are kept. At $\tau = 4$ they leave out more than half. With all classes only the rounding to half precision is left.
+# At the paper's temperature one class is all there is, and costs a byte per token. At $\tau = 1$ eight of 41 classes leave out a quarter, because this teacher is so unsure; what is left out is given to those that are kept. At $\tau = 4$ they leave out two thirds. The error of the student's loss follows. With all classes only the rounding to half precision is left.
 #
 # For a vocabulary of 30 522 an id takes two bytes, and 16 classes take 62. The recipe's published setting (24 000 updates of 256 rows of 128 tokens, 15 % of them masked) has some 118 million masked tokens: 7 GB, by arithmetic. The 28 checkpoints are 12 GB.
 #
@@ -540,7 +544,7 @@ costs.verdicts()
 eight = Distill(teacher, schedule, temperature=1.0, top_k=8)
 short = {"steps": 100, "seed": 0, "eval_every": 1, "eval_examples": 32, **settings}
 stored = store_targets(
-    place / "answers", eight, task, steps=100, batch_size=32, seed=0, k=8, progress=False
+    folder.with_name("answers"), eight, task, steps=100, batch_size=32, seed=0, k=8, progress=False
 )
 asked = train(a_student(), task, supervision=eight, **short).history
 read = train(a_student(), task, supervision=Stored(stored), **short).history
@@ -583,8 +587,8 @@ extra = losses[[32, 8]].sub(losses[task.classes], axis=0)  # seed × k
 
 # %% tags=["nbval-ignore-output"]
 seen = Thresholds()
-seen.add("8 classes: the least that any seed loses", extra[8].min(), at_least=0.3)
-seen.add("32 classes: the most that any seed loses", extra[32].max(), at_most=0.05)
+seen.add("8 classes: the least that any seed loses", extra[8].min(), at_least=0.15)
+seen.add("32 classes: the most that any seed loses", extra[32].max(), at_most=0.1)
 print("your guess:", guess)
 seen
 
@@ -592,7 +596,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# A student of eight classes believes what it was told, and pays for each of the characters that it holds impossible. So before you store, look at `storage_table` for your teacher, at the temperature that you will use; choose $k$ by what is left out, not by the disk. (After 100 updates all of these students guess little better than the most frequent character, so their accuracies say nothing here.)
+# A student of eight classes believes what it was told, and pays for every character that it holds impossible: four tenths of a nat in the median. With 32 classes the loss is a tenth of that or less. So before you store, look at `storage_table` for your teacher, at the temperature that you will use; choose $k$ by what is left out, not by the disk.
 #
 # ## 7 Several devices, and a GPU
 #
@@ -604,7 +608,7 @@ seen.verdicts()
 
 # %%
 ids, labels = next(batches(1))  # (32, 24)
-final = BertForMaskedLM.from_pretrained(folder / "step_240").eval()
+final = BertForMaskedLM.from_pretrained(folder / "step_480").eval()
 trained = list(start.parameters())
 
 
@@ -687,7 +691,7 @@ claims = Claims()
 claims.add(
     "the plain loop and `train` train the same student",
     measured=f"another checkpoint at {mismatches} of {updates} updates; losses differ by at most {largest_gap:.1g}",
-    chance=f"with v = 2 the losses differ by up to {other_gap:.2g}",
+    chance=f"with v = 1 the losses differ by up to {other_gap:.2g}",
     seeds=1,
     holds=bool(mismatches == 0 and largest_gap <= 1e-3 and other_gap >= 0.02),
 )
@@ -700,28 +704,28 @@ claims.add(
     holds=bool(on_disk <= 2e-3 and all_classes >= 0.1),
 )
 claims.add(
-    "at τ = 1, eight of 41 classes cost a student at least 0.3 nats of held-out loss",
+    "at τ = 1, eight of 41 classes cost a student at least 0.15 nats of held-out loss",
     measured=f"{extra[8].median():.2f} more than with all classes",
     spread=f"{extra[8].min():.2f} to {extra[8].max():.2f}",
     chance="0",
     seeds=3,
-    holds=bool(extra[8].min() >= 0.3),
-    partly=bool(extra[8].median() >= 0.3),
+    holds=bool(extra[8].min() >= 0.15),
+    partly=bool(extra[8].median() >= 0.15),
 )
 claims.add(
-    "32 of 41 classes cost it at most 0.05",
+    "32 of 41 classes cost it at most 0.1",
     measured=f"{extra[32].median():.3f}",
     spread=f"{extra[32].min():.3f} to {extra[32].max():.3f}",
     chance="0",
     seeds=3,
-    holds=bool(extra[32].max() <= 0.05),
-    partly=bool(extra[32].median() <= 0.05),
+    holds=bool(extra[32].max() <= 0.1),
+    partly=bool(extra[32].median() <= 0.1),
 )
 claims.add(
     "a checkpoint under a wrong name is found by its weights, and not by the trajectory's digest",
     measured=f"copies found: {copies(suspect)}; in the family as it was saved: {copies(teacher) or 'none'}",
     seeds=0,
-    holds=bool(copies(suspect) == {80: 240} and not copies(teacher) and suspect.digest == before),
+    holds=bool(copies(suspect) == {80: 480} and not copies(teacher) and suspect.digest == before),
 )
 
 # %% tags=["nbval-ignore-output"]

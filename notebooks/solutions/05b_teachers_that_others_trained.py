@@ -57,9 +57,8 @@ from pdtutor import checks
 def latest_checkpoint(step, every, speed, saved):
     """student step, R, v, the saved steps (ascending, from 0) → the teacher's step."""
     intervals = step // every
-    if speed >= 1:
-        target = speed * every * (1 + intervals)
-    else:
+    target = speed * every * (1 + intervals)
+    if speed < 1:
         target = (1 + int(speed * intervals)) * every
     return max(one for one in saved if one <= target)
 
