@@ -29,7 +29,7 @@
 # **You will learn**
 #
 # - to write progressive distillation from checkpoint folders, in plain PyTorch and `transformers`;
-# - two mistakes that such a loop invites, and how to find them;
+# - what goes wrong in such a loop, and how to find it;
 # - to distil from published families (MultiBERTs, Pythia) or from your own folders;
 # - to check whether checkpoints are what their names say;
 # - to keep a teacher's answers on disk, $k$ classes per token, and what is lost by that;
@@ -121,7 +121,7 @@ plots.style()
 #
 # A published teacher is a set of checkpoints. Each is a folder, or a branch of a repository, with what `save_pretrained` of `transformers` writes: `config.json` says what the network is, `model.safetensors` holds its weights.
 #
-# A BERT-base would take hours here, so we make a stand-in: a BERT of one layer, 64 wide, trained for 480 updates to say which character of Shakespeare's is under a mask, and saved every 40 updates as `transformers` saves models (`save_family`). From then on we treat it as anybody's.
+# A BERT-base is too much for two cores, so we make a stand-in: a BERT of one layer, 64 wide, trained for 480 updates to say which character of Shakespeare's is under a mask, and saved every 40 updates as `transformers` saves models (`save_family`). From then on we treat it as anybody's.
 
 # %%
 task = MaskedText("shakespeare", "characters", length=10, limit=300, rate=0.2)  # 300 scenes
@@ -173,7 +173,7 @@ print(f"the most frequent character, always: {frequent:.3f}")
 taught.round(3)
 
 # %% [markdown]
-# First it learns how frequent characters are, then to use their neighbours. It is far from done, and one teacher: enough to see whether the tools work, and far too little to say how well the method does.
+# At step 40 it is as good as the most frequent character, and no better. To do better, as it does later, it must use what stands around the mask. It is far from done, and it is one teacher: enough to see whether the tools work, and far too little to say how well the method does.
 #
 # ## 2 The loop, in plain PyTorch and transformers
 #
@@ -305,7 +305,7 @@ ax.set(title="One student, trained twice; dotted: another checkpoint takes over"
 plt.show()
 
 # %% [markdown]
-# The two curves lie on each other, and the loss jumps where another checkpoint takes over: the student knew the old answers and doesn't know the new ones. The highest jump comes with the checkpoint of step 240. Look at the table in section 1: between steps 160 and 240 the teacher's loss fell by more than in any other 80 updates there, when it began to use the neighbours of a character. The last jumps are hardly to be seen: the last checkpoints say nearly the same.
+# The two curves lie on each other, and the loss jumps where another checkpoint takes over: the student knew the old answers and doesn't know the new ones. The highest jump after the start comes with the checkpoint of step 240. Look at the table in section 1: between steps 160 and 240 the teacher's loss fell about twice as much as in the 80 updates before and after. The last jump is hardly to be seen: the checkpoints of steps 400 and 480 say nearly the same.
 #
 # How close are the two, in numbers? And how far apart are two runs that are *not* the same? For comparison the plain loop once more, with the speed $v = 1$.
 
@@ -437,7 +437,7 @@ honest
 honest.verdicts()
 
 # %% [markdown]
-# A larger network needn't come nearer at every step; what should catch your eye is a checkpoint that stands out from its neighbours. (Issue 206 was found like this, in the embeddings.)
+# A larger network needn't come nearer at every step; what should catch your eye is a checkpoint that stands out from its neighbours. (Issue 206 shows such a jump, in the norms of the embeddings.)
 #
 # The hub can be asked for the SHA-256 of large files without downloading them. Equal digests are equal files. Different digests prove less: two files can hold equal weights, and a shard is not the whole model. **This cell has not been run by us**; it was tried on a stand-in for the hub only.
 
@@ -596,7 +596,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# A student of eight classes believes what it was told, and pays for every character that it holds impossible: four tenths of a nat in the median. With 32 classes the loss is a tenth of that or less. So before you store, look at `storage_table` for your teacher, at the temperature that you will use; choose $k$ by what is left out, not by the disk.
+# A student of eight classes believes what it was told, and pays for every character that it holds impossible: four tenths of a nat in the median. 32 classes cost a tenth of that or less. So before you store, look at `storage_table` for your teacher, at the temperature that you will use; choose $k$ by what is left out, not by the disk.
 #
 # ## 7 Several devices, and a GPU
 #
