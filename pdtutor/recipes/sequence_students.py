@@ -24,6 +24,7 @@ from pdtutor.training.run import Run
 INPUT_SEED = 1  # rules that choose checkpoints get other held-out inputs than the evaluations
 TUNING_SEED = 100  # the first of the seeds on which learning rates are chosen; they are not counted
 
+POSITIONS = ("positions.weight",)  # the parameters of a Transformer that say where a token stands
 LABELS = "cross-entropy"  # the name of the supervision by labels
 
 
@@ -198,7 +199,7 @@ class WhichCheckpoint(MaskedProgressive):
 
     checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000)  # steps of C₁
     measured: tuple[int, ...] = (50, 100)  # the student's updates at which gradients are measured, before T
-    batches: int = 40  # batches of which gradients are measured
+    batches: int = 80  # batches of which gradients are measured
 
     def check(self) -> None:
         """Raise ValueError also for a C₁ that the teacher won't save, and gradients measured under another teacher."""
@@ -259,7 +260,9 @@ class WhichCheckpoint(MaskedProgressive):
     def noise(self, compared: Comparison, methods: Methods, *, progress: bool = True) -> pd.DataFrame:
         """Return the signal and the noise of every student's gradient under its own C₁, or under labels.
 
-        Columns: step (the student's), method, seed, and those of `gradient_noise`.
+        The gradient is that of the position embeddings: on the plateau predictions don't depend on where tokens stand,
+        and to leave it the student must find out which positions matter. Columns: step (the student's), method, seed,
+        and those of `gradient_noise`.
         """
         tables = []
         for number, run in enumerate(compared.runs):  # students of one method each, if a fast one may stop early
@@ -267,10 +270,8 @@ class WhichCheckpoint(MaskedProgressive):
             given = [method(seed) if callable(method := methods[name]) else method for name, seed in names]
             for step in self.measured:
                 student = run.trajectory.at(step).requires_grad_(True)
-                table = gradient_noise(
-                    student, self.teacher.task(), given, batches=self.batches, batch_size=self.teacher.batch_size,
-                    progress=progress,
-                )  # fmt: skip
+                asked = {"parameters": POSITIONS, "batches": self.batches, "batch_size": self.teacher.batch_size}
+                table = gradient_noise(student, self.teacher.task(), given, **asked, progress=progress)
                 tables.append(table.assign(step=step, method=[name for name, _ in names]))
         columns = ["step", "method", "seed", "signal", "noise", "ratio"]
         return pd.concat(tables, ignore_index=True)[columns]
