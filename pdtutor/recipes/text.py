@@ -163,9 +163,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "text-word-pieces": {
         "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, tokenizer="wordpiece-256")),)),
-        "laptop": TextBudgets(
-            (_at_budget(800, WORD_PIECES, width=64, threshold=0.1),), rates=(2.5e-3, 5e-3, 1e-2), tuning=1
-        ),
+        "laptop": TextBudgets((_at_budget(800, WORD_PIECES, width=64, lr=5e-3, threshold=0.08),)),
         "paper": TextBudgets((TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)),
     },
     "text-which-checkpoint": {

@@ -50,8 +50,8 @@ def gradient_noise(
         batch_size: examples per batch.
         progress: show a progress bar.
 
-    Raises ValueError for too few batches, another number of supervisions than copies, parameters that the model lacks or
-    that are frozen, Stored(…), which has no answers to these examples, and whatever the supervision raises.
+    Raises ValueError for too few batches, another number of supervisions than copies, parameters that the model lacks
+    or that are frozen, Stored(…), which has no answers to these examples, and whatever the supervision raises.
     """
     instance("model", model, Model, "a model of pdtutor")
     a_task("task", task)
