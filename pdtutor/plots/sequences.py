@@ -107,7 +107,7 @@ def first_checkpoint_figure(found: pd.DataFrame, teacher_history: pd.DataFrame, 
 
 
 def when_figure(table: pd.DataFrame) -> Figure:
-    """Draw by how much methods beat one-shot against budget / plateau, a panel per method and a line per task.
+    """Draw by how much methods beat one-shot against how long its students wait, a panel per method, a line per task.
 
     Error bars are 95 % intervals of the mean over seeds. The table is one of `recipes.when.advantages`, or several.
     """
@@ -115,17 +115,12 @@ def when_figure(table: pd.DataFrame) -> Figure:
     palette = dict(zip(tasks, sns.color_palette("colorblind", len(tasks)), strict=True))
     figure, axes = plt.subplots(1, len(methods), figsize=(6.2 * len(methods), 4), sharey=True, squeeze=False)
     for ax, method in zip(axes[0], methods, strict=True):
-        for task, rows in table[table["method"] == method].sort_values("patience").groupby("task", sort=False):
+        for task, rows in table[table["method"] == method].sort_values("budget").groupby("task", sort=False):
             bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-            ax.errorbar(
-                rows["patience"], rows["mean"], yerr=bars, color=palette[task], marker="o", capsize=3, label=task
-            )
+            line = {"color": palette[task], "marker": "o", "capsize": 3, "label": task}
+            ax.errorbar(rows["waiting"], rows["mean"], yerr=bars, **line)
         ax.axhline(0, color="0.3", linewidth=1)
-        ax.axvline(1, color="0.6", linestyle=":", linewidth=1)
-        ax.set(xscale="log", xlabel="budget / plateau of one-shot students", title=f"{method} − one-shot")
-        ticks = [tick for tick in (0.125, 0.25, 0.5, 1, 2, 4, 8) if tick <= table["patience"].max() * 1.2]
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        ax.minorticks_off()
+        ax.set(xlabel="share of the budget that one-shot students wait", title=f"{method} − one-shot", xlim=(0, 1.04))
     axes[0, 0].set(ylabel="difference in accuracy")
     axes[0, -1].legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     figure.tight_layout()

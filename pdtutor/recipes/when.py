@@ -58,27 +58,28 @@ def advantages(
 ) -> pd.DataFrame:
     """Return by how much each method beats one-shot at every budget, beside how long one-shot students wait.
 
-    The columns are those of `paired`, and: task; plateau, of one-shot students at the largest budget; patience, the
-    budget divided by the plateau; lag, the plateau divided by the teachers'; and teacher, their accuracy at the end.
+    The columns are those of `paired`, and: task; plateau, that of the one-shot students of this budget; waiting, the
+    share of the budget that they spend on it, 1 if half never leave it; lag, the plateau divided by the teachers'; and
+    teacher, their accuracy at the end.
 
     Args:
         task: its name in the table.
         found: columns budget, method, seed and final_accuracy.
-        history: as for `plateau`, with the teachers' rows; with a column `budget`, those of the largest count.
+        history: as for `plateau`, with the teachers' rows. With a column `budget`, each budget is a run of its own;
+            without, all budgets are stages of one long run.
         threshold: as for `plateau`.
         methods: which to compare with one-shot.
 
     Raises ValueError as `plateau` and `paired` do.
     """
-    if "budget" in history:
-        history = history[history["budget"] == history["budget"].max()]
-    waits = plateau(history, threshold=threshold)
-    teachers = history[history["method"] == "teacher"]
     table = pd.concat([paired(found, method, ONE_SHOT) for method in methods], ignore_index=True)
     table.insert(0, "task", task)
-    return table.assign(
-        plateau=waits,
-        patience=table["budget"] / waits,
-        lag=waits / plateau(history, threshold=threshold, method="teacher"),
-        teacher=teachers.groupby("seed")["accuracy"].last().mean(),
-    )
+    budgets = sorted(table["budget"].unique())
+    runs = {budget: history[history["budget"] == budget] if "budget" in history else history for budget in budgets}
+    waits = {budget: plateau(run, threshold=threshold) for budget, run in runs.items()}
+    table["plateau"] = table["budget"].map(waits)
+    table["waiting"] = (table["plateau"] / table["budget"]).clip(upper=1)
+    teachers = runs[budgets[-1]]
+    table["lag"] = table["plateau"] / plateau(teachers, threshold=threshold, method="teacher")
+    table["teacher"] = teachers[teachers["method"] == "teacher"].groupby("seed")["accuracy"].last().mean()
+    return table
