@@ -28,6 +28,7 @@ from pdtutor.plots.sequences import (
     first_checkpoint_figure,
     losses,
     sequence_teacher_figure,
+    spans_figure,
     when_figure,
 )
 from pdtutor.plots.students import (
