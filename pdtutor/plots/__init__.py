@@ -111,6 +111,7 @@ __all__ = [
     "samples_figure",
     "sequence_teacher_figure",
     "signal_figure",
+    "spans_figure",
     "spacing_figure",
     "staircase",
     "steps_by_agreement",

@@ -137,7 +137,11 @@ def test_the_borders_of_phases_are_vertical_lines():
         plots.first_checkpoint_figure(found, history, curriculum, borders={0: [10, 20], 1: [5, 25]}),
     ]
     for ax in (ax for figure in figures for ax in figure.axes):
-        vertical = [line.get_xdata()[0] for line in ax.lines if line.get_ydata() == [0, 1]]
+        vertical = [
+            line.get_xdata()[0]
+            for line in ax.lines
+            if line.get_linestyle() == "--" and list(line.get_ydata()) == [0, 1]
+        ]
         assert vertical == [10, 20]
 
 
