@@ -21,9 +21,11 @@ from pdtutor.checks.lesson03 import (
 from pdtutor.checks.lesson03b import agreement, tokens, tree_label
 from pdtutor.checks.lesson04 import expected_lengths, m_robust, posterior, token_accuracy
 from pdtutor.checks.lesson05 import mask_batch, split_by_document, top_k_loss, top_k_targets, whole_batch_gradient
+from pdtutor.checks.lesson05_teachers import closest_checkpoint, m_close, progressive_stages
 
 __all__ = [
     "agreement",
+    "closest_checkpoint",
     "coefficient",
     "cold_loss",
     "degree_one_share",
@@ -31,6 +33,7 @@ __all__ = [
     "distillation_loss",
     "expected_lengths",
     "first_layer_step",
+    "m_close",
     "m_robust",
     "mask_batch",
     "mixed_target",
@@ -39,6 +42,7 @@ __all__ = [
     "parity_label",
     "peak_step",
     "posterior",
+    "progressive_stages",
     "samples_to_resolve",
     "sign_test",
     "spike_height",

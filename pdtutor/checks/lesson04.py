@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 
 from pdtutor.checks.core import Case, Either, check
+from pdtutor.checks.ngrams import MASK, masked, predict, tv, wrong_distances
 from pdtutor.pcfg.grammar import Grammar
 
 Rules = Mapping[str, Sequence[tuple[float, tuple[str, ...]]]]  # symbol → its rules: probability, right-hand side
@@ -27,19 +28,6 @@ SHARED: Rules = {
     "D": [(0.3, ("x",)), (0.7, ("y", "x"))],
     "A": [(0.8, ("B", "x")), (0.2, ("D", "D"))],
 }
-
-# The logits that each id adds, (ids, classes): four tokens, the beginning, and the mask, which adds nothing.
-EMBEDDING = np.array(
-    [
-        [1.6, -0.4, 0.1, -0.9],
-        [-0.7, 1.2, 0.3, -0.2],
-        [0.2, -1.1, 1.4, -0.5],
-        [-0.3, 0.4, -1.3, 1.1],
-        [0.3, 0.5, -0.6, 0.2],
-        [0.0, 0.0, 0.0, 0.0],
-    ]
-)
-MASK = 5
 
 # All sentences of four tokens of one grammar, (N, 4), and their probabilities, (N,). S → A A, A B or B A with
 # probabilities 0.2, 0.3 and 0.4 (S's other sentences are longer); A → 0 1 or 2 0 with 0.7 and 0.3; B → 2 1 or 1 0 with
@@ -164,16 +152,14 @@ def m_robust(function: Callable) -> None:
     """
     ids, i, n = np.array([4, 0, 3, 1, 2, 2, 0, 1, 3]), 4, 3
     places = np.arange(len(ids))
-    first, window = _masked(ids, [i]), places[i - 1 : i + 2]
-    p, q = _predict(first)[i], _predict(_masked(ids, window))[i]
-    apart, everywhere = np.abs(p - q), np.abs(_predict(first) - _predict(_masked(ids, window)))
+    window = places[i - 1 : i + 2]
+    first, second = predict(masked(ids, [i])), predict(masked(ids, window))  # (length, classes)
 
     def distance(hidden: np.ndarray) -> float:
-        return _tv(p, _predict(_masked(ids, hidden))[i])
+        return tv(first[i], predict(masked(ids, hidden))[i])
 
     mistakes = {
-        "the ½ is missing: a total variation lies between 0 and 1.": apart.sum(),
-        "p is the prediction with i masked; here it still sees token i.": _tv(_predict(ids)[i], q),
+        "p is the prediction with i masked; here it still sees token i.": tv(predict(ids)[i], second[i]),
         "n is the size of the window, not how far it reaches: it goes from i − n//2 to i + n//2.": distance(
             places[i - n : i + n + 1]
         ),
@@ -188,29 +174,13 @@ def m_robust(function: Callable) -> None:
         ),
         "the window's first token is missing: it begins at i − n//2.": distance(places[i : i + 2]),
         "for q, mask the whole window, i included; here q still sees token i.": distance(np.array([i - 1, i + 1])),
-        "compare only the predictions at i: this is a value for each position.": everywhere.sum(axis=1) / 2,
-        "compare only the predictions at i: this is the sum over all positions.": everywhere.sum() / 2,
-        "compare only the predictions at i: this is the mean over all positions.": everywhere.sum(axis=1).mean() / 2,
         "everything but the window is masked here: that is M_close. M_robust masks the window.": distance(
             np.append(np.setdiff1d(places, window), i)
         ),
         "everything but the window is masked here: that is M_close, and it masks i as well.": distance(
             np.setdiff1d(places, window)
         ),
-        "this is the largest difference; a total variation is half their sum over the classes.": apart.max(),
-        "this is half the largest difference; a total variation is half their sum.": apart.max() / 2,
-        "the differences are squared here; take their absolute values.": (apart**2).sum() / 2,
-        "the differences are squared here; take half the sum of their absolute values.": (apart**2).sum(),
-        "this is the Euclidean distance; take half the sum of the absolute values.": np.sqrt((apart**2).sum()),
-        "this is half the Euclidean distance; take the absolute values, without squares.": np.sqrt((apart**2).sum())
-        / 2,
-        "sum over the classes, don't average.": apart.mean() / 2,
-        "sum over the classes, don't average, and halve.": apart.mean(),
-        "compare probabilities, not the most probable tokens.": 1.0,
-        "this is a KL divergence; a total variation is half the sum of |p − q|.": (p * np.log(p / q)).sum(),
-        "sum over the classes: return one number.": apart / 2,
-        "0: either the differences cancel because the absolute values are missing, or both predictions saw the same "
-        "ids: b = a is a second name for one array, a.copy() is a second array.": 0.0,
+        **wrong_distances(first, second, i),
     }
     short = np.array([1, 2, 0, 1, 2])
     three = "the window has n ids, here 5, which is all of them; yours has 3, whatever n is."
@@ -349,36 +319,15 @@ def _rules(name: str) -> Rules:
     return {symbol: [(rule.probability, rule.right) for rule in grammar.of(symbol)] for symbol in grammar.symbols}
 
 
-def _predict(ids: np.ndarray) -> np.ndarray:
-    """Return probabilities (length, classes) that depend on every id (length,): more on near ones and on the left."""
-    ids = np.asarray(ids)
-    if ids.ndim != 1:
-        raise ValueError(f"predict takes the ids of one sentence, shape (length,); got shape {ids.shape}")
-    ahead = np.arange(len(ids)) - np.arange(len(ids))[:, None]  # (length, length): how far column is after row
-    weights = np.where(ahead > 0, 0.5, 0.8) ** np.abs(ahead)
-    powers = np.exp(weights @ EMBEDDING[ids])
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _masked(ids: np.ndarray, places: Sequence[int] | np.ndarray, mask: int = MASK) -> np.ndarray:
-    """Return a copy of the ids (length,) with `mask` at these positions."""
-    return np.where(np.isin(np.arange(len(ids)), places), mask, ids)
-
-
-def _tv(p: np.ndarray, q: np.ndarray) -> float:
-    """Return the total variation ½‖p − q‖₁ of two distributions (classes,)."""
-    return float(np.abs(p - q).sum() / 2)
-
-
 def _robustness(ids: np.ndarray, i: int, n: int, mask: int) -> float:
-    """Return the right answer of `m_robust` for the predictions of `_predict`."""
+    """Return the right answer of `m_robust` for the predictions of `predict`."""
     window = np.arange(i - n // 2, i + n // 2 + 1)
-    return _tv(_predict(_masked(ids, [i], mask))[i], _predict(_masked(ids, window, mask))[i])
+    return tv(predict(masked(ids, [i], mask))[i], predict(masked(ids, window, mask))[i])
 
 
 def _window(ids: np.ndarray, i: int, n: int, mask: int, mistakes: Mapping | None = None) -> Case:
     """Return a case of `m_robust`."""
-    given = {"predict": _predict, "ids": ids, "i": i, "n": n, "mask": mask}
+    given = {"predict": predict, "ids": ids, "i": i, "n": n, "mask": mask}
     return Case(given, _robustness(ids, i, n, mask), mistakes or {})
 
 

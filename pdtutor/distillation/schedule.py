@@ -72,10 +72,10 @@ class Progressive(Schedule):
     def stages(self, saved: Sequence[int], steps: int) -> Stages:
         stages: Stages = []
         for interval, start in enumerate(range(0, steps, self.every)):
-            if self.speed >= 1:
-                target = self.speed * self.every * (1 + interval)
+            if self.speed >= 1:  # rounded, because 4/3 · 400 · 3 would come out a little less than 1600
+                target = round(self.speed * self.every * (1 + interval), 6)
             else:
-                target = (1 + int(self.speed * interval)) * self.every
+                target = (1 + int(round(self.speed * interval, 6))) * self.every
             teacher = _latest(saved, max(target, self.first))
             if not stages or stages[-1][1] != teacher:
                 stages.append((start, teacher))

@@ -117,7 +117,7 @@ _SMOKE_STUDENTS = TextProgressive(_SMOKE_TEACHER, **_SMOKE)
 
 def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
     """Return students at this budget: three intervals of progressive distillation, and T of (2,T) as long as one."""
-    third = steps // 3
+    third = -(-steps // 3)  # rounded up, so that there is no fourth
     return TextProgressive(teacher, steps=steps, interval=third, speed=teacher.steps / steps, first=third, **settings)
 
 

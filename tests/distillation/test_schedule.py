@@ -92,3 +92,11 @@ def test_progressive_from_a_first_checkpoint_on():
     assert progressive(100, first=70).stages(saved, 200) == progressive(100).stages(saved, 200)
     with pytest.raises(ValueError, match="first must be a whole number of at least 0, got -1"):
         progressive(100, first=-1)
+
+
+def test_a_speed_that_no_float_can_hold_reaches_the_checkpoint_all_the_same():
+    saved = range(0, 1601, 50)
+    assert (4 / 3) * 400 * 3 < 1600  # as floats
+    assert progressive(400, speed=4 / 3).stages(saved, 1200) == [(0, 500), (400, 1050), (800, 1600)]
+    assert 0.29 * 100 < 29
+    assert progressive(1, speed=0.29).stages(range(50), 101)[-1] == (100, 30)

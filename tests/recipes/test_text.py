@@ -5,13 +5,12 @@ import dataclasses
 import matplotlib
 import pytest
 
-from pdtutor import CausalText, MaskedText, Trajectory, local_family
+from pdtutor import CausalText, MaskedText, Trajectory, local_family, progressive
 from pdtutor.recipes import catalogue
 from pdtutor.recipes.text import paper_teacher
 
 matplotlib.use("agg")
 STUDENTS = ["cross-entropy", "one-shot", "progressive", "(2,T)"]
-FROM_C1 = "progressive from C₁"
 WORDS = ("red", "green", "blue", "white", "black")
 
 
@@ -53,31 +52,45 @@ def test_the_teacher_is_probed_and_has_no_optimum(corpus, tmp_path):
 def test_budgets_hold_every_supervision(name, corpus, tmp_path):
     recipe = smoke(name, corpus)
     tables = recipe.run(seeds=1, out=tmp_path, progress=False).tables
-    expected = [(run.steps, method) for run in recipe.runs for method in [*STUDENTS, FROM_C1, "teacher"]]
+    expected = [(run.steps, method) for run in recipe.runs for method in [*STUDENTS, "teacher"]]
     assert list(zip(tables["results"]["budget"], tables["results"]["method"], strict=True)) == expected
     assert not {"optimum", "spans"} & {*tables["results"], *tables}
+    assert ("tuning" in tables) == (recipe.rates != ())
+    assert set(tables["by_seed"].query("method != 'teacher'")["rate"]) <= {*recipe.rates, recipe.runs[0].lr}
 
 
 def test_progressive_students_and_their_first_checkpoint(corpus, tmp_path):
     recipe = smoke("text-progressive", corpus)
     tables = recipe.run(seeds=1, out=tmp_path, progress=False).tables
-    assert tables["results"]["method"].tolist() == [*STUDENTS, FROM_C1]
-    medians = tables["curriculum"].set_index("step")["median"]
-    half_way = medians.index[medians >= medians.max() / 2][0]
+    assert tables["results"]["method"].tolist() == STUDENTS
+    of_3 = tables["curriculum"].query("n == 3").pivot(index="step", columns="probe", values="median")
+    half_way = of_3.index[of_3["M_robust"] >= of_3["M_robust"].max() / 2][0]
     two_shot = tables["history"].query("method == '(2,T)'").set_index("step")["teacher_step"]
-    assert two_shot[recipe.first] == half_way
+    assert two_shot[recipe.first] == of_3.loc[half_way:, "M_close"].idxmin()
     assert two_shot[recipe.steps] == recipe.teacher.steps
-    late = tables["history"].query("method == @FROM_C1").dropna(subset=["teacher_step"])["teacher_step"]
-    assert late.iloc[0] == max(half_way, recipe.interval)
-    assert late.is_monotonic_increasing
+
+
+def test_progressive_students_have_three_intervals_and_the_final_checkpoint_in_the_last():
+    laptop = [catalogue.recipe("text-progressive"), *catalogue.recipe("text-budgets").runs]
+    for students in (*laptop, *catalogue.recipe("text-word-pieces").runs):
+        schedule = progressive(students.interval, speed=students.speed)
+        stages = schedule.stages(students.teacher.saved_steps, students.steps)
+        assert len(range(0, students.steps, students.interval)) == 3
+        assert stages[-1] == (2 * students.interval, students.teacher.steps)
+        assert len(stages) == (3 if students.speed >= 1 else 2)  # slower than the teacher, the first one teaches twice
+        assert students.first == students.interval
 
 
 def test_the_first_checkpoint_teaches_first(corpus, tmp_path):
     recipe = smoke("text-which-checkpoint", corpus)
-    history = recipe.run(seeds=1, out=tmp_path, progress=False).tables["history"]
+    tables = recipe.run(seeds=1, out=tmp_path, progress=False).tables
+    history = tables["history"]
     first = history[history["step"] == recipe.first]
     assert (first["teacher_step"] == first["checkpoint"]).all()
     assert sorted(first["checkpoint"]) == list(recipe.checkpoints)
+    noise = tables["noise"]
+    assert noise["method"].tolist() == [*map(str, recipe.checkpoints), "cross-entropy"]
+    assert set(noise["step"]) == set(recipe.measured)
 
 
 def test_token_by_token_there_is_no_c1(corpus, tmp_path):
@@ -136,12 +149,3 @@ def test_progressive_students_reach_the_last_checkpoint_of_a_family_at_their_end
     schedule = methods["progressive"].schedule
     assert (schedule.every, schedule.speed) == (2, 2.0)  # 20 updates of the teacher in 10 of the student
     assert [method.temperature for name, method in methods.items() if name != "cross-entropy"] == [1.0] * 3
-
-
-def test_progressive_from_c1_begins_with_the_checkpoint_of_its_seed(corpus, tmp_path):
-    recipe = smoke("text-progressive", corpus)
-    teachers = recipe.teacher.train(seeds=[0, 1], out=tmp_path / "teachers", progress=False).trajectory
-    methods = recipe.methods(teachers, {0: 20, 1: 30})
-    assert [methods[FROM_C1](seed).stages(40)[0] for seed in (0, 1)] == [(0, 20), (0, 30)]
-    assert [methods["progressive"](seed).stages(40)[0] for seed in (0, 1)] == [(0, 10), (0, 10)]
-    assert FROM_C1 not in recipe.methods(teachers)

@@ -132,6 +132,38 @@ def test_examples_are_rows_masked_at_the_task_s_rate(text):
         assert ((labels != IGNORED).sum(1) >= 1).all()
 
 
+@pytest.mark.parametrize("rate", [0.15, 0.5])
+def test_all_that_is_scored_in_held_out_rows_is_masked_and_training_rows_are_bert_s(text, rate):
+    task = text(MaskedText, rate=rate)
+    shares = {}
+    for draw in (task.sample, task.sample_held_out):
+        inputs, labels = draw(generator(0, "x"), 3000)
+        scored, special = labels != IGNORED, ~task.is_token(np.where(labels == IGNORED, inputs, labels))
+        assert not scored[special].any()
+        assert not (inputs[~scored] == task.mask).any()
+        shown, true = inputs[scored], labels[scored]
+        shares[draw] = [(shown == task.mask).mean(), ((shown != task.mask) & (shown != true)).mean()]
+        bound = 5 * 0.5 / np.sqrt(len(shown))
+    assert shares[task.sample_held_out] == [1, 0]
+    assert shares[task.sample] == pytest.approx([0.8, 0.1 * 27 / 28], abs=bound)
+    inputs, labels = held_out(task, 200)  # what accuracy is measured on
+    assert ((labels != IGNORED) == (inputs == task.mask)).all()
+
+
+def test_hiding_all_selects_and_draws_as_usual(text):
+    task = text(MaskedText, rate=0.3)
+    rows = task.rows(task.sentences(generator(0, "x"), 500))
+    tokens = task.is_token(rows)
+    given = {"rate": 0.3, "mask": task.mask, "alphabet": task.alphabet}
+    rngs = generator(1, "x"), generator(1, "x")
+    inputs, labels = mask_rows(rngs[0], rows, tokens, **given)
+    hidden, same = mask_rows(rngs[1], rows, tokens, **given, hide_all=True)
+    np.testing.assert_array_equal(same, labels)
+    np.testing.assert_array_equal(hidden, np.where(labels == IGNORED, rows, task.mask))
+    assert (inputs != hidden).any()
+    assert rngs[0].random() == rngs[1].random()  # what is drawn next is the same
+
+
 def test_a_row_without_tokens_has_nothing_selected():
     rows = np.array([[0, 1, 0], [0, 5, 0]])
     for seed in range(20):
