@@ -71,6 +71,7 @@ from .training.compare import results as results
 from .training.compare import spread as spread
 from .training.evaluate import evaluate as evaluate
 from .training.evaluate import held_out as held_out
+from .training.gradient_noise import gradient_noise as gradient_noise
 from .training.loop import train as train
 from .training.optim import SGD as SGD
 from .training.optim import AdamW as AdamW

@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 3b · Transformers, a tree of parities, and how to choose a checkpoint: the exercises, solved
 #
-# Three short functions, each checked, from lesson 3b (`notebooks/03b_transformers_and_trees.py`).
+# Three short functions, each checked, and one hypothesis, from lesson 3b (`notebooks/03b_transformers_and_trees.py`).
 
 # %% [markdown] tags=["badge"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/solutions/03b_transformers_and_trees.ipynb)
@@ -49,7 +49,20 @@ import numpy as np
 from pdtutor import checks
 
 # %% [markdown]
-# **Exercise 1.** Start at the root and follow the parities down. After `depth` steps the walk stands on a leaf, and the leaves are numbered after the $2^{\text{depth}} - 1$ nodes.
+# **Exercise 1.** A sign is $(-1)^{\text{bit}}$, so the bit is $(1 - x)/2$. Ids are integers: they pick rows of the embedding table.
+
+
+# %%
+def tokens(x):
+    """signs (n, d) of ±1 → token ids (n, d) int64: 0 for +1, 1 for −1."""
+    return ((1 - x) / 2).astype(np.int64)
+
+
+checks.tokens(tokens)
+
+
+# %% [markdown]
+# **Exercise 2.** Start at the root and follow the parities down. After `depth` steps the walk stands on a leaf, and the leaves are numbered after the $2^{\text{depth}} - 1$ nodes.
 
 
 # %%
@@ -65,7 +78,30 @@ checks.tree_label(tree_label)
 
 
 # %% [markdown]
-# **Exercise 2.** One distance twice: from $p$ to the final predictions, and from their mean, which is what a guess gets that never looks at $x$. The ½ in TV cancels.
+# **Exercise 3: test a hypothesis.** "Progressive is faster than labels on the tree, whatever the learning rate." This is all it takes; it is not run here, because it takes two minutes:
+#
+# ```python
+# import dataclasses
+# from pdtutor import recipes
+#
+# recipe = dataclasses.replace(recipes.recipe("hierarchical-progressive"), lr=0.6)
+# recipe.run(seeds=3, out="rate-0.6").tables["by_seed"]
+# ```
+#
+# When this was written, the students needed (updates to 95 %):
+#
+# | learning rate 0.6 | seed 0 | seed 1 | seed 2 |
+# |---|---|---|---|
+# | labels | 9000 | 9500 | not within 30 000 (0.92) |
+# | progressive | 9000 | 11 500 | 11 250 |
+# | (2, T) | 14 750 | 20 500 | 7500 |
+#
+# Level, slower, faster: as it stands, the hypothesis is refuted. At 0.3 the same seeds of labels needed 22 500, 17 250 and 20 500. Students of labels become twice as fast with the rate. Progressive ones hardly can: the teacher, whose rate did not change, takes some 9000 updates, and its student can't be far ahead. Three seeds don't say which supervision is better at 0.6; and one student of labels that got stuck says that 0.6 is not safe. A fair comparison gives each supervision its own best rate, chosen on other seeds than those that count, as in lesson 3, section 7.
+#
+# How many checkpoints, and which? There is no one answer. Two things to keep in mind: a node's single coordinates stand out in the teacher *before* the node is half learned, so a checkpoint at `node_steps` may come late for it; and a schedule that was chosen as the best of many on three seeds has to be tried on others.
+
+# %% [markdown]
+# **Exercise 4.** One distance twice: from $p$ to the final predictions, and from their mean, which is what a guess gets that never looks at $x$. The ½ in TV cancels.
 
 
 # %%
@@ -79,16 +115,3 @@ def agreement(p, final):
 
 
 checks.agreement(agreement)
-
-
-# %% [markdown]
-# **Exercise 3.** A sign is $(-1)^{\text{bit}}$, so the bit is $(1 - x)/2$. Ids are integers: they pick rows of the embedding table.
-
-
-# %%
-def tokens(x):
-    """signs (n, d) of ±1 → token ids (n, d) int64: 0 for +1, 1 for −1."""
-    return ((1 - x) / 2).astype(np.int64)
-
-
-checks.tokens(tokens)

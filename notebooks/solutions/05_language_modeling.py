@@ -56,7 +56,8 @@ from pdtutor import checks
 
 # %%
 def mask_batch(rng, rows, tokens, rate, mask, alphabet):
-    """rows (n, length) ids, tokens (n, length) bool, mask an id, alphabet (m,) ids → inputs, labels (n, length)."""
+    """rows (n, length) ids, tokens (n, length) bool, mask an id, alphabet (m,) ids
+    → inputs, labels, both (n, length)."""
     selected = tokens & (rng.random(rows.shape) < rate)
     fate = rng.random(rows.shape)
     drawn = rng.choice(alphabet, rows.shape)
@@ -86,44 +87,56 @@ checks.split_by_document(split_by_document)
 
 
 # %% [markdown]
-# **Exercise 3.** `np.argsort` goes upwards, so sort the negative. The ids then pick the probabilities, each row its own.
+# **Exercise 3.** The window stays, and all the rest is masked; $i$ is masked in both predictions, or one of them could copy.
 
 
 # %%
-def top_k_targets(probabilities, k):
-    """probabilities (positions, classes) → ids and probabilities, both (positions, k)."""
-    ids = np.argsort(-probabilities, axis=1)[:, :k]  # (positions, k)
-    kept = np.take_along_axis(probabilities, ids, axis=1)
-    return ids, kept / kept.sum(axis=1, keepdims=True)
+def m_close(predict, ids, i, n, mask):
+    """predict: ids (length,) → probabilities (length, classes); n odd → a number."""
+    alone, window = ids.copy(), np.full_like(ids, mask)
+    alone[i] = mask
+    near = slice(i - n // 2, i + n // 2 + 1)
+    window[near] = alone[near]
+    return np.abs(predict(alone)[i] - predict(window)[i]).sum() / 2
 
 
-checks.top_k_targets(top_k_targets)
+checks.m_close(m_close)
 
 
 # %% [markdown]
-# The student is normalised over all classes, then the stored ones are picked. What the teacher's other classes had is given to the $k$, so the student hears that the others have probability 0. Normalised over the $k$ alone, it would hear nothing of them, and could give them nearly everything.
+# **Exercise 4.** Before the rise nothing moves the predictions, and `close` is small for that reason alone. So first find where `robust` is half-way up, and look for the minimum from there on.
+#
+# How to defend it? It asks the teacher alone, no student and no label; it names a checkpoint that uses its neighbours (the first condition) and little else (the second), which is the easier function that the paper speaks of. It can fail: where the easy function is not a short n-gram, as in a parity, it says nothing.
 
 
 # %%
-def top_k_loss(student_logits, ids, probabilities):
-    """student_logits (positions, classes); ids and probabilities (positions, k) → the mean loss, a number."""
-    shifted = student_logits - student_logits.max(axis=1, keepdims=True)
-    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))  # (positions, classes)
-    return -(probabilities * np.take_along_axis(log_p, ids, axis=1)).sum(axis=1).mean()
+def closest_checkpoint(steps, robust, close):
+    """(n,) each: steps, medians of M_robust(3) and of M_close(3) → the step of C₁."""
+    risen = np.argmax(robust >= robust.max() / 2)  # the first True
+    return steps[risen + np.argmin(close[risen:])]
 
 
-checks.top_k_loss(top_k_loss)
+checks.closest_checkpoint(closest_checkpoint)
 
 
 # %% [markdown]
-# **Exercise 4.** A mean's gradient times the number of its positions is that of the sum, and sums add up. Divide by the number of all positions. The plain average of the processes is the same only where all have equally many.
+# **Exercise 5.** Intervals begin at $0, R, 2R, \dots$ For $v < 1$ the number of finished intervals is slowed down and rounded *before* one is added and $R$ multiplied; so the teacher's step is always a multiple of $R$, and the same one may teach for several intervals. Equal teachers in a row make one stage.
 
 
 # %%
-def whole_batch_gradient(gradients, labelled):
-    """gradients (processes, parameters), labelled (processes,): positions of each → (parameters,)."""
-    sums = labelled[:, None] * gradients  # (processes, parameters)
-    return sums.sum(axis=0) / labelled.sum()
+def progressive_stages(every, speed, saved, steps):
+    """R, v, the teacher's saved steps (ascending), the student's updates
+    → [(first student step, teacher step), …], one entry per change of teacher; step 0 never teaches."""
+    stages = []
+    for finished, start in enumerate(range(0, steps, every)):
+        if speed >= 1:
+            wanted = speed * every * (1 + finished)
+        else:
+            wanted = (1 + int(speed * finished)) * every
+        teacher = max(step for step in saved if 0 < step <= wanted)
+        if not stages or stages[-1][1] != teacher:
+            stages.append((start, teacher))
+    return stages
 
 
-checks.whole_batch_gradient(whole_batch_gradient)
+checks.progressive_stages(progressive_stages)

@@ -22,6 +22,13 @@ from pdtutor.checks.lesson03b import agreement, tokens, tree_label
 from pdtutor.checks.lesson04 import expected_lengths, m_robust, posterior, token_accuracy
 from pdtutor.checks.lesson05 import mask_batch, split_by_document, top_k_loss, top_k_targets, whole_batch_gradient
 from pdtutor.checks.lesson05_teachers import closest_checkpoint, m_close, progressive_stages
+from pdtutor.checks.lesson05b import (
+    latest_checkpoint,
+    teacher_answers,
+    top_k_loss,
+    top_k_targets,
+    whole_batch_gradient,
+)
 
 __all__ = [
     "agreement",
@@ -33,6 +40,7 @@ __all__ = [
     "distillation_loss",
     "expected_lengths",
     "first_layer_step",
+    "latest_checkpoint",
     "m_close",
     "m_robust",
     "mask_batch",
@@ -47,6 +55,7 @@ __all__ = [
     "sign_test",
     "spike_height",
     "split_by_document",
+    "teacher_answers",
     "teacher_probabilities",
     "teacher_step",
     "token_accuracy",

@@ -12,6 +12,7 @@ from pdtutor import plots
 from pdtutor.checkpoints.trajectory import Trajectory
 from pdtutor.devices import AUTO
 from pdtutor.probes.choose import checkpoint_table, choose_step
+from pdtutor.probes.monomials import largest_difference
 from pdtutor.recipes.outcome import Outcome, Recipe, checked
 from pdtutor.recipes.parity import (
     INPUT_SEED,
@@ -41,8 +42,8 @@ class Setting(ParityStudents):
         kind = type(self.teacher.optimizer(lr=self.lr)).__name__.removesuffix("W")
         return f"({self.teacher.d},{self.teacher.k}), batch {self.teacher.batch_size}, {kind}, T = {self.first}"
 
-    def run(self, *, seeds: int, out: Path, **options) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Train the teachers and the students, and return a table of each.
+    def run(self, *, seeds: int, out: Path, **options) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Train the teachers and the students, and return a table of each, and the table `peaks` of the teachers.
 
         The teachers' table has a row per seed and checkpoint: accuracy, loss, agreement, movement, and correlation. The
         last is by how much correlations with single coordinates are larger inside the support than outside; no other
@@ -64,7 +65,8 @@ class Setting(ParityStudents):
             found.insert(0, "seed", seed)
             students.append(found.merge(of_seed[["step", "agreement"]].rename(columns={"step": "checkpoint"})))
         students = pd.concat(students, ignore_index=True)
-        return history.assign(setting=self.name), students.assign(setting=self.name, budget=self.steps)
+        named = {"setting": self.name}
+        return history.assign(**named), students.assign(**named, budget=self.steps), peaks(curriculum).assign(**named)
 
     def candidates(self, teacher: Trajectory, chosen: set[int]) -> list[int]:
         """Return the first checkpoints to try: evenly spaced ones, those that the rules choose, and the final one."""
@@ -102,10 +104,19 @@ class ParityChooseCheckpoint:
         parts = [
             setting.run(seeds=seeds, out=out / f"setting{i}", **options) for i, setting in enumerate(self.settings)
         ]
-        history, students = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
+        history, students, of_support = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
         by_seed = regrets(history, students)
         tables = {"results": summary(by_seed), "by_seed": by_seed, "students": students, "history": history}
-        return Outcome(tables, plots.choose_figure(students, by_seed))
+        return Outcome(tables | {"peaks": of_support}, plots.choose_figure(students, by_seed))
+
+
+def peaks(curriculum: pd.DataFrame) -> pd.DataFrame:
+    """Return what the rule "correlation" chooses and whether it is more than chance: columns seed, step and chance.
+
+    `chance` is that of `largest_difference`. The rule takes every peak; `peak_step` refuses those above 0.05.
+    """
+    found = [(seed, *largest_difference(of_seed)) for seed, of_seed in curriculum.groupby("seed")]
+    return pd.DataFrame(found, columns=["seed", "step", "chance"])
 
 
 def choices(history: pd.DataFrame) -> dict[str, int]:

@@ -23,7 +23,7 @@ from pdtutor.training.compare import Comparison
 
 @dataclass(frozen=True)
 class HierarchicalTeacher(ParityTeacher):
-    """Hierarchical parity, the teacher: a wide MLP learns the tree from the root down, one subtree after the other.
+    """Hierarchical parity, the teacher: a wide MLP learns the tree from the root down, in transitions that overlap.
 
     A node's parity has the same weight, 2^−depth, in the probability of every leaf below it. One level further down,
     half as many leaves lie below a node, and its signal in the gradient has half the squared norm.
@@ -69,7 +69,7 @@ class HierarchicalTeacher(ParityTeacher):
 
 @dataclass(frozen=True)
 class HierarchicalProgressive(Progressive):
-    """Hierarchical parity, the students: a single C₁ shows a few subtrees, progressive distillation all of them.
+    """Hierarchical parity, the students: with a single C₁ the last nodes come late, progressive finds all of them.
 
     C₁ is the checkpoint at which the single coordinates of the supports stand out most, over all nodes together; if
     they stand out no more than random ones, it is chosen by agreement. The table `first_checkpoints` says which.

@@ -24,6 +24,7 @@ from pdtutor.training.run import Run
 INPUT_SEED = 1  # rules that choose checkpoints get other held-out inputs than the evaluations
 TUNING_SEED = 100  # the first of the seeds on which learning rates are chosen; they are not counted
 
+POSITIONS = ("positions.weight",)  # the parameters of a Transformer that say where a token stands
 LABELS = "cross-entropy"  # the name of the supervision by labels
 
 
@@ -140,6 +141,8 @@ class Budgets:
         options = {"resume": resume, "device": device, "progress": progress}
         counted, apart = list(range(seeds)), list(range(TUNING_SEED, TUNING_SEED + self.tuning))
         kinds = list(dict.fromkeys(students.teacher for students in self.runs))
+        of_kind = {students.teacher: students for students in self.runs}
+        optima = {teacher: students.optimum() for teacher, students in of_kind.items()}
         parts, tuning, rates = [], [], {}
 
         @cache
@@ -157,7 +160,7 @@ class Budgets:
             place = out / f"students-{students.steps}"
             tables = students.students(run, curriculum, rates=rates, out=place, **options)
             history = with_teachers(tables["history"], run.history)
-            found = results(history, threshold=students.threshold).assign(**students.optimum())
+            found = results(history, threshold=students.threshold).assign(**optima[students.teacher])
             rate_of = {"teacher": students.teacher.lr} | rates
             found["rate"] = [rate_of.get(method, students.lr) for method in found["method"]]
             tables = {"by_seed": found} | tables | {"history": history, "curriculum": curriculum}
@@ -196,7 +199,7 @@ class WhichCheckpoint(MaskedProgressive):
 
     checkpoints: tuple[int, ...] = (50, 100, 150, 200, 250, 300, 400, 500, 750, 1000, 1500, 2000)  # steps of C₁
     measured: tuple[int, ...] = (50, 100)  # the student's updates at which gradients are measured, before T
-    batches: int = 40  # batches of which gradients are measured
+    batches: int = 80  # batches of which gradients are measured
 
     def check(self) -> None:
         """Raise ValueError also for a C₁ that the teacher won't save, and gradients measured under another teacher."""
@@ -217,8 +220,13 @@ class WhichCheckpoint(MaskedProgressive):
 
         methods = {str(step): with_first(step) for step in self.checkpoints}
         methods_and_labels = methods | {LABELS: Labels()}
-        trained = {"seeds": teachers.trajectory.seeds, "save_at": list(self.measured), "out": out / "students"}
-        compared = self.compare(methods_and_labels, **trained, **options)
+        trained = {"seeds": teachers.trajectory.seeds, "save_at": list(self.measured), **options}
+        compared = merged(  # one C₁ at a time: no two share a teacher, and few copies stay in the processor's cache
+            [
+                self.compare({name: method}, out=out / "students" / name, **trained)
+                for name, method in methods_and_labels.items()
+            ]
+        )
         of_labels = compared.history["method"] == LABELS
         history = compared.history[~of_labels].rename(columns={"method": "checkpoint"}).astype({"checkpoint": int})
         found = results(compared.history[~of_labels], threshold=self.threshold)
@@ -239,7 +247,9 @@ class WhichCheckpoint(MaskedProgressive):
         """
         inputs, labels = held_out(self.teacher.task(), self.teacher.eval_examples, seed=INPUT_SEED)
         table = checkpoint_table(teachers, inputs, labels=labels, device=device, progress=progress)
-        rows = [("3-grams", seed, step) for seed, step in self.first_checkpoints(curriculum).items()]
+        rows: list[tuple[str, int, int | None]] = [
+            ("3-grams", seed, step) for seed, step in self.first_checkpoints(curriculum).items()
+        ]
         for seed, of_seed in table.groupby("seed"):
             try:
                 rows.append(("agreement", int(str(seed)), choose_step(of_seed)))
@@ -250,7 +260,9 @@ class WhichCheckpoint(MaskedProgressive):
     def noise(self, compared: Comparison, methods: Methods, *, progress: bool = True) -> pd.DataFrame:
         """Return the signal and the noise of every student's gradient under its own C₁, or under labels.
 
-        Columns: step (the student's), method, seed, and those of `gradient_noise`.
+        The gradient is that of the position embeddings: on the plateau predictions don't depend on where tokens stand,
+        and to leave it the student must find out which positions matter. Columns: step (the student's), method, seed,
+        and those of `gradient_noise`.
         """
         tables = []
         for number, run in enumerate(compared.runs):  # students of one method each, if a fast one may stop early
@@ -258,10 +270,8 @@ class WhichCheckpoint(MaskedProgressive):
             given = [method(seed) if callable(method := methods[name]) else method for name, seed in names]
             for step in self.measured:
                 student = run.trajectory.at(step).requires_grad_(True)
-                table = gradient_noise(
-                    student, self.teacher.task(), given, batches=self.batches, batch_size=self.teacher.batch_size,
-                    progress=progress,
-                )  # fmt: skip
+                asked = {"parameters": POSITIONS, "batches": self.batches, "batch_size": self.teacher.batch_size}
+                table = gradient_noise(student, self.teacher.task(), given, **asked, progress=progress)
                 tables.append(table.assign(step=step, method=[name for name, _ in names]))
         columns = ["step", "method", "seed", "signal", "noise", "ratio"]
         return pd.concat(tables, ignore_index=True)[columns]

@@ -38,8 +38,8 @@ class TextTeacher(MaskedTeacher):
 class TextProgressive(MaskedProgressive):
     """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ where 3-grams explain it best.
 
-    Progressive distillation has three intervals, so three checkpoints, as the paper's smallest budgets have few: the
-    last one is the final checkpoint. (2,T) gives C₁ the first third.
+    Progressive distillation has three checkpoints, as the paper's smallest budgets have few: the last one is the final
+    checkpoint, and it teaches for a third. (2,T) gives C₁ the first third.
     """
 
     teacher: TextTeacher = field(default_factory=TextTeacher)
@@ -116,9 +116,13 @@ _SMOKE_STUDENTS = TextProgressive(_SMOKE_TEACHER, **_SMOKE)
 
 
 def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
-    """Return students at this budget: three intervals of progressive distillation, and T of (2,T) as long as one."""
-    third = -(-steps // 3)  # rounded up, so that there is no fourth
-    return TextProgressive(teacher, steps=steps, interval=third, speed=teacher.steps / steps, first=third, **settings)
+    """Return students at this budget: three checkpoints of progressive distillation, and T of (2,T) a third.
+
+    The teacher's steps are multiples of R·v, but of R if v < 1; so R is a third of the shorter of the two runs.
+    """
+    interval = -(-min(steps, teacher.steps) // 3)  # rounded up, so that there is no fourth checkpoint
+    own = {"steps": steps, "interval": interval, "speed": teacher.steps / steps, "first": -(-steps // 3)}
+    return TextProgressive(teacher, **own, **settings)
 
 
 # On word pieces the transition comes later than on characters, and models cost more.
@@ -159,9 +163,7 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "text-word-pieces": {
         "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, tokenizer="wordpiece-256")),)),
-        "laptop": TextBudgets(
-            (_at_budget(800, WORD_PIECES, width=64, threshold=0.1),), rates=(2.5e-3, 5e-3, 1e-2), tuning=1
-        ),
+        "laptop": TextBudgets((_at_budget(800, WORD_PIECES, width=64, lr=5e-3, threshold=0.08),)),
         "paper": TextBudgets((TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)),
     },
     "text-which-checkpoint": {

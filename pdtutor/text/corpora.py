@@ -215,6 +215,20 @@ def _plays(texts: Iterable[str]) -> Iterator[str]:
             yield re.sub(r"\n\s*\n+", "\n", re.sub(r"[ \t]+$|^[ \t]+", "", spoken, flags=re.MULTILINE))
 
 
+def _messages(texts: Iterable[str]) -> Iterator[str]:
+    """Yield messages without headings, tables, signatures, and editors' notes of applause and the like.
+
+    A line is taken for one of these if it has no lower-case letter, or at most 60 characters and no punctuation at its
+    end. What editors have put in square brackets for the sake of the sense stays, without the brackets.
+    """
+    for message in texts:
+        notes = r"(?i:see APP|laughter|applause|inaudible)|[A-Z][^] ]* |[^];]*; White House correction"
+        plain = re.sub(rf" ?\[ ?(?:{notes})[^]]*\]", "", message)
+        plain = re.sub(r"[][]", "", plain)
+        plain = re.sub(r"^(?:[^a-z\n]*|[^\n]{0,60}[\w)])$", "", plain, flags=re.MULTILINE)
+        yield re.sub(r"\n+", "\n", plain)
+
+
 def _wikitext(lines: Iterable[str]) -> Iterator[str]:
     """Yield articles from lines, where " = Title = " begins an article; the tokenization of punctuation is undone."""
     article: list[str] = []
@@ -232,4 +246,6 @@ def _detokenized(text: str) -> str:
     return re.sub(r" (?=[,.;:!?)\]]|'s\b)|(?<=[(\[]) ", "", text)
 
 
-LAYOUTS = {"summaries": _summaries, "plays": _plays, "wikitext": _wikitext, "documents": iter}
+LAYOUTS = {
+    "summaries": _summaries, "plays": _plays, "messages": _messages, "wikitext": _wikitext, "documents": iter,
+}  # fmt: skip

@@ -13,7 +13,7 @@ from pdtutor.models.model import Model, device_of, reads_positions
 from pdtutor.progress import progress_bar
 from pdtutor.tasks.stream import Stream, Stretch
 from pdtutor.tasks.task import Task, a_task
-from pdtutor.validate import flag, instance, sequence, whole
+from pdtutor.validate import flag, instance, sequence, shown, text, whole
 
 PURPOSE = "gradient noise"  # of the examples: no run is trained or evaluated on them
 
@@ -23,13 +23,14 @@ def gradient_noise(
     task: Task,
     supervision: Supervision | Sequence[Supervision],
     *,
+    parameters: Sequence[str] | None = None,
     batches: int = 64,
     batch_size: int = 64,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Return how far the gradient of one batch agrees with that of another, a row per copy of the model.
 
-    With g the gradient of one batch's loss with respect to all trained parameters, the columns are copy, seed, signal
+    With g the gradient of one batch's loss with respect to the parameters, the columns are copy, seed, signal
     (‖E g‖²), noise (E‖g − E g‖²) and ratio (signal / noise). The ratio of a batch B times as large is B times as large.
     The signal is estimated without bias, as the product of the means over the batches with even and with odd numbers,
     so it may be negative if there is hardly any.
@@ -43,12 +44,14 @@ def gradient_noise(
         task: where the examples come from; they are those of no training run.
         supervision: Labels() or Distill(…), one for all copies or one per copy, as for `train`; the teacher is the one
             with which its schedule begins.
+        parameters: the names (as in `model.named_parameters()`) of those with respect to which g is taken; all that are
+            trained if not given.
         batches: number of batches, at least 4, half of them for each of the two means.
         batch_size: examples per batch.
         progress: show a progress bar.
 
-    Raises ValueError for too few batches, another number of supervisions than copies, a model whose parameters are all
-    frozen, Stored(…), which has no answers to these examples, and whatever the supervision raises.
+    Raises ValueError for too few batches, another number of supervisions than copies, parameters that the model lacks
+    or that are frozen, Stored(…), which has no answers to these examples, and whatever the supervision raises.
     """
     instance("model", model, Model, "a model of pdtutor")
     a_task("task", task)
@@ -62,20 +65,28 @@ def gradient_noise(
     for supervised, seed in zip(each, model.seeds, strict=True):
         supervision = instance("supervision", supervised, Supervision, "Labels() or Distill(…)")
         supervision.require(task=task, batch_size=batch_size, seed=seed, role=PURPOSE, steps=1)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not trained:
         raise ValueError("none of the model's parameters requires gradients: model.requires_grad_(True) first")
+    if parameters is None:
+        asked = list(trained)
+    else:
+        asked = [text("parameters", name) for name in sequence("parameters", parameters)]
+    if not asked or set(asked) - trained.keys():
+        raise ValueError(f"parameters must name some that are trained, {', '.join(trained)}; got {shown(parameters)}")
     stream = Stream(task, batch_size=batch_size, seeds=model.seeds, purpose=PURPOSE, device=device_of(model))
     teachers = Teachers(each, 1)
     some = {"some_positions": stream.stretch(0, 1).per_position and reads_positions(model)}
-    means = [0.0, 0.0]  # over even and odd batches, (copies, weights)
+    means = [torch.zeros(()), torch.zeros(())]  # over even and odd batches, (copies, weights)
     squares = torch.zeros(copies)
     for number in progress_bar(range(batches), desc="gradients", unit="batch", show=progress):
         here = stream.stretch(number, number + 1)
         stretch = Stretch(here.inputs, here.labels, here.index, 0)  # so that the first teacher answers every batch
         targets = make_targets(stretch, teachers, classes=task.classes, **some)
         losses = targets.loss_of(targets.logits(model, stretch.inputs[stretch.index, 0], 0), 0)
-        gradient = _flat(torch.autograd.grad(losses.sum(), parameters)).cpu()  # (copies, weights)
+        gradient = _flat(
+            torch.autograd.grad(losses.sum(), [trained[name] for name in asked])
+        ).cpu()  # (copies, weights)
         means[number % 2] = means[number % 2] + gradient / ((batches + 1 - number % 2) // 2)
         squares += gradient.square().sum(1) / batches
     signal = (means[0] * means[1]).sum(1)

@@ -229,7 +229,7 @@ def test_setup_runs_on_an_older_python_as_far_as_its_message():
 
 def test_lessons_with_transformers_ask_for_a_gpu_and_no_others():
     for source in REAL_LESSONS:
-        asks = source.parent.name == "notebooks" and source.stem[:3] in ("03b", "04_", "05_")
+        asks = source.parent.name == "notebooks" and source.stem[:3] in ("03b", "04_", "05_", "05b")
         for path in (source, source.with_suffix(".ipynb")):
             metadata = lessons.read(path).metadata
             assert (metadata.get("accelerator") == "GPU") == asks, path

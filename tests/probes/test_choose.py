@@ -9,7 +9,8 @@ import torch
 
 from pdtutor import MLP, SparseParity, Trajectory, checkpoint_table, choose_checkpoint
 from pdtutor.probes.choose import choose_step, predictions
-from pdtutor.recipes.choose import regrets
+from pdtutor.probes.monomials import peak_step
+from pdtutor.recipes.choose import peaks, regrets
 from pdtutor.tasks.task import IGNORED
 
 INPUTS = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
@@ -208,3 +209,21 @@ def test_regret_counts_students_that_never_learned_as_the_budget_and_abstention_
     assert found["regret"]["correlation"] == 3
     assert found["learned"][["agreement", "correlation", "one-shot"]].tolist() == [1, 0.5, 0]
     assert pd.isna(found["checkpoint"]["loss"])
+
+
+def test_a_peak_of_correlations_comes_with_its_chance():
+    rng = np.random.default_rng(0)
+    noise = {(seed, step): np.abs(rng.normal(0, 0.01, 20)) for seed in (0, 1) for step in (10, 20, 30)}
+    noise[0, 20][:3] += 0.1  # the support of seed 0 stands out, that of seed 1 doesn't
+    curriculum = pd.DataFrame(
+        [
+            {"seed": seed, "step": step, "inside": i < 3, "value": value}
+            for (seed, step), values in noise.items()
+            for i, value in enumerate(values)
+        ]
+    )
+    found = peaks(curriculum)
+    assert found.columns.tolist() == ["seed", "step", "chance"]
+    assert found["seed"].tolist() == [0, 1]
+    assert found["step"][0] == peak_step(curriculum[curriculum["seed"] == 0]) == 20
+    assert found["chance"][0] < 0.05 < found["chance"][1]

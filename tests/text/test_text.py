@@ -249,6 +249,36 @@ def test_plays_are_scenes_of_what_is_said_and_by_whom(monkeypatch, cache):
     assert second == "FIRST COOK: Dark."
 
 
+MESSAGE = """\
+[ As delivered before a joint session at 9:04 p.m. ]
+
+Fellow-Citizens of the Senate:
+
+I. FOREIGN AFFAIRS
+
+The act of [1815-03-03] protects each of them [the States]. It is well. [Laughter]
+
+Water Policy
+
+That is so—[applause]—and [see APP Note] we defeated [won; White House correction] it. [At this point, all rose.]
+
+May 60 69.4 52
+
+1. Let us begin, in words that go on far enough to fill a line of sixty characters
+JAMES MONROE
+"""
+
+
+def test_messages_are_without_headings_signatures_and_notes(monkeypatch, cache):
+    (found,) = published(monkeypatch, cache, {"a.txt": MESSAGE}, "messages")
+    assert found.split("\n") == [
+        "Fellow-Citizens of the Senate:",
+        "The act of 1815-03-03 protects each of them the States. It is well.",
+        "That is so——and we defeated it.",
+        "1. Let us begin, in words that go on far enough to fill a line of sixty characters",
+    ]
+
+
 WIKITEXT = [
     "",
     " = Grey heron = \n",

@@ -231,3 +231,19 @@ def test_stored_targets_and_teachers_of_another_task_are_refused_as_they_are_by_
     other = SparseParity(8, 2, support=[1, 2])
     with pytest.raises(ValueError, match="support"):
         gradient_noise(mlp([0]), other, distill, batches=4, batch_size=8, progress=False)
+
+
+def test_only_the_parameters_that_are_asked_for_count():
+    task = SparseParity(6, 2)
+    model = MLP(6, width=5, seed=[0, 1])
+    names = [name for name, _ in model.named_parameters()]
+    parts = [gradient_noise(model, task, Labels(), parameters=[name], batches=6, progress=False) for name in names]
+    whole = gradient_noise(model, task, Labels(), batches=6, progress=False)
+    for column in ("signal", "noise"):
+        assert sum(part[column] for part in parts).tolist() == pytest.approx(whole[column].tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize("names", [[], ["no.such.weight"], "positions.weight"])
+def test_parameters_that_the_model_lacks_are_refused(names):
+    with pytest.raises(ValueError, match="parameters"):
+        gradient_noise(MLP(6, width=5), SparseParity(6, 2), Labels(), parameters=names, batches=4, progress=False)
