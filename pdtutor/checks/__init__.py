@@ -20,7 +20,7 @@ from pdtutor.checks.lesson03 import (
 )
 from pdtutor.checks.lesson03b import agreement, tokens, tree_label
 from pdtutor.checks.lesson04 import expected_lengths, m_robust, posterior, token_accuracy
-from pdtutor.checks.lesson05 import mask_batch, split_by_document, top_k_loss, top_k_targets, whole_batch_gradient
+from pdtutor.checks.lesson05 import mask_batch, split_by_document
 from pdtutor.checks.lesson05_teachers import closest_checkpoint, m_close, progressive_stages
 from pdtutor.checks.lesson05b import (
     latest_checkpoint,
