@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 4 · Transformers on context-free grammars: the exercises, solved
 #
-# Three short functions, each checked, from lesson 4 (`notebooks/04_pcfg_transformers.py`).
+# Four short functions, each checked, and two answers in words, from lesson 4 (`notebooks/04_pcfg_transformers.py`).
 
 # %% [markdown] tags=["badge"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/solutions/04_pcfg_transformers.ipynb)
@@ -49,17 +49,17 @@ import numpy as np
 from pdtutor import checks
 
 # %% [markdown]
-# **Exercise 1.** An expectation of a sum is the sum of the expectations, whatever depends on what. So a right-hand side is as long as its parts together, and a symbol as long as its right-hand sides, weighed by their probabilities.
+# **Exercise 1.** An expectation of a sum is the sum of the expectations, whatever depends on what. So a right-hand side is as long as its parts together, and a symbol as long as its right-hand sides, weighted by their probabilities.
 
 
 # %%
 def expected_lengths(rules):
-    """rules: symbol → [(probability, right-hand side), …] → a dict, symbol → expected number of tokens."""
+    """rules: symbol → [(probability, right-hand side), …] → a dict, symbol → mean length."""
 
     def length(symbol):
         if symbol not in rules:
             return 1  # a token
-        return sum(probability * sum(map(length, right)) for probability, right in rules[symbol])
+        return sum(p * sum(map(length, right)) for p, right in rules[symbol])
 
     return {symbol: length(symbol) for symbol in rules}
 
@@ -68,28 +68,12 @@ checks.expected_lengths(expected_lengths)
 
 
 # %% [markdown]
-# **Exercise 2.** Two copies of the sentence, one with $i$ masked and one with its whole neighbourhood. What $q$ lost beside $p$ are the $n - 1$ nearest neighbours, so the distance says how much the model leans on them.
-
-
-# %%
-def m_robust(predict, ids, i, n, mask):
-    """predict: ids (length,) → probabilities (length, classes). Returns ½‖p − q‖₁ of its predictions at i."""
-    alone, window = ids.copy(), ids.copy()
-    alone[i] = mask
-    window[i - n // 2 : i + n // 2 + 1] = mask
-    return np.abs(predict(alone)[i] - predict(window)[i]).sum() / 2
-
-
-checks.m_robust(m_robust)
-
-
-# %% [markdown]
-# **Exercise 3.** Bayes' rule, where the likelihood is 1 for a sentence that fits what is seen and 0 for any other: strike out those that don't fit, divide by what is left, and at each position add up the sentences that agree on the token.
+# **Exercise 2.** Bayes' rule, where the likelihood is 1 for a sentence that fits what is seen and 0 for any other: strike out those that don't fit, divide by what is left, and at each position add up the sentences that agree on the token.
 
 
 # %%
 def posterior(sentences, probabilities, seen, mask, classes):
-    """(N, length), (N,), (length,) with mask where nothing is seen → P(token at i is c | seen), (length, classes)."""
+    """(N, length), (N,), (length,) → P(token at i is c | seen), (length, classes)."""
     fits = ((sentences == seen) | (seen == mask)).all(axis=1)  # (N,)
     weights = probabilities * fits
     weights = weights / weights.sum()
@@ -98,3 +82,38 @@ def posterior(sentences, probabilities, seen, mask, classes):
 
 
 checks.posterior(posterior)
+
+
+# %% [markdown]
+# **Exercise 3.** First bug: a label of −100 asks nothing, but no guess equals it, so every position that wasn't selected (and the padding) counted as wrong. Second bug: a mean of the sentences' means. Sentences differ in how many tokens they ask, so a token of a sentence that asks few would count more. Divide all right guesses by all positions that are asked. (The official code takes such a mean of means, over batches.)
+
+
+# %%
+def token_accuracy(guesses, labels, ignored):
+    """(sentences, length) twice; labels are `ignored` where nothing is asked → a number."""
+    asked = labels != ignored
+    return (guesses == labels)[asked].mean()
+
+
+checks.token_accuracy(token_accuracy)
+
+
+# %% [markdown]
+# **Exercise 4.** Two copies of the sentence, one with $i$ masked and one with its whole neighbourhood. What $q$ lost beside $p$ are the $n - 1$ nearest neighbours, so the distance says how much the model leans on them.
+
+
+# %%
+def m_robust(predict, ids, i, n, mask):
+    """predict: ids (length,) → probabilities (length, classes). Returns ½‖p − q‖₁ at i."""
+    alone, window = ids.copy(), ids.copy()
+    alone[i] = mask
+    window[i - n // 2 : i + n // 2 + 1] = mask
+    return np.abs(predict(alone)[i] - predict(window)[i]).sum() / 2
+
+
+checks.m_robust(m_robust)
+
+# %% [markdown]
+# **Exercise 5.** There is no wrong prediction. Two thoughts that help to make a good one: a student of 800 updates has seen less than half of what its teacher saw, and has a quarter of its heads, so it will stay well below 0.88; and with a cold teacher all four supervisions tell it a token, so differences of a few points are all that one may expect.
+#
+# **Exercise 6.** The hypothesis predicts that a grammar without 3-gram information has no second phase of the kind that we saw, and that no checkpoint before the end helps more than the final one. In such a grammar the optimum's $M_{\text{robust}}(3)$ is near 0 from the start, because a token's two neighbours tell nothing. If its teacher still learns in steps, leaning first on some nearer tokens and then on farther ones, and a (2, T) student profits from a checkpoint in between, then it isn't the 3-grams: any function that is easier to learn than the whole may do. That is what we would bet on, after lesson 3, where products of several coordinates taught as well as single ones; but we have not run it.

@@ -19,7 +19,7 @@ from pdtutor.checks.lesson03 import (
     teacher_step,
 )
 from pdtutor.checks.lesson03b import agreement, tokens, tree_label
-from pdtutor.checks.lesson04 import expected_lengths, m_robust, posterior
+from pdtutor.checks.lesson04 import expected_lengths, m_robust, posterior, token_accuracy
 from pdtutor.checks.lesson05 import mask_batch, split_by_document
 from pdtutor.checks.lesson05_teachers import closest_checkpoint, m_close, progressive_stages
 from pdtutor.checks.lesson05b import (
@@ -58,6 +58,7 @@ __all__ = [
     "teacher_answers",
     "teacher_probabilities",
     "teacher_step",
+    "token_accuracy",
     "tokens",
     "top_k_loss",
     "top_k_targets",

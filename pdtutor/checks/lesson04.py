@@ -114,6 +114,36 @@ def expected_lengths(function: Callable) -> None:
     )
 
 
+def token_accuracy(function: Callable) -> None:
+    """Check `function(guesses, labels, ignored)` → the share of right guesses among all positions that are asked.
+
+    `guesses` and `labels` (sentences, length) are ids; a label `ignored` asks nothing.
+    """
+    labels = np.array([[2, -100, 0, -100, -100, -100], [-100, 1, 1, 0, 2, 1], [-100, -100, -100, 2, -100, -100]])
+    guesses = np.array([[2, 1, 1, 0, 0, 2], [1, 1, 1, 0, 1, 1], [0, 2, 1, 2, 0, 0]])
+    asked, right = labels != -100, guesses == labels
+    of_sentences = (right & asked).sum(axis=1) / asked.sum(axis=1)
+    mistakes = {
+        "a position that asks nothing can't be right: leave it out of the count. And the sentences differ in how many "
+        "they ask, so a mean over sentences of means is not the mean over positions.": right.mean(),
+        "this is a mean of the sentences' means, in which a token counts more if its sentence asks few: divide all "
+        "right guesses by all positions asked.": of_sentences.mean(),
+        "positions that ask nothing count as right here.": (right | ~asked).mean(),
+        "this is a value for each sentence; return one number for all.": of_sentences,
+        "this counts the right guesses; divide by the number of positions asked.": right.sum(),
+    }
+    check(
+        "token_accuracy",
+        function,
+        [
+            Case({"guesses": guesses, "labels": labels, "ignored": -100}, right.sum() / asked.sum(), mistakes),
+            Case({"guesses": guesses, "labels": np.where(asked, labels, 9), "ignored": 9}, right.sum() / asked.sum()),
+        ],
+        hint="asked = labels != ignored says where a guess counts; right guesses there, divided by how many are asked.",
+        success="every token that is asked counts once; pdtutor.evaluate does the same.",
+    )
+
+
 def m_robust(function: Callable) -> None:
     """Check `function(predict, ids, i, n, mask)` → ½‖p − q‖₁ of two predictions at position i.
 

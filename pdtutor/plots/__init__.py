@@ -28,6 +28,7 @@ from pdtutor.plots.sequences import (
     first_checkpoint_figure,
     losses,
     sequence_teacher_figure,
+    spans_figure,
     when_figure,
 )
 from pdtutor.plots.students import (
@@ -111,6 +112,7 @@ __all__ = [
     "sequence_teacher_figure",
     "signal_figure",
     "spacing_figure",
+    "spans_figure",
     "staircase",
     "steps_by_agreement",
     "steps_by_predictor",

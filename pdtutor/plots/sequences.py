@@ -1,5 +1,7 @@
 """Figures of the experiments on sequences, grammars and text: tables in, axes and figures out."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -54,10 +56,23 @@ def budgets(found: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def phases(borders: Sequence[float], *, ax: Axes) -> None:
+    """Draw a vertical line at each step at which a phase ends."""
+    for step in borders:
+        ax.axvline(step, color="0.6", linestyle=(0, (6, 3)), linewidth=1, zorder=0)
+
+
 def sequence_teacher_figure(
-    history: pd.DataFrame, curriculum: pd.DataFrame, *, optimal_loss: float | None = None
+    history: pd.DataFrame,
+    curriculum: pd.DataFrame,
+    *,
+    optimal_loss: float | None = None,
+    borders: Sequence[float] = (),
 ) -> Figure:
-    """Draw the teachers' loss, with the Bayes-optimal loss if known, beside both n-gram probes."""
+    """Draw the teachers' loss, with the Bayes-optimal loss if known, beside both n-gram probes.
+
+    At the steps `borders`, where one phase of training ends and the next begins, there are vertical lines.
+    """
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8))
     losses(history, optimal_loss=optimal_loss, ax=axes[0])
     for ax, probe in zip(axes[1:], ("M_robust", "M_close"), strict=True):
@@ -65,6 +80,7 @@ def sequence_teacher_figure(
     titles = ("teacher", "masking the n-gram: how far it moves", "masking all but the n-gram")
     for ax, title in zip(axes, titles, strict=True):
         ax.set(title=title)
+        phases(borders, ax=ax)
     figure.tight_layout()
     return figure
 
@@ -77,10 +93,17 @@ def budgets_figure(found: pd.DataFrame) -> Figure:
     return figure
 
 
-def first_checkpoint_figure(found: pd.DataFrame, teacher_history: pd.DataFrame, curriculum: pd.DataFrame) -> Figure:
+def first_checkpoint_figure(
+    found: pd.DataFrame,
+    teacher_history: pd.DataFrame,
+    curriculum: pd.DataFrame,
+    *,
+    borders: Mapping[int, Sequence[float]] | None = None,
+) -> Figure:
     """Draw, for each seed, the final accuracy of (2,T) by C₁ and, below, the teacher's loss and its M_robust(3).
 
-    The last C₁ is the final checkpoint, which makes it one-shot distillation: the dotted line.
+    The last C₁ is the final checkpoint, which makes it one-shot distillation: the dotted line. At the steps `borders`
+    of a seed, where one phase of its teacher's training ends and the next begins, there are vertical lines.
     """
     seeds = list(dict.fromkeys(found["seed"]))
     size = (4.2 * len(seeds), 6.5)
@@ -98,11 +121,43 @@ def first_checkpoint_figure(found: pd.DataFrame, teacher_history: pd.DataFrame, 
         ngrams(robust[robust["seed"] == seed], probe="M_robust", ax=bottom)
         bottom.set(xlabel="teacher step (above: of C₁)", ylabel="" if column else "M_robust(3)")
         bottom.get_legend().remove()
+        for ax in axes[:, column]:
+            phases((borders or {}).get(seed, ()), ax=ax)
     axes[0, 0].legend(frameon=False)
     axes[0, 0].set(ylabel="student's accuracy")
     axes[1, 0].set(ylabel="teacher's loss", ylim=(0, None))
     figure.align_ylabels()
     figure.tight_layout()
+    return figure
+
+
+def spans_figure(spans: pd.DataFrame, controls: pd.DataFrame) -> Figure:
+    """Draw what the non-terminal probes read: a panel per kind of read-out and level, a dot per model.
+
+    Lines are the controls, means over seeds: untrained models of the students' width (dashed) and of the teachers'
+    (solid), and the larger mean of the read-outs that were trained on wrong symbols (dotted).
+
+    Args:
+        spans: columns method, seed, level, kind and all, as in `spans.csv` of a recipe of students on a grammar.
+        controls: the same columns and `width`; the methods are "untrained" and "shuffled".
+    """
+    kinds, levels = sorted(spans["kind"].unique()), sorted(spans["level"].unique())
+    methods = list(dict.fromkeys(spans["method"]))
+    narrow, wide = controls["width"].min(), controls["width"].max()
+    figure, axes = plt.subplots(1, len(kinds) * len(levels), figsize=(13, 3.8), sharey=True, layout="constrained")
+    for ax, (kind, level) in zip(axes, [(kind, level) for kind in kinds for level in levels], strict=True):
+        of_panel = spans[(spans["kind"] == kind) & (spans["level"] == level)]
+        for place, (method, colour) in enumerate(colours(methods).items()):
+            values = of_panel[of_panel["method"] == method]["all"]
+            ax.scatter([place] * len(values), values, color=colour, label=method)
+        asked = controls[(controls["kind"] == kind) & (controls["level"] == level)]
+        means = asked.groupby(["method", "width"])["all"].mean()
+        ax.axhline(means["untrained", narrow], color="0.3", linestyle="--", label="untrained, students' width")
+        ax.axhline(means["untrained", wide], color="0.3", linewidth=1, label="untrained, teachers' width")
+        ax.axhline(means["shuffled"].max(), color="0.3", linestyle=":", label="trained on wrong symbols")
+        ax.set(title=f"{kind} probe, level {level}", xticks=[], xlim=(-0.7, len(methods) - 0.3))
+    axes[0].set(ylabel="accuracy", ylim=(0.3, 1.02))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

@@ -47,6 +47,7 @@ def nonterminal_probe(
     sentences: int = 2048,
     held_out: int = 512,
     seed: int = 0,
+    shuffled: bool = False,
     progress: bool = False,
 ) -> Probe:
     """Return a probe that predicts the symbol of `level` above every token from frozen last hidden states.
@@ -61,6 +62,10 @@ def nonterminal_probe(
     naming the most frequent symbol. A model without `states` (see `shows_states`) is read from its logits.
     `BayesOptimal` needs no read-out, since it computes how probable each span is; its kind is "exact".
 
+    What a read-out tells is not all the model's: it is trained, and may mix many tokens. Two controls say how much is
+    its own doing: the probe of a model that has learned nothing, and a read-out trained on symbols that have nothing to
+    do with the sentence (`shuffled`), which can learn no more than how frequent a symbol is at each position.
+
     Args:
         task: the task that gives the sentences.
         level: level of the grammar; the root's is 0. The root and the last level are trivial.
@@ -72,6 +77,8 @@ def nonterminal_probe(
         sentences: number of training sentences, 10 240 in the paper.
         held_out: number of sentences to evaluate on, 4096 in the paper.
         seed: seed of the sentences, of the read-out's initial weights and of the order of batches.
+        shuffled: train the read-out on the symbols of another sentence, the next one drawn; tokens beyond the end of
+            the shorter of the two are left out. The evaluation has its own symbols.
         progress: show a progress bar.
 
     Raises ValueError for a level that the grammar doesn't have, any other kind, and sizes < 1.
@@ -88,9 +95,12 @@ def nonterminal_probe(
     )
     lr, seed, progress = number("lr", lr, minimum=0), whole("seed", seed, minimum=0), flag("progress", progress)
     sentences, held_out = whole("sentences", sentences), whole("held_out", held_out)
+    shuffled = flag("shuffled", shuffled)
     seen = spans(task, level, sentences, seed=seed, purpose="span probe: training")
     unseen = spans(task, level, held_out, seed=seed, purpose="span probe: evaluation")
     symbols = len(levels[level])
+    if shuffled:
+        seen.symbols = torch.where(seen.ids < task.classes, seen.symbols.roll(1, 0), IGNORED)
 
     def probe(model: Model) -> pd.DataFrame:
         if type(model) is BayesOptimal:

@@ -48,14 +48,33 @@ class GrammarProgressive(MaskedProgressive):
         ]
         return {"history": compared.history, "spans": pd.concat(spans, ignore_index=True)}
 
-    def spans(self, model: Model, names: Sequence[tuple[str, int]], *, progress: bool = True) -> pd.DataFrame:
+    def controls(self, seeds: Sequence[int], *, progress: bool = True) -> pd.DataFrame:
+        """Return what the non-terminal probes tell of models that have learned nothing, or from wrong symbols.
+
+        The table has the columns of `spans` and `width`: the students' and the teacher's. The methods are "untrained",
+        freshly initialised models, and "shuffled", read-outs of these models trained on symbols of other sentences.
+        """
+        tables = []
+        for width in (self.width, self.teacher.width):
+            model = self.teacher.model(width=width, seeds=list(seeds))
+            for name, shuffled in (("untrained", False), ("shuffled", True)):
+                names = [(name, seed) for seed in seeds]
+                table = self.spans(model, names, shuffled=shuffled, progress=progress)
+                tables.append(table.assign(width=width))
+        return pd.concat(tables, ignore_index=True)
+
+    def spans(
+        self, model: Model, names: Sequence[tuple[str, int]], *, shuffled: bool = False, progress: bool = True
+    ) -> pd.DataFrame:
         """Return both non-terminal probes, at every level, of a model whose copies have these methods and seeds.
 
-        The root and the symbols just above the tokens are left out, because they are trivial.
+        The root and the symbols just above the tokens are left out, because they are trivial. With `shuffled`,
+        read-outs are trained on symbols of other sentences.
         """
         task = self.teacher.task()
+        options = {"sentences": self.probed, "shuffled": shuffled, "progress": progress}
         tables = [
-            nonterminal_probe(task, level, kind=kind, sentences=self.probed, progress=progress)(model)
+            nonterminal_probe(task, level, kind=kind, **options)(model)
             for level in range(1, len(task.rules.levels or ()) - 1)
             for kind in ("attention", "linear")
         ]

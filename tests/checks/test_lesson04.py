@@ -38,7 +38,12 @@ def posterior(sentences, probabilities, seen, mask, classes):
     return shares(sentences, probabilities * fits, classes)
 
 
-SOLUTIONS = [expected_lengths, m_robust, posterior]
+def token_accuracy(guesses, labels, ignored):
+    asked = labels != ignored
+    return (guesses == labels)[asked].mean()
+
+
+SOLUTIONS = [expected_lengths, m_robust, posterior, token_accuracy]
 
 
 @pytest.mark.parametrize("solution", SOLUTIONS)
@@ -131,6 +136,7 @@ def posterior_by_torch(sentences, probabilities, seen, mask, classes):
         ("m_robust", by_torch),
         ("m_robust", restored),
         ("posterior", posterior_by_loop),
+        ("token_accuracy", lambda g, y, ignored: (g == y).sum() / (y != ignored).sum()),
         ("posterior", posterior_by_torch),
         ("posterior", lambda *given: posterior_by_loop(*given).astype(np.float32)),
         ("posterior", lambda *given: posterior(*given).tolist()),
@@ -336,6 +342,16 @@ def of_columns(found):
         ("m_robust", robust(then=lambda i, n, _: range(i - 1, i + 2)), "yours has 3, whatever n is"),
         ("m_robust", fixed_mask, "use the argument `mask`"),
         ("m_robust", lambda predict, ids, i, n, mask: predict(ids[None])[i], "ids of one sentence"),
+        ("token_accuracy", lambda g, y, _: (g == y).mean(1).mean(), "leave it out of the count"),
+        (
+            "token_accuracy",
+            lambda g, y, ignored: np.mean([(a == b)[b != ignored].mean() for a, b in zip(g, y, strict=True)]),
+            "a mean of the sentences' means",
+        ),
+        ("token_accuracy", lambda g, y, ignored: ((g == y) | (y == ignored)).mean(), "count as right here"),
+        ("token_accuracy", lambda g, y, _: (g == y).sum(1) / (y != -100).sum(1), "one number for all"),
+        ("token_accuracy", lambda g, y, _: (g == y).sum(), "divide by the number"),
+        ("token_accuracy", lambda g, y, _: (g == y)[y != -100].mean(), "says where a guess counts"),
         ("posterior", counts, "weight each by its probability."),
         ("posterior", lambda *of: counts(*of) * fitting(of[0], *of[2:4]).sum(), "and divide by the sum"),
         ("posterior", raw, "each row must sum to 1"),

@@ -124,3 +124,36 @@ def test_the_first_checkpoint_figure_has_the_final_one_as_one_shot():
     assert middle.lines[0].get_ydata().tolist() == [1.0, 0.1]
     assert bottom.lines[0].get_ydata().tolist() == [0.0, 0.4]
     plt.close(figure)
+
+
+def test_the_borders_of_phases_are_vertical_lines():
+    history = pd.DataFrame({"step": [0, 30], "seed": 0, "loss": [1.0, 0.1]})
+    shares = {"p25": 0.0, "median": [0.0, 0.4], "p75": 0.5}
+    both = [pd.DataFrame({"step": [0, 30], "seed": 0, "probe": p, "n": 3, **shares}) for p in ("M_robust", "M_close")]
+    curriculum = pd.concat(both)
+    found = pd.DataFrame({"checkpoint": [10, 30], "seed": 0, "final_accuracy": [0.3, 0.5]})
+    figures = [
+        plots.sequence_teacher_figure(history, curriculum, borders=[10, 20]),
+        plots.first_checkpoint_figure(found, history, curriculum, borders={0: [10, 20], 1: [5, 25]}),
+    ]
+    for ax in (ax for figure in figures for ax in figure.axes):
+        vertical = [
+            line.get_xdata()[0]
+            for line in ax.lines
+            if line.get_linestyle() == "--" and list(line.get_ydata()) == [0, 1]
+        ]
+        assert vertical == [10, 20]
+
+
+def test_spans_are_dots_and_their_controls_lines():
+    rows = [("one-shot", 0, 0.6), ("one-shot", 1, 0.7), ("teacher", 0, 0.9)]
+    spans = pd.DataFrame(rows, columns=["method", "seed", "all"]).assign(level=1, kind="linear")
+    rows = [("untrained", 32, 0.4), ("untrained", 32, 0.6), ("untrained", 128, 0.7), ("shuffled", 32, 0.3)]
+    controls = pd.DataFrame(rows, columns=["method", "width", "all"]).assign(level=1, kind="linear", seed=0)
+    figure = plots.spans_figure(
+        pd.concat([spans, spans.assign(level=2)]), pd.concat([controls, controls.assign(level=2)])
+    )
+    left, right = figure.axes
+    assert [ax.get_title() for ax in (left, right)] == ["linear probe, level 1", "linear probe, level 2"]
+    assert [dots.get_offsets()[:, 1].tolist() for dots in left.collections] == [[0.6, 0.7], [0.9]]
+    assert [line.get_ydata()[0] for line in left.lines] == pytest.approx([0.5, 0.7, 0.3])

@@ -103,9 +103,10 @@ class Oracle(Transformer):
         return states
 
 
-@pytest.mark.parametrize("kind", ["attention", "linear"])
-def test_states_that_hold_the_symbol_are_read_out_and_others_are_not(kind, monkeypatch):
-    oracle = Oracle(1, [0, 1])  # the second copy's states are empty
+@pytest.fixture
+def oracle(monkeypatch):
+    """A model whose states hold the symbol of level 1; its second copy's states are empty."""
+    oracle = Oracle(1, [0, 1])
     sample = MaskedGrammar.sentences
 
     def remember(self, rng, n, *, spans=False):
@@ -118,12 +119,27 @@ def test_states_that_hold_the_symbol_are_read_out_and_others_are_not(kind, monke
         return drawn
 
     monkeypatch.setattr(MaskedGrammar, "sentences", remember)
+    return oracle
+
+
+@pytest.mark.parametrize("kind", ["attention", "linear"])
+def test_states_that_hold_the_symbol_are_read_out_and_others_are_not(kind, oracle):
     table = nonterminal_probe(TASK, 1, kind=kind, sentences=256, held_out=64, heads=4, lr=0.05)(oracle)
     assert table["ends"][0] > 0.99 if kind == "linear" else table["ends"][0] > 0.8
     assert table["inside"][0] > 0.99 if kind == "linear" else table["inside"][0] > 0.8
     assert table["all"][1] < table["all"][0] - 0.1
     if kind == "linear":
         assert table["all"][1] == pytest.approx(table["chance"][1], abs=0.02)
+
+
+def test_symbols_of_other_sentences_teach_a_read_out_nothing_but_frequencies_at_a_position(oracle):
+    probe = nonterminal_probe(TASK, 1, kind="linear", sentences=256, held_out=64, lr=0.05, shuffled=True)
+    symbols = spans(TASK, 1, 2000, seed=1, purpose="x").symbols[:, 1:]
+    counts = torch.stack([(symbols == symbol).sum(0) for symbol in range(symbols.max() + 1)])  # (symbols, length)
+    by_position = (counts.max(0).values.sum() / counts.sum()).item()  # the most frequent symbol at each position
+    with_symbols, empty = probe(oracle)["all"]
+    assert with_symbols < by_position + 0.05 < 0.95
+    assert empty < by_position + 0.05
 
 
 def test_a_probe_of_a_transformer_has_a_row_for_each_copy():

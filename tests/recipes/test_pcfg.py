@@ -75,6 +75,18 @@ def test_spans_are_probed_by_method_and_seed(budgets):
     assert students["all"].tolist() == pytest.approx(table["all"].tolist())
 
 
+def test_the_controls_are_fresh_models_of_both_widths_with_true_and_with_wrong_symbols():
+    recipe = catalogue.recipe("pcfg-progressive", "smoke")
+    controls = recipe.controls([0, 1], progress=False)
+    assert set(controls["width"]) == {recipe.width, recipe.teacher.width}
+    counts = controls.groupby(["method", "width", "kind"], sort=False).size()
+    assert set(counts) == {2}  # one level, two seeds
+    assert set(controls["method"]) == {"untrained", "shuffled"}
+    probe = nonterminal_probe(recipe.teacher.task(), 1, kind="linear", sentences=recipe.probed, shuffled=True)
+    [row] = controls.query("method == 'shuffled' and width == 8 and kind == 'linear' and seed == 1").to_dict("records")
+    assert row["all"] == probe(recipe.teacher.model(width=8, seeds=[0, 1]))["all"][1]
+
+
 def test_the_first_checkpoint_teaches_first_and_the_final_one_is_one_shot(tmp_path):
     recipe = catalogue.recipe("pcfg-which-checkpoint", "smoke")
     tables = recipe.run(seeds=2, out=tmp_path, progress=False).tables
