@@ -18,7 +18,7 @@
 # %% [markdown]
 # # 3b · Transformers, a tree of parities, and how to choose a checkpoint
 #
-# Three questions that lesson 3 leaves open: is it a matter of MLPs, what if there is more than one thing to learn, and how would you find the right checkpoint of your own teacher?
+# Three questions that lesson 3 leaves open: does it hold only for MLPs, what if there is more than one thing to learn, and how would you find the right checkpoint of your own teacher?
 
 # %% [markdown] tags=["badge"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/03b_transformers_and_trees.ipynb)
@@ -37,7 +37,7 @@
 #
 # **Where in the paper** Section 3 and the appendices of *Progressive distillation induces an implicit curriculum* (Panigrahi et al., ICLR 2025): Transformers on sparse parity, and hierarchical parity. How to choose the checkpoint is a question that the paper leaves open; the answer here is ours.
 #
-# **Whose numbers are whose** A number marked 📄 is read off the paper's figures. Everything else is computed in this notebook, or by the recipe that is named beside it, whose tables lie in `data/runs`.
+# **Whose numbers are whose** Numbers read off the paper's figures are marked 📄; its sizes and settings are named as the paper's. The rest is computed in this notebook, or by the recipe that is named beside it, whose tables lie in `data/runs`.
 #
 # | part | run time on 2 CPU cores |
 # |---|---|
@@ -122,7 +122,7 @@ for name, width in {"teacher": recipe.teacher.width, "student": recipe.width}.it
     print(f"{name}: {len(model.blocks)} blocks, {model.heads} heads, {size:,} parameters")
 
 # %% [markdown]
-# **Exercise 1.** What the Transformer reads: $+1 \to 0$ and $-1 \to 1$, as integers, because they pick rows of the embedding table. (In every exercise, fill in the function and run its cell. The checker says ✓, or shows a case and a hint. Solutions: `notebooks/solutions/03b_transformers_and_trees.ipynb`.)
+# **Exercise 1.** What the Transformer reads: $+1 \to 0$ and $-1 \to 1$, as integers, because they pick rows of the embedding table. (In exercises 1, 2 and 4, fill in the function and run its cell. The checker says ✓, or shows a case and a hint. Solutions: `notebooks/solutions/03b_transformers_and_trees.ipynb`.)
 
 
 # %%
@@ -136,7 +136,7 @@ checks.tokens(tokens)
 # %% [markdown]
 # ### Three teachers
 #
-# As all models of this course, a Transformer carries a copies dimension: three seeds train side by side (`pdtutor/models/transformer.py`). The rest is lesson 2 again, but that we save checkpoints more often than the recipe does, every 20 updates, for section 3.
+# Like all models of this course, a Transformer carries a copies dimension: three seeds train side by side (`pdtutor/models/transformer.py`). The rest is lesson 2 again, except that we save checkpoints every 20 updates (the recipe: 50), for section 3, and measure on half as many examples.
 #
 # **What do you expect?** Attention can look at all coordinates from the first layer on, and Adam is not SGD. Will there be a plateau and a jump? A spike of single in-support coordinates?
 
@@ -181,7 +181,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# A plateau, short for seeds 0 and 1 and long for seed 2, a jump, and a spike while it lasts, from another architecture and another optimizer. (*Chance* is the share of random groups of three coordinates that stand out at some checkpoint as far as the support does. The peak is chosen as the largest difference, so a ratio above 1 there is no surprise; chance takes that into account.) At the end the in-support correlations are at the noise floor.
+# A plateau, short for seeds 0 and 1 and long for seed 2, a jump, and a spike during the jump, from another architecture and another optimizer. (*Chance* is the share of random groups of three coordinates that stand out at some checkpoint as far as the support does. The peak is chosen as the largest difference, so a ratio above 1 there is no surprise; chance takes that into account.) At the end the in-support correlations are below the noise floor.
 #
 # ### A student in plain PyTorch
 #
@@ -307,7 +307,7 @@ labels, stepwise = steps["cross-entropy"], steps["progressive"]
 pairs = {
     "faster than labels": (stepwise < labels).sum(),
     "slower": (stepwise > labels).sum(),
-    "neither learned": (np.isinf(stepwise) & np.isinf(labels)).sum(),
+    "neither within the budget": (np.isinf(stepwise) & np.isinf(labels)).sum(),
 }
 print("progressive, paired by seed:", {name: int(count) for name, count in pairs.items()})
 reached = np.isfinite(steps).sum()
@@ -319,16 +319,16 @@ seen.add("(2,T) / the faster of progressive and labels, largest", ratio, at_most
 seen.add("progressive: students that learned", reached["progressive"], at_least=3, at_most=5)
 seen.add("labels: students that learned", reached["cross-entropy"], at_most=3)
 apart = (steps["one-shot"] != labels).sum()
-seen.add("one-shot and labels: seeds with other steps", apart, at_most=0)
+seen.add("one-shot and labels: seeds at which the two differ", apart, at_most=0)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 seen.verdicts()
 
 # %% [markdown]
-# - **(2, T)**: all six learn, within 300 to 450 updates. ($C_1$ was the peak among checkpoints 50 updates apart. Section 3 has a case in which the peak was *not* a good choice.)
+# - **(2, T)**: all six learn, within 300 to 450 updates. ($T$ is 300. Unlike the single student above, four of six are above 0.55 by then, and seed 2 has learned.) ($C_1$ was the peak among checkpoints 50 updates apart. Section 3 has a case in which the peak was *not* a good choice.)
 # - **Labels**: two of six learn within the budget. **One-shot** does what labels do, seed by seed, as in lesson 3.
-# - **Progressive**: four of six learn. Compared with labels pair by pair, progressive is faster for seeds 0, 1 and 4 and *slower* for seed 3; for seeds 2 and 5 neither learns. Three of four pairs is what a fair coin gives, or more, once in three times. So these six seeds do not show that progressive is faster than labels. The paper's progressive Transformer jumps with its teacher 📄; ours go through the checkpoints four times more slowly than their teacher did ($v = \tfrac14$), because at $v = 1$ none of the three on which the recipe was made learned.
+# - **Progressive**: four of six learn. Compared with labels pair by pair, progressive is faster for seeds 0, 1 and 4 and *slower* for seed 3; for seeds 2 and 5 neither learns within the budget. A fair coin gives three or four of four once in three times (two-sided $p = 0.62$). So these six seeds do not show that progressive is faster than labels. The paper's progressive Transformer jumps with its teacher 📄; ours go through the checkpoints four times more slowly than their teacher did ($v = \tfrac14$). That was chosen after a trial: at $v = 1$ none of three students learned (not among the stored runs; a comment in `pdtutor/recipes/parity_transformers.py` says so).
 #
 # Seeds 0 to 2 are those on which sizes and rates were chosen, 3 to 5 are fresh. In each half, three of three learn by (2, T), two by progressive, one from labels.
 #
@@ -368,7 +368,7 @@ plots.nodes_figure(tree_run.history, nodes)
 plt.show()
 
 # %% [markdown]
-# Top: the teacher's accuracy on the label, with a thin line at every eighth. Middle: each node's decision, among the inputs that pass the node, and its correlation with the node's own parity; ½ is perfect. Bottom: the same decision's correlation with *single coordinates* of the node, the mean of four. A line per node. Dotted: coordinates that no node owns, at the deepest nodes.
+# Top: the teacher's accuracy on the label, with a thin line at every eighth. Middle: each node's decision, among the inputs that pass the node, and its correlation with the node's own parity; ½ is perfect. Bottom: the same decision's correlation with *single coordinates* of the node, the mean of four. A line per node. Dotted: the same for coordinates that no node owns, at the deepest nodes; in the middle row *products* of four of them, in the bottom row single ones.
 #
 # In numbers: when does each node's transition begin (correlation with its parity 0.05), when is it half learned (0.25), when done (0.45)? Where does its spike lie, and how often does a random group of four coordinates stand out as far (*chance*)?
 
@@ -415,15 +415,15 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# (Of 21 spikes without meaning, about one would have a chance of at most 5 %. Random groups are drawn from the node's four coordinates and the eight that nobody owns, so chance can't be small for a faint spike. And an order of seven nodes at random has no child before its parent in one case of 63.)
+# (Of 21 spikes without meaning, about one would have a chance of at most 5 %. Random groups are drawn from the node's four coordinates and the eight that nobody owns, so chance can't be small for a faint spike. And an order of seven nodes at random, without ties, has no child before its parent in one case of 63.)
 #
-# - **From the root down.** No node is half learned before its parent. That is less than "level by level", since subtrees go at their own pace: teacher 0 begins node 6, a grandchild of the root, before node 1, the root's other child.
-# - **In groups rather than one by one.** A transition lasts some 1500 updates, and in 10 of the 18 successions the next node begins before the one before it is done. Some are half learned at the same checkpoint. This is also why accuracy climbs in uneven stairs.
-# - **13 of 21 nodes have a spike that is more than chance**, all of them no later than when the node is half learned. When the node is done, its single coordinates are back at 0.17 of that height, in the median. Then it is silent; but not always when the next node spikes: teacher 1's nodes 1 and 2 spike at the same checkpoint. (The largest difference of teacher 1's root, at step 250, is noise: 85 % of random groups do as well.)
+# - **From the root down.** No node is half learned at an earlier checkpoint than its parent; teacher 0's node 2 is level with the root, and even begins one checkpoint before it. That is less than "level by level", since subtrees go at their own pace: teacher 0 begins node 6, a grandchild of the root, before node 1, the root's other child.
+# - **Often several at once.** A transition lasts some 1500 updates, and in 10 of the 18 successions the next node begins before the one before it is done. Some are half learned at the same checkpoint. This is also why accuracy climbs in uneven stairs.
+# - **13 of 21 nodes have a spike that is more than chance**, all of them no later than when the node is half learned. When the node is done, its single coordinates are back at 0.17 of that height, in the median. After that only sampling noise is left (the flat lines at the end). Spikes of different nodes can coincide: teacher 1's nodes 1 and 2 peak at the same checkpoint. (The largest difference of teacher 1's root, at step 250, is noise: 85 % of random groups do as well.)
 #
 # ### One checkpoint for seven parities?
 #
-# So here is a curriculum of several parts, which no single checkpoint shows. What does that mean for (2, T), with its one $C_1$? **Decide before you run the next cells: will (2, T) still be faster than progressive? Than labels?** The recipe `hierarchical-progressive` has six seeds of teacher and student, all at the learning rate 0.3 (two minutes; `data/runs/hierarchical-progressive`). Its $C_1$ is the checkpoint at which single coordinates stand out most over all nodes together.
+# So here is a curriculum of several parts, which no single checkpoint shows. What does that mean for (2, T), with its one $C_1$? **Decide before you run the next cells: will (2, T) still be faster than progressive? Than labels?** The recipe `hierarchical-progressive` has six seeds of teacher and student, all at the learning rate 0.3 (two minutes of CPU time; `data/runs/hierarchical-progressive`). Its $C_1$ is the checkpoint at which single coordinates stand out most over all nodes together. It teaches for $T = 1000$ updates.
 
 # %%
 tree_recipe = recipes.recipe("hierarchical-progressive", "laptop")
@@ -434,7 +434,7 @@ plots.node_steps_figure(tree_history, tree_nodes, budget=tree_recipe.steps)
 plt.show()
 
 # %% [markdown]
-# Above: accuracy, the median of six seeds and a band from the lowest to the highest (cut off at 0.45; chance is ⅛); labels and one-shot coincide. Below: a dot per node and seed, where that node was half learned.
+# Above: accuracy, the median of six seeds and a band from the lowest to the highest (cut off at 0.45; chance is ⅛); labels and one-shot coincide. A narrow dip of a band's lower edge is a student or two that lose accuracy for an evaluation or two, and regain it. Below: a dot per node and seed, where that node was half learned (hollow: not within 30 000 updates).
 
 # %%
 tree_table = tree_found.pivot(index="method", columns="seed", values="steps").loc[methods]
@@ -477,11 +477,11 @@ seen.verdicts()
 
 # %% [markdown]
 # - **Progressive** is faster than labels for six of six seeds, by 9 to 49 %, and for 36 of 42 nodes (one is a tie).
-# - **(2, T) starts well**: after 4000 updates its students know two to six nodes, those of labels one to three. But it **does not finish**: three of six don't reach 95 % in 30 000 updates, two are slower than labels, and one is level. After $C_1$ they have a finished teacher, whose answers are the labels, and the last nodes have to be found from these alone.
+# - **(2, T) starts well** for five of six seeds: after 4000 updates, 3000 of them with the final teacher, its students know four to six nodes, those trained on labels one or two (seed 0 is behind, 2 against 3). But it **does not finish**: three of six don't reach 95 % in 30 000 updates, two are slower than labels, and one is level. After $C_1$ they have a finished teacher, whose answers are the labels. For four seeds the last node is one that $C_1$ did not know yet; for seeds 0 and 5 $C_1$ knew it, and the student did not take it over. Why this takes longer than labels from the start, these runs don't show.
 #
 # For a single parity the right checkpoint was enough (lesson 3). Where the teacher learns one group of things after the other, the student does better to be there each time. All of this at one learning rate; exercise 3 is about another.
 #
-# **Exercise 3: test a hypothesis** (no checker). "Progressive is faster than labels on the tree, whatever the learning rate." Write down what you expect at 0.6, then run `dataclasses.replace(tree_recipe, lr=0.6)` for three seeds (two minutes; the rate is the students' alone). And how many checkpoints does a student need, and which? `pdtutor.n_shot` and `explicit` build schedules of three and more; `node_steps` knows when each node is learned. The solutions have a discussion.
+# **Exercise 3: test a hypothesis** (no checker). "Progressive is faster than labels on the tree, whatever the learning rate." Write down what you expect at 0.6, then run `dataclasses.replace(tree_recipe, lr=0.6)` for three seeds (one to two minutes of CPU time; the rate is the students' alone). And how many checkpoints does a student need, and which? `pdtutor.n_shot` and `explicit` build schedules of three and more; `node_steps` knows when each node is learned. The solutions have a discussion.
 #
 # ## 3 Which checkpoint?
 #
@@ -525,7 +525,7 @@ fig.tight_layout(rect=(0, 0.09, 1, 1))
 plt.show()
 
 # %% [markdown]
-# (For seed 1 the two vertical lines coincide. *Movement*, how far predictions move from one checkpoint to the next, may have been your first idea, as it was ours. But on the plateau predictions move, too, and go nowhere: here the largest movement is the very first.)
+# (The vertical axis is for both curves: agreement, and *movement*, the mean TV from a checkpoint's predictions to those of the checkpoint before. The dotted line is the rule's choice, nearest to a quarter; for seed 1 that is the checkpoint just before the quarter, and the two vertical lines coincide. Movement may have been your first idea, as it was ours. But on the plateau predictions move, too, and go nowhere: here the largest movement is the very first.)
 #
 # ### Does the rule hold elsewhere?
 #
@@ -547,12 +547,12 @@ plots.choose_figure(pd.read_csv(kept / "students.csv"), by_teacher)
 plt.show()
 
 # %% [markdown]
-# Above: students by how far their $C_1$ agrees with the final checkpoint; the dotted line is the quarter; hollow: not learned within the budget. Below: steps with each rule's $C_1$, as a multiple of the best checkpoint's (dotted: 1), a dot per teacher; hollow if not both students learned.
+# Above: students by how far their $C_1$ agrees with the final checkpoint; the dotted line is the quarter; hollow: not learned within the budget. Below: steps with each rule's $C_1$, as a multiple of the best checkpoint's (dotted: 1; the axis is logarithmic), a dot per teacher; hollow if not both students learned.
 #
 # Two things to be careful about when we count.
 #
 # - **What is an independent teacher?** The last two columns have *the same* three teachers: the column $T = 900$ was added after we had seen $T = 300$. So there are twelve teachers in settings that the rule had not seen, not fifteen, and each counts once, with the $T$ that was planned.
-# - **What about students that never learned?** They count as the budget, and a mean over two students contains them. Where a rule's students failed, its multiple is therefore too low. So look at how many learned, too.
+# - **What about students that never learned?** They count as the budget, and a mean over two students contains them. Where a rule's students failed, its multiple is therefore too low; for Adam, $T = 300$, some of the best checkpoint's students fail as well, so multiples there say little. So look at how many learned, too.
 
 # %%
 settings = list(dict.fromkeys(by_teacher["setting"]))
@@ -593,7 +593,7 @@ for name, shares in {"T = 300": planned, "T = 900": added}.items():
     print(f"Adam, {name}: students that learned, of 6: {learned_here}")
 
 # %% [markdown]
-# - **Agreement is far better than chance**: faster than the median checkpoint for 11 of 12 teachers, level for one. It costs about 1.15 times the steps of the best checkpoint, at worst 1.45 times.
+# - **Agreement is far better than chance**: faster than the median checkpoint for 11 of 12 teachers, level for one. It costs about 1.15 times the steps of the best checkpoint in the median. Among the nine teachers whose students all learned with it, the median is 1.24 and the largest 1.45; where some failed, the true multiple isn't known. (*median* and *one-shot* are level for all twelve: most checkpoints lie on the plateau or after the transition, and help no more than none. For nine of the twelve, no student learned with either.)
 # - **Against the loss it is a tie.** The loss has the lower median and one more student that learned; pair by pair agreement is faster for five teachers, level for five, and slower for two. These data don't tell them apart. What speaks for agreement is not that it chooses better, but that it needs no labels. If you have labels, the loss will do.
 # - **Against the rule that knows the support** it is ahead for 8 teachers and behind for 2. That is suggestive, and no more: $p = 0.11$.
 # - **It can fail.** With Adam and $T = 300$, four of six students fail with it, and even with the *best* checkpoint two fail: 300 updates are too few to take over what $C_1$ has to offer. With $T = 900$ all six learn. The rule chooses the checkpoint; nobody chooses $T$ for you. And a rule for *one* checkpoint can't help where one isn't enough (section 2).
@@ -619,7 +619,8 @@ seen.add("peaks at which the teacher had not begun, of 12", len(idle), at_least=
 seen.add("their students that learned, share", idle.learned.mean(), at_most=0.6)
 seen.add("of these peaks, how many peak_step refuses", (idle.chance > 0.05).sum(), at_least=3)
 seen.add("refused though the teacher was on its way", (refused.agreement >= 0.03).sum(), at_most=1)
-seen.add("those three by agreement instead: median multiple", mended.median(), at_most=1.5)
+of_mended = "the three refused on the plateau, by agreement instead: median multiple"
+seen.add(of_mended, mended.median(), at_most=1.5)
 seen.add("the same: largest multiple", mended.max(), at_most=2.5)
 seen
 
@@ -627,11 +628,11 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# For four of twelve teachers the largest difference lies on the plateau, where the teacher is right half of the time and its agreement is below 0.01. For three of these, random groups of coordinates stand out as far in 11 to 23 % of cases: an accident of early weights, which happened to be larger than the true spike. This rule takes any peak. `peak_step` no longer does: it refuses those that chance explains, these three among them. It doesn't see the fourth, at 0.9 %, and it refuses one true spike, at 31 %, since with few coordinates a faint one can't be told from chance. Choosing by agreement in the three cases brings the largest multiple down from 4.58 to 2.02 and the median from 1.45 to 1.27 (agreement everywhere: 1.45 and 1.15). So noise explains the worst of its choices and a good part of the rest. The recipes keep a refused peak if the teacher is on its way there by its agreement, and else choose by agreement (`first_checkpoints`). (The column *chance* was computed later, on teachers trained again from the same seeds. Their peaks are in the column *again at*; one of the twelve is at another step.)
+# For four of twelve teachers the largest difference lies on the plateau, where the teacher is right half of the time and its agreement is below 0.01. For three of these, random groups of coordinates stand out as far in 11 to 23 % of cases: an accident of early weights, which happened to be larger than the true spike; later in the transition the difference was 0.013, 0.016 and 0.037, against 0.021, 0.022 and 0.038 here (`history.csv` of the recipe). This rule takes any peak. `peak_step` no longer does: it refuses those that chance explains (chance above 5 %), these three among them. It doesn't see the fourth, at 0.9 %, and it refuses one true spike, at 31 %, since with few coordinates a faint one can't be told from chance. Choosing by agreement in the three cases brings the largest multiple down from 4.58 to 2.02 and the median from 1.45 to 1.27 (agreement everywhere: 1.45 and 1.15). So noise explains its largest multiple, and more than half of the gap in the median (1.45 to 1.27, of 1.15). It does not explain Adam's seed 2, whose two students both failed (as they did by agreement). The recipes keep a refused peak if the teacher is on its way there by its agreement, and else choose by agreement (`first_checkpoints`). (The column *chance* was computed later, on teachers trained again from the same seeds. Their peaks are in the column *again at*; one of the twelve is at another step.)
 #
 # ### Live
 #
-# Finally, on models that the rule had not seen either, the three Transformers of section 1: a $C_1$ chosen by agreement against one at the peak of in-support correlations, which all three passed the test of chance. The budget is 1000 updates.
+# Finally, on models that the rule had not seen either, the three Transformers of section 1: a $C_1$ chosen by agreement against one at the peak of in-support correlations; the peaks of all three passed the test of chance. The budget is 1000 updates.
 
 # %%
 by_rule = recipe.compare(
@@ -666,7 +667,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# All three learn with a $C_1$ chosen without the support. (`<NA>`: not within 1000 updates. When this was run, the student of seed 0 did not learn with the checkpoint at the peak: with checkpoints every 20 updates its peak came late in the transition, at an agreement of 0.75. In section 1, with checkpoints every 50, the peak served that seed well. Three teachers are too few to say more than that the rule works here as well.)
+# All three learn with a $C_1$ chosen without the support. (`<NA>`: not within 1000 updates. When this was run, the student of seed 0 did not learn with the checkpoint at the peak, at an agreement of 0.75. Lateness alone does not explain it: seed 2's peak is as late (0.73), and its student was faster (300 updates) than by agreement (400). In section 1, with checkpoints every 50, the peak served that seed well. Three teachers are too few to say more than that the rule works here as well.)
 #
 # ## 4 What we saw, and what the paper reports
 
@@ -684,19 +685,20 @@ claims = Claims()
 p = sign_test(int(pairs["faster than labels"]), int(pairs["slower"]))
 claims.add(
     "Transformers: progressive is faster than labels, seed by seed",
-    paper=f"jumps at ≈ {jump:.1f}M examples, labels ≈ 0.5 to {end:.0f}M",
+    paper=f"jumps at ≈ {jump:.1f}M examples; labels stay at accuracy ≈ 0.5 "
+    f"up to {end:.0f}M examples",
     measured=f"faster for {pairs['faster than labels']} of 6 seeds, slower for {pairs['slower']}, "
-    f"neither learns for {pairs['neither learned']}; learned: progressive "
+    f"neither within the budget for {pairs['neither within the budget']}; learned: progressive "
     f"{reached['progressive']}, labels {reached['cross-entropy']} of 6",
     spread=f"sign test p = {p:.2f}",
     chance="half of the pairs",
     seeds=6,
     holds=bool(pairs["faster than labels"] == 6),
-    partly=bool(pairs["faster than labels"] > pairs["slower"]),
+    partly=bool(p <= 0.2 and pairs["faster than labels"] > pairs["slower"]),
 )
 claims.add(
     "Transformers: one-shot is no faster than labels",
-    paper=f"both ≈ 0.5 to {end:.0f}M examples",
+    paper=f"both stay at accuracy ≈ 0.5 up to {end:.0f}M examples",
     measured=f"the same steps for {6 - apart} of 6 seeds; {reached['one-shot']} of 6 learn within "
     f"{recipe.steps:,} updates",
     seeds=6,
@@ -707,25 +709,27 @@ claims.add(
     "Transformers: (2,T) is faster than progressive and than labels, seed by seed",
     measured=f"{(shares < 1).sum()} of 6 seeds; median {shown(steps['(2,T)'].median())} updates, "
     f"progressive {shown(stepwise.median())}, labels {shown(labels.median())}",
-    spread=f"share of the faster of the two {shares.min():.2f} to {shares.max():.2f}",
+    spread="(2,T)'s steps / those of the faster of the two (or the budget): "
+    f"{shares.min():.2f} to {shares.max():.2f}",
     chance="1",
     seeds=6,
     holds=bool((shares < 1).all()),
     partly=bool((shares < 1).sum() >= 5),
 )
 claims.add(
-    "at its transition a Transformer leans on in-support coordinates 3 times more than on others",
+    "at its transition a Transformer leans on in-support coordinates at least 3 times as much "
+    "as on others",
     measured=f"inside / outside {levels['ratio'].min():.1f} to {levels['ratio'].max():.1f}; "
-    f"inside, at the end / at the peak, at most {(late / levels['inside']).max():.2f}",
+    f"inside, at the end / at the peak, at most {(late / levels['inside']).max():.3f}",
     chance=f"1; a random group stands out as far in at most {first['chance'].max():.1%} of cases",
     seeds=3,
     holds=bool((levels["ratio"] >= 3).all() and (first["chance"] <= 0.05).all()),
 )
 claims.add(
     "a teacher of hierarchical parity learns no node before its parent",
-    measured=f"{18 - sooner} of 18 nodes with a parent; median transition {length:,.0f} updates, "
-    f"{overlaps} of 18 successions overlap",
-    chance="1 teacher in 63",
+    measured=f"{18 - sooner} of 18 nodes not before their parent; median transition "
+    f"{length:,.0f} updates, {overlaps} of 18 successions overlap",
+    chance="1 teacher in 63, without ties",
     seeds=3,
     holds=bool(sooner == 0),
     partly=bool(sooner <= 2),
@@ -767,17 +771,19 @@ for rule, statement in {
         holds=bool(row["p"] <= 0.05 and row["agreement is faster"] > row["slower"]),
         partly=bool(row["p"] <= 0.2 and row["agreement is faster"] > row["slower"]),
     )
-taught = against["students that learned, of 24"]
+taught = against["students that learned, of 24"].astype(int)
+both = twelve.pivot(index=["setting", "seed"], columns="rule", values="learned") == 1
+within = ((multiple <= 1.5) & both).sum()  # teachers, by rule
+sound = multiple["agreement"][both["agreement"]]  # where both students learned
 claims.add(
     "in new settings, C₁ by agreement costs at most 1.5 times the best, and all students learn",
-    measured=f"at most 1.5 for {(multiple['agreement'] <= 1.5).sum()} of 12 teachers; "
-    f"{taught['agreement']} of 24 students learn, with the best checkpoint {taught['best']}",
-    spread=f"median {multiple['agreement'].median():.2f}, "
-    f"largest {multiple['agreement'].max():.2f}",
-    chance=f"median checkpoint {multiple['median'].median():.2f}, {taught['median']} of 24",
+    measured=f"{within['agreement']} of 12 teachers; {taught['agreement']} of 24 students learn, "
+    f"with the best checkpoint {taught['best']}",
+    spread=f"multiple where both learn: median {sound.median():.2f}, largest {sound.max():.2f}",
+    chance=f"median checkpoint: {within['median']} of 12; {taught['median']} of 24 students",
     seeds=12,
-    holds=bool((multiple["agreement"] <= 1.5).all() and taught["agreement"] == 24),
-    partly=bool((multiple["agreement"] <= 1.5).sum() >= 9),
+    holds=bool(within["agreement"] == 12),
+    partly=bool(within["agreement"] > 6),
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -787,7 +793,9 @@ claims
 claims.verdicts()
 
 # %% [markdown]
-# Where ours differs from the paper: its Transformers are larger, on (100, 6), and its progressive student learns with its teacher at $v = 1$; ours has to go four times more slowly, and in two of six cases it never learns. The paper's students of labels stay at chance for 8 million examples; ours had 230 400, on a much easier problem, and two of six learned. All students of one experiment share one learning rate; lesson 3, section 7, shows how much that can matter. On hierarchical parity we know of no published numbers to compare with.
+# *Partly*: $p \le 0.2$ or, where there is no $p$, most seeds or teachers.
+#
+# Where ours differs from the paper: its Transformers are larger, on (100, 6), and its progressive student learns with its teacher at $v = 1$; ours goes four times more slowly, and in two of six cases it does not learn within 3600 updates. The paper's students trained on labels stay at chance for 8 million examples 📄; ours had 230 400, on a much easier problem, and two of six learned. All students of one experiment share one learning rate; lesson 3, section 7, shows how much that can matter. The paper's appendix has hierarchical parity, too; we have read no numbers off it, so there is nothing to compare with here.
 #
 # ## What to read next
 #
