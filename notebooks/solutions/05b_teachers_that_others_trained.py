@@ -9,7 +9,7 @@
 # %% [markdown]
 # # 5b · Teachers that others trained: the exercises, solved
 #
-# Two bugs found and three short functions, each checked, from lesson 5b (`notebooks/05b_teachers_that_others_trained.py`).
+# Two functions mended, with two mistakes in each, and three short ones written, from lesson 5b (`notebooks/05b_teachers_that_others_trained.py`).
 
 # %% [markdown] tags=["badge"]
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/pdtutor/blob/main/notebooks/solutions/05b_teachers_that_others_trained.ipynb)
