@@ -148,7 +148,7 @@ def progressive_stages(function: Callable) -> None:
         (50, 3.0, [0, 100, 200], 200),
         (100, 2.0, [0, 100, 200, 300], 60),
     ]
-    given = [dict(zip(("every", "speed", "saved", "steps"), case, strict=True)) for case in cases]
+    given: list[dict[str, Any]] = [dict(zip(("every", "speed", "saved", "steps"), case, strict=True)) for case in cases]
 
     def stages(number: int, target: Callable[[int], float], **changes: Any) -> list[tuple[int, int]]:
         """Return the answer to a case if `target` maps ⌊s/R⌋ to the step that is looked for."""
