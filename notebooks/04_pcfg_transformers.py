@@ -406,7 +406,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# (Lines are medians over 384 pairs of a sentence and a position, bands reach from the lower to the upper quartile.) First the loss hardly moves: the model knows how frequent tokens are. Then it falls steeply, and the model leans on its neighbours. Later it leans on the nearest ones less: what is further away tells the same.
+# (Lines are medians over 384 pairs of a sentence and a position, bands reach from the lower to the upper quartile.) The loss falls from the first updates on, steeply at first, and the model comes to lean on its neighbours. Later, while the loss falls slowly, it leans on the nearest ones less: $M_{\text{robust}}(3)$ is largest early, here at step 100, and has about half of that at the end, because what is further away tells the same. On 7-grams it leans as much as ever.
 #
 # ### Three phases
 #
@@ -484,7 +484,7 @@ seen.verdicts()
 # %% [markdown]
 # (Dashed vertical lines: the borders. Lines are medians over 256 pairs, bands reach from the lower to the upper quartile. In the table, $M_{\text{robust}}$ is that of the nearest checkpoint that was probed.) One teacher, one seed:
 #
-# - **First phase**: the loss stays where the tokens' frequencies put it.
+# - **First phase**: after a quick start the loss stays near 1.0 until step 150. That is little less than the tokens' frequencies alone give.
 # - **Second phase**: it falls steeply, and the model leans on 3-grams: at step 600, masking two neighbours moves half of the predictions by more than 0.4. In the paper the peak is higher (≈ 0.73 📄) and $M_{\text{robust}}(3)$ is still .009 📄 at the first border. Here it is half-way up by then, so our 5 % comes later than the border that the paper drew.
 # - **Third phase**: the lean on 3-grams is unlearned, from 0.07 where the phase begins (.04 📄) to 0.002 (.00005 📄). 5-grams follow: a fifth of the peak is left at the end. On 7-grams the model still leans heavily, at seven tenths of its peak. So it has finished with 3-grams, and is not finished: its accuracy is 0.949, the optimum's 0.98.
 #
@@ -534,7 +534,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# (Lines and bands are means over the three teachers, of medians and quartiles over 512 pairs each.)
+# (Left: a line per teacher. Otherwise lines and bands are means over the three teachers, of medians and quartiles over 512 pairs each.)
 #
 # - Each leans on 3-grams most in its second phase, and on longer $n$-grams later: in each of the three the peaks of $n = 3, 5, 7$ come in this order.
 # - None is finished. By the rule above, applied to its own end, a third phase begins at 1000 or 1100. But the loss at which the *long* teacher entered its third phase is reached by none of them. At the end they still lean on 3-grams, 0.4 to 0.6 times as much as at their peak, and on 7-grams almost as much as ever. So these three show the first two phases and the beginning of the third.
@@ -552,13 +552,13 @@ exact = exact.set_index(["probe", "n"])
 exact[["median", "p75", "p90"]].round(3)
 
 # %% [markdown]
-# In the median the optimum doesn't lean on 3-grams or 5-grams at all, and hardly on 7-grams. The median hides the other half: for one position in ten, masking a 5-gram moves even the optimum's answer by about a half, and for one in four masking a 7-gram does. There the rest of the sentence really doesn't tell.
+# In the median the optimum doesn't lean on 3-grams or 5-grams at all, and hardly on 7-grams. The median hides the other half: for one position in ten, masking a 5-gram moves even the optimum's answer by about a half or more, and for one in four masking a 7-gram does. There the rest of the sentence really doesn't tell.
 #
-# So the long teacher's third phase leads to where the optimum is: its median $M_{\text{robust}}(3)$ of 0.002 is a hundred times smaller than in its second phase. A teacher at that point shows a student little of what 3-grams say, because its answers hardly depend on them. Its 7-grams are still on the way.
+# So the long teacher's third phase leads to where the optimum is: its median $M_{\text{robust}}(3)$ of 0.002 is two hundred times smaller than at its peak. A teacher at that point shows a student little of what 3-grams say, because its answers hardly depend on them. Its 7-grams are still on the way.
 #
 # ## 4 One prediction, looked at closely
 #
-# A sentence and its tree. One token is to be told, the black one at $i$; the brackets are the windows that get masked. The position was picked by hand, because it shows well what may differ. Below the figure we ask how typical it is.
+# A sentence and its tree. One token is to be told, the black one at $i$; the brackets are windows around it. Below, the token alone, its 3-gram or its 7-gram is masked. The position was picked by hand, because it shows well what may differ. Below the figure we ask how typical it is.
 
 # %%
 checkpoints = Trajectory(data_path("runs/pcfg-teacher/checkpoints-seed1"))
@@ -619,7 +619,7 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# At *this* position, the early checkpoint is sure of the truth with one token masked and lost without its two neighbours. The final one does without these two, but not without all six. The optimum is sure throughout.
+# At *this* position, the early checkpoint gives the truth 0.80 with one token masked, and 0.05 without its two neighbours, where it bets on another token. The final one does without these two, but not without all six. The optimum is sure throughout.
 #
 # It is not a typical position. In the median over positions the early checkpoint leans on 3-grams much less (0.22), and the final one of this unfinished teacher no less than the early one (0.24): at many positions it has only just learned to use its neighbours, and not yet to do without them. What does tell the two apart in the median is the other question. The 3-gram alone leads the early checkpoint close to its answer ($M_{\text{close}}(3)$ = 0.13), the final one less so (0.28).
 #
@@ -739,12 +739,12 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# - **Progressive** students are ahead of labels in all nine pairs, by one to four points on average over seeds (in one pair, at 1600, by a hair), and of one-shot in eight of nine; the exception is at 400 updates. The paper has it first at every budget, too.
+# - **Progressive** students are ahead of labels in all nine pairs, by 3, 4 and 1.5 points on average over seeds (in one pair, at 1600, by a hair), and of one-shot in eight of nine; the exception is at 400 updates. In the paper it is ahead of both at every budget.
 # - **(2, T)** is ahead of labels and of one-shot in every seed at 400 updates, by 4 to 5 points. At 800 it is ahead of each of them in two seeds of three, at 1600 in one. One checkpoint shows one step of the way, and $C_1$'s 200 updates are half of the smallest budget and an eighth of the largest.
 # - **One-shot** is ahead of labels in the paper at every budget. Here it isn't: the two are level at 400 and 800, and at 1600 it is behind in all three seeds.
 # - **The ceiling** is far away for all of them, and so are their teachers.
 #
-# What differs from the paper besides size: there each budget has a teacher of its own, which is finished. Here one teacher of 2000 updates, which is not, serves all three budgets.
+# What differs from the paper besides size: there each budget has a teacher of its own, from 0.91 at 2k updates to 0.98 at 16k. 📄 Here the teacher of a seed, of 2000 updates and not finished, serves all three budgets.
 #
 # ## 6 Which checkpoint?
 #
@@ -825,13 +825,13 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# **The left side is there**: a $C_1$ from before the fall is 10 to 13 points worse than one from the second phase, in every seed, and shuffled accuracies never come near. Too early a checkpoint knows nothing. **The right side is not shown**: on average the second phase is ahead of what comes later and of one-shot, but for seed 2 it isn't, and shuffled accuracies do as well in about 30 % of cases (against one-shot) or 9 % (against all later ones). That fits with section 3: these teachers' final checkpoints are not finished, and still lean on 3-grams. Whether a finished teacher would make the U complete, these runs can't say.
+# **The left side is there**: a $C_1$ from before the fall is 10 to 13 points worse than one from the second phase, in every seed, and shuffled accuracies never come near. Too early a checkpoint knows too little. **The right side is not shown**: on average the second phase is ahead of what comes later and of one-shot, but for seed 2 there is next to no difference (+0.001 and −0.005), and shuffled accuracies do as well in about 30 % of cases (against one-shot) or 9 % (against all later ones). That fits with section 3: these teachers' final checkpoints are not finished, and still lean on 3-grams. Whether a finished teacher would make the U complete, these runs can't say.
 #
 # ## 7 What do the students know of the tree?
 #
 # Not only what they predict, but what they see: from a model's last hidden states, with its weights frozen, read which symbol stands above each token (level 1: 13 to 15, level 2: 10 to 12). The paper's probe mixes linear maps over positions by an attention that depends on positions only; a plain linear map of each token's own state is simpler. Students of 1600 updates, and their teachers.
 #
-# A probe is trained, too. **How much of the tree would you read from a Transformer with random weights?** Two controls (`controls.csv`): the same probes on models that have learned nothing, and read-outs that were trained on the symbols of *other* sentences.
+# A probe is trained, too. **How much of the tree would you read from a Transformer with random weights?** Two controls (`controls.csv`): the same probes on models that have learned nothing, and read-outs of these that were trained on the symbols of *other* sentences. Each is there at two widths, the students' (32) and the teachers' (128), with three models of each: what a random model gives away depends on its width.
 
 # %%
 kept = data_path("runs/pcfg-budgets")
@@ -874,12 +874,12 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# (A dot is a model, three seeds each. Lines are means over three untrained models, and over the read-outs that were trained on wrong symbols.)
+# (A dot is a model, three seeds each. Lines are means over three models. The dotted one is of wrong symbols at the width where they give more; the table's row "wrong symbols" is a mean over both widths.)
 #
-# - **The attention probe** reads level 1 from a Transformer with *random weights*, of the students' width, with an accuracy of 0.97: more than from any student, and more than from the teachers (0.91). Even a read-out that was trained on wrong symbols, and can only know what is frequent at which position, has 0.71, where the students have 0.73 to 0.76. At level 2 an untrained model (0.67) equals progressive students and is above all others.
-# - **The linear probe** sees each token's own state alone. At level 1 students are at the level of the most frequent symbol, and below an untrained model. At level 2 something is left: progressive students have 0.475 against 0.445 untrained (no more than positions alone tell, 0.44), for each of the three more than for each untrained model, and the teachers 0.60.
+# - **The attention probe** reads level 1 from a Transformer with *random weights*, of either width, with an accuracy of 0.97: more than from any student, and more than from the teachers (0.91). Even a read-out that was trained on wrong symbols, and can only know what is frequent at which position, has 0.71, where the four supervisions have 0.72 to 0.76. At level 2 an untrained model (0.67) is level with progressive students (0.67; one of them has 0.70) and above the means of the others. Only the teachers, with 0.82, are well above an untrained model of their width (0.66).
+# - **The linear probe** sees each token's own state alone. Here width matters: a wider random model gives away more, and most of it is the position, since wrong symbols give nearly as much (at level 1, by width: 0.50 and 0.64, against 0.55 and 0.66 with the right ones; at level 2: 0.44 and 0.49, against 0.45 and 0.50). So compare at equal width. At level 1 students are about at the level of the most frequent symbol, and students and teachers alike are below untrained models. At level 2 something is left: progressive students have 0.475 against 0.445 untrained, each of the three more than each untrained model of their width, and the teachers 0.60 against 0.50.
 #
-# So the raw accuracies of 0.76 and 0.67, which look as if progressive students knew most of the tree, are the probe's own doing. An untrained model hands tokens and positions on almost unchanged, and a probe that adds up over many positions finds the lower levels in them by itself. Training does not add to that; it takes away from it, presumably because the last states come to be about one token each. What the controls leave is a trace of level 2 in progressive students, and more than a trace in their teachers. (The paper's sentences have 294 tokens and more levels, where a probe may do less by itself. We have not tried.)
+# So the students' raw accuracies of 0.76 and 0.67, which look as if progressive students knew most of the tree, are the probe's own doing. An untrained model presumably hands tokens and positions on almost unchanged, and a probe that adds up over many positions finds the lower levels in them by itself. To that the students' training adds nothing that we can tell; at level 1 it takes away from it, as the teachers' does, presumably because the last states come to be about one token each. What the controls leave is a trace of level 2 in progressive students (by the linear probe only), and more than a trace in their teachers (by both). (The paper's sentences have 294 tokens and more levels, where a probe may do less by itself. We have not tried.)
 #
 # ## 8 Token by token
 #
@@ -913,7 +913,7 @@ causal_pairs = pd.concat(causal_pairs).set_index(["method", "other"])
 causal_pairs.round(3)
 
 # %% [markdown]
-# (Lines are medians over three seeds, bands from the lowest to the highest.) All three seeds have the same order: progressive, one-shot, labels. Progressive is ahead of one-shot by 2 to 3 points at the end, and reaches 0.6 as early or earlier.
+# (Lines are medians over three seeds, bands from the lowest to the highest. Students have 800 updates, teachers 1500; beyond 800 a student's line only goes on level.) All three seeds have the same order: progressive, one-shot, labels. Progressive is ahead of one-shot by 2 to 3 points at the end, and reaches 0.6 as early or earlier.
 #
 # Two things were settled in trials that are not kept. The temperature matters: at $\tau = 10^{-4}$ a student sees only which token the teacher holds most likely, and progressive students were *behind* labels; here $\tau = 1$, for one-shot and progressive alike. And with tokens that close a span of level 2 instead, students learned as fast as their teacher, and there was nothing to gain.
 #
@@ -1056,7 +1056,7 @@ claims
 claims.verdicts()
 
 # %% [markdown]
-# Where ours differs from the paper: sentences are a sixth as long, models smaller, budgets a fifth to a tenth; the students' teachers are not finished; one-shot does not beat labels; of the inverted U we see the left side only. Progressive is ahead of labels in both: in the paper by six points over labels at 2k updates and three and a half at 16k, here three at 400 updates, four at 800 and one and a half at 1600. With three seeds and spreads of several points, single students are to be taken with a grain of salt.
+# Where ours differs from the paper: sentences are a sixth as long, models smaller, budgets a fifth to a tenth; the students' teachers are not finished, and one of them serves all budgets; one-shot does not beat labels; of the inverted U we see the left side only. Progressive is ahead of labels in both: in the paper by six points over labels at 2k updates and three and a half at 16k, here three at 400 updates, four at 800 and one and a half at 1600. With three seeds and spreads of several points, single numbers are to be taken with a grain of salt.
 #
 # **Exercise 6: test a hypothesis** (no checker). "It is the 3-grams that make an intermediate checkpoint a good teacher." Write a grammar of your own in which 3-grams say nothing, for example one in which every rule's first token is drawn at random and repeated far away. Before you train anything, write down what $M_{\text{robust}}(3)$ of the optimum will be, whether there will be three phases, and which (2, T) result would refute the hypothesis.
 #
