@@ -324,7 +324,7 @@ class Plain(nn.Module):
 torch.manual_seed(0)
 plain, rng = Plain(), np.random.default_rng(1)
 optimizer = torch.optim.AdamW(plain.parameters(), lr=5e-3, weight_decay=0.0)
-for step in range(400):
+for _ in range(400):
     inputs, labels = map(torch.from_numpy, short_task.sample(rng, 64))  # labels: −100 = not asked
     loss = nn.functional.cross_entropy(plain(inputs).flatten(0, 1), labels.flatten())
     optimizer.zero_grad()
