@@ -129,9 +129,8 @@ def progressive_stages(every, speed, saved, steps):
     → [(first student step, teacher step), …], one entry per change of teacher; step 0 never teaches."""
     stages = []
     for finished, start in enumerate(range(0, steps, every)):
-        if speed >= 1:
-            wanted = speed * every * (1 + finished)
-        else:
+        wanted = speed * every * (1 + finished)
+        if speed < 1:
             wanted = (1 + int(speed * finished)) * every
         teacher = max(step for step in saved if 0 < step <= wanted)
         if not stages or stages[-1][1] != teacher:

@@ -34,8 +34,16 @@ class TextTeacher(MaskedTeacher):
         return MaskedText(self.corpus, self.tokenizer, self.length, self.limit, rate=self.rate)
 
 
+class _ClosestFirst(MaskedProgressive):
+    """Students of text, whose C₁ is the checkpoint that 3-grams explain best."""
+
+    def first_checkpoints(self, curriculum: pd.DataFrame) -> dict[int, int]:
+        """Return C₁ of (2,T) by seed: after the transition, the checkpoint that 3-grams explain best."""
+        return closest_checkpoints(curriculum)
+
+
 @dataclass(frozen=True)
-class TextProgressive(MaskedProgressive):
+class TextProgressive(_ClosestFirst):
     """E5, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ where 3-grams explain it best.
 
     Progressive distillation has three checkpoints, as the paper's smallest budgets have few: the last one is the final
@@ -51,10 +59,6 @@ class TextProgressive(MaskedProgressive):
     first: int = 400  # T of (2,T): updates with C₁, the first checkpoint
     threshold: float = 0.25  # accuracy to reach, above the plateau: tables say how many updates that takes
 
-    def first_checkpoints(self, curriculum: pd.DataFrame) -> dict[int, int]:
-        """Return C₁ of (2,T) by seed: after the transition, the checkpoint that 3-grams explain best."""
-        return closest_checkpoints(curriculum)
-
 
 @dataclass(frozen=True)
 class TextBudgets(Budgets):
@@ -64,7 +68,7 @@ class TextBudgets(Budgets):
 
 
 @dataclass(frozen=True)
-class TextWhichCheckpoint(WhichCheckpoint):
+class TextWhichCheckpoint(_ClosestFirst, WhichCheckpoint):
     """E5, (2,T) by its first checkpoint: which of the teacher's checkpoints help?"""
 
     teacher: TextTeacher = field(default_factory=TextTeacher)

@@ -163,19 +163,17 @@ def test_the_noise_is_that_of_every_student_under_its_own_first_checkpoint(decay
     assert set(noise.index) == expected
     assert len(noise) == len(expected)
     teachers = Trajectory(tmp_path / "teachers")
-    folders = dict.fromkeys(("10", "40", "cross-entropy"), "students")
-    if decay == "constant":
-        folders = {name: name for name in folders}
     for step, method, seed in [(3, "10", 1), (6, "40", 0), (6, "cross-entropy", 1)]:
-        students = Trajectory(tmp_path / "students" / folders[method])
-        copy = seed + (2 * list(folders).index(method) if decay == "cosine" else 0)
-        student = students.copy(copy).at(step).requires_grad_(True)
+        parts = [tmp_path / "students" / method / part for part in ("students", method)]
+        students = Trajectory(next(part for part in parts if part.is_dir()))
+        student = students.copy(seed).at(step).requires_grad_(True)
         supervision = Labels() if method == "cross-entropy" else Distill(
             teachers.of(seed), n_shot([int(method), FINAL], each=10), temperature=recipe.temperature
         )  # fmt: skip
         alone = gradient_noise(
-            student, SMOKE_TEACHER.task(), supervision, batches=4, batch_size=SMOKE_TEACHER.batch_size, progress=False
-        )
+            student, SMOKE_TEACHER.task(), supervision, parameters=["positions.weight"], batches=recipe.batches,
+            batch_size=SMOKE_TEACHER.batch_size, progress=False,
+        )  # fmt: skip
         assert alone["seed"].tolist() == [seed]
         columns = ["signal", "noise"]
         assert noise.loc[(step, method, seed), columns].tolist() == pytest.approx(

@@ -3,6 +3,7 @@
 import dataclasses
 
 import matplotlib
+import pandas as pd
 import pytest
 
 from pdtutor import CausalText, MaskedText, Trajectory, local_family, progressive
@@ -70,15 +71,28 @@ def test_progressive_students_and_their_first_checkpoint(corpus, tmp_path):
     assert two_shot[recipe.steps] == recipe.teacher.steps
 
 
-def test_progressive_students_have_three_intervals_and_the_final_checkpoint_in_the_last():
+def test_progressive_students_have_three_checkpoints_and_the_final_one_for_a_third():
     laptop = [catalogue.recipe("text-progressive"), *catalogue.recipe("text-budgets").runs]
     for students in (*laptop, *catalogue.recipe("text-word-pieces").runs):
         schedule = progressive(students.interval, speed=students.speed)
         stages = schedule.stages(students.teacher.saved_steps, students.steps)
-        assert len(range(0, students.steps, students.interval)) == 3
-        assert stages[-1] == (2 * students.interval, students.teacher.steps)
-        assert len(stages) == (3 if students.speed >= 1 else 2)  # slower than the teacher, the first one teaches twice
-        assert students.first == students.interval
+        assert len(stages) == 3
+        start, last = stages[-1]
+        assert last == students.teacher.steps
+        assert start == pytest.approx(students.steps * 2 / 3, abs=3)
+        assert students.first == pytest.approx(students.steps / 3, abs=1)
+
+
+def test_the_sweep_takes_its_c1_by_the_rule_of_the_students():
+    curriculum = pd.DataFrame(
+        [
+            {"probe": probe, "n": 3, "seed": 0, "step": step, "median": value}
+            for probe, values in {"M_robust": (0.0, 0.4, 0.5, 0.5), "M_close": (0.0, 0.3, 0.1, 0.2)}.items()
+            for step, value in zip((0, 50, 100, 150), values, strict=True)
+        ]
+    )
+    for name in ("text-progressive", "text-which-checkpoint"):
+        assert catalogue.recipe(name).first_checkpoints(curriculum) == {0: 100}
 
 
 def test_the_first_checkpoint_teaches_first(corpus, tmp_path):
