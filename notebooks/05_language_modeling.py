@@ -808,7 +808,8 @@ kept = data_path("runs/text-autoregressive")
 causal_history, causal_found = pd.read_csv(kept / "history.csv"), pd.read_csv(kept / "by_seed.csv")
 fig, ax = plt.subplots(figsize=(9, 3.8))
 plots.accuracy(causal_history[causal_history["step"] <= 800], ax=ax)
-ax.set(title="the next character: median and range of three seeds", xlim=(0, None), ylim=(0.1, 0.45))
+title = "the next character: median and range of three seeds"
+ax.set(title=title, xlim=(0, None), ylim=(0.1, 0.45))
 plt.show()
 
 # %%
