@@ -293,7 +293,7 @@ checks.samples_to_resolve(samples_to_resolve)
 #
 # What do you expect: how well does this teacher predict the label?
 
-# %%
+# %% tags=["nbval-ignore-output"]
 teacher = theory.stage_one_teacher(d, support, width=64, seed=0)
 outputs = teacher(cube.astype(np.float32)).astype(float)  # (2^15,): real numbers, not ±1
 degree_one = np.array([theory.fourier_coefficient(outputs, [j]) for j in range(d)])  # (15,)
