@@ -1094,7 +1094,8 @@ changed_steps = changed.pivot(index="seed", columns="method", values="steps").fi
 slower = changed_steps["without degrees 1 to k − 1"] / changed_steps["unchanged"]
 same = changed_steps["without degree 1"] / changed_steps["unchanged"]
 claims.add(
-    "what a hot finished teacher adds are products of 2 to 5 in-support coordinates in its logits, not degree 1",
+    "what a hot finished teacher adds are products of 2 to 5 in-support coordinates in its logits, "
+    "not degree 1",
     measured=f"steps, median ratio to the unchanged teacher: without degree 1 {same.median():.2f}, "
     f"without degrees 1 to 5 {slower.median():.2f}",
     spread=f"{same.min():.2f} to {same.max():.2f}; {slower.min():.2f} to {slower.max():.2f}",
@@ -1146,7 +1147,8 @@ labels_there = exact[(exact.method == "cross-entropy") & (exact.step <= 20_000_0
 claims.add(
     "(100,6) at the paper's size: progressive learns with its teacher, by 12M, and labels not by 20M",
     paper="≈ 11M; labels 0.66 on average at 20M",
-    measured=f"progressive {progressive_there:.1f}M; labels at most {labels_there:.2f} by 20M, three students",
+    measured=f"progressive {progressive_there:.1f}M; "
+    f"labels at most {labels_there:.2f} by 20M, three students",
     chance="0.5",
     seeds=1,
     holds=bool(progressive_there <= 12 and labels_there <= 0.7),

@@ -721,15 +721,16 @@ if ON_A_GPU:
 claims = Claims()
 claims.add(
     "the plain loop and `train` train the same student",
-    measured=f"another checkpoint at {mismatches} of {updates} updates; losses differ by up to {largest_gap:.2g} "
-    f"(for comparison, with v = 1: {other_gap:.2g})",
+    measured=f"another checkpoint at {mismatches} of {updates} updates; "
+    f"losses differ by up to {largest_gap:.2g} (for comparison, with v = 1: {other_gap:.2g})",
     seeds=1,
     holds=bool(mismatches == 0 and largest_gap <= 1e-3 and other_gap >= 0.02),
 )
 on_disk = (asked.train_loss - read.train_loss).abs().max()
 claims.add(
     "a teacher's answers on disk teach as the teacher does",
-    measured=f"losses differ by up to {on_disk:.2g} (for comparison, eight classes against all: {all_classes:.2g})",
+    measured=f"losses differ by up to {on_disk:.2g} "
+    f"(for comparison, eight classes against all: {all_classes:.2g})",
     seeds=1,
     holds=bool(on_disk <= 2e-3 and all_classes >= 0.1),
 )

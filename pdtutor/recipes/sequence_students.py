@@ -22,7 +22,7 @@ from pdtutor.training.gradient_noise import gradient_noise
 from pdtutor.training.run import Run
 
 INPUT_SEED = 1  # rules that choose checkpoints get other held-out inputs than the evaluations
-TUNING_SEED = 100  # the first of the seeds on which learning rates are chosen; they are not counted
+TUNING_SEED = 100  # learning rates are chosen on seeds from here on, or from the first that is not counted
 
 POSITIONS = ("positions.weight",)  # the parameters of a Transformer that say where a token stands
 LABELS = "cross-entropy"  # the name of the supervision by labels
@@ -139,7 +139,8 @@ class Budgets:
     def run(self, *, seeds: int, out: Path, resume: bool = False, device: str = AUTO, progress: bool = True) -> Outcome:
         """Train the teachers, choose the learning rates, and train students under all supervisions at every budget."""
         options = {"resume": resume, "device": device, "progress": progress}
-        counted, apart = list(range(seeds)), list(range(TUNING_SEED, TUNING_SEED + self.tuning))
+        counted, uncounted = list(range(seeds)), max(seeds, TUNING_SEED)
+        apart = list(range(uncounted, uncounted + self.tuning))
         kinds = list(dict.fromkeys(students.teacher for students in self.runs))
         of_kind = {students.teacher: students for students in self.runs}
         optima = {teacher: students.optimum() for teacher, students in of_kind.items()}
@@ -155,7 +156,7 @@ class Budgets:
                 apart_from = teachers(students.teacher, "tuning-teachers")
                 tried = students.tried(self.rates, *apart_from, out=out / f"tuning-{students.steps}", **options)
                 tuning.append(tried.assign(budget=students.steps))
-                rates = best_rates(tried)
+                rates = most_accurate_rates(tried)
             run, curriculum = teachers(students.teacher, "teachers")
             place = out / f"students-{students.steps}"
             tables = students.students(run, curriculum, rates=rates, out=place, **options)
@@ -172,7 +173,7 @@ class Budgets:
         return Outcome({"results": by_budget(found)} | tables, plots.budgets_figure(found))
 
 
-def best_rates(tuning: pd.DataFrame) -> dict[str, float]:
+def most_accurate_rates(tuning: pd.DataFrame) -> dict[str, float]:
     """Return for every method the rate with the highest final accuracy, on average over seeds."""
     means = tuning.groupby(["method", "rate"], sort=False)["final_accuracy"].mean().unstack("rate")
     return {str(method): float(rate) for method, rate in means.idxmax(axis=1).items()}

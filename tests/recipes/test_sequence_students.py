@@ -14,8 +14,8 @@ from pdtutor.recipes.sequence_students import (
     Budgets,
     MaskedProgressive,
     WhichCheckpoint,
-    best_rates,
     by_budget,
+    most_accurate_rates,
 )
 from pdtutor.training.gradient_noise import gradient_noise
 
@@ -31,7 +31,7 @@ TUNED = Budgets((STUDENTS, replace(STUDENTS, steps=30)), rates=RATES, tuning=2, 
 def finished(recipe, out, **options):
     """The tables of a recipe; rates are chosen as in CHOSEN."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("pdtutor.recipes.sequence_students.best_rates", lambda tuning: CHOSEN)
+        patched.setattr("pdtutor.recipes.sequence_students.most_accurate_rates", lambda tuning: CHOSEN)
         return recipe.run(seeds=2, out=out, progress=False, **options).tables
 
 
@@ -58,6 +58,13 @@ def test_every_method_trains_with_its_own_rate(tuned, tmp_path):
         for method in METHODS:
             equal = mine[method].tolist() == pytest.approx(theirs[method].tolist(), rel=1e-5)
             assert equal == (CHOSEN[method] == rate), (method, rate)
+
+
+def test_rates_are_chosen_on_seeds_that_are_not_counted_however_many_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("pdtutor.recipes.sequence_students.TUNING_SEED", 1)
+    tables = finished(Budgets((STUDENTS,), rates=RATES, tuning=1), tmp_path)
+    assert set(tables["by_seed"]["seed"]) == {0, 1}
+    assert set(tables["tuning"]["seed"]) == {2}
 
 
 def test_a_larger_budget_takes_the_rates_over_and_is_not_tuned(tuned):
@@ -138,8 +145,8 @@ def test_the_best_rate_has_the_highest_accuracy_on_average_over_seeds():
         for method, rate, of in rows
         for seed, accuracy in enumerate(of)
     )
-    assert best_rates(table) == {"a": 0.4, "b": 0.2}
-    assert all(type(rate) is float for rate in best_rates(table).values())
+    assert most_accurate_rates(table) == {"a": 0.4, "b": 0.2}
+    assert all(type(rate) is float for rate in most_accurate_rates(table).values())
 
 
 def test_rows_by_budget_show_the_rate_if_it_is_known():
