@@ -580,6 +580,52 @@ by_seed.round(3).T
 #
 # So a longer warm-up, with the rate that it allows, does a good part of what the checkpoints did. (Two things differ from the column "own rates", the warm-up and the rate; no rate was chosen for the longer warm-up; and we looked at this after the other students had been counted. Take it as a lead.)
 #
+# ### A teacher that is further ahead
+#
+# PROSE-A
+
+# %%
+kept = data_path("runs/text-deeper")
+deeper, deeper_history = pd.read_csv(kept / "by_seed.csv"), pd.read_csv(kept / "history.csv")
+fig, axes = plt.subplots(1, 2, figsize=(13, 4), sharey=True)
+for ax, (budget, of_budget) in zip(axes, deeper_history.groupby("budget"), strict=True):
+    of_budget = of_budget[of_budget["step"] <= budget]
+    plots.accuracy(of_budget, ax=ax)
+    ax.set(title=f"{budget} updates; median and range of six", xlim=(0, budget))
+axes[1].get_legend().remove()
+plt.show()
+
+# %%
+deeper_differences = pd.concat(
+    paired(deeper, method, other)
+    for method, other in (
+        ("one-shot", "cross-entropy"),
+        ("progressive", "one-shot"),
+        ("(2,T)", "one-shot"),
+    )
+)
+deeper_by = deeper_differences.set_index(["method", "other", "budget"]).sort_index()
+
+# %% tags=["nbval-ignore-output"]
+deeper_differences.round(3)
+
+# %% tags=["nbval-ignore-output"]
+deeper.pivot(index=["budget", "seed"], columns="method", values="final_accuracy").round(3)
+
+# %% tags=["nbval-ignore-output"]
+seen = Thresholds()
+for method in ("progressive", "(2,T)"):
+    row = deeper_by.loc[(method, "one-shot", 1600)]
+    seen.add(f"{method} − one-shot at 1600: low end of its interval", row["low"], at_least=0.05)
+    seen.add(f"{method} ahead of one-shot at 1600, seeds of 6", row["ahead"], at_least=6)
+seen
+
+# %% jupyter={"source_hidden": true} tags=["hide-cell"]
+seen.verdicts()
+
+# %% [markdown]
+# PROSE-B
+#
 # ## 7 Which checkpoint, and for how long?
 #
 # (2, T) at 600 updates, a third of them with $C_1$, which is one of ten checkpoints (`pdtutor run text-which-checkpoint --seeds 6`; `data/runs/text-which-checkpoint`). The last is the final checkpoint, so one-shot. The band on the right is the range over the six teachers.
@@ -775,6 +821,7 @@ table.append(when.advantages("parity (30,6)", parity_found, parity, threshold=0.
 for name, kept, threshold in (
     ("grammar", data_path("runs/pcfg-budgets"), 0.6),
     ("characters", data_path("runs/text-budgets"), 0.25),
+    ("characters, deeper teacher", data_path("runs/text-deeper"), 0.25),
 ):
     tables = (pd.read_csv(kept / f"{part}.csv") for part in ("by_seed", "history"))
     table.append(when.advantages(name, *tables, threshold=threshold))

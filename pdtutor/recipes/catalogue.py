@@ -41,6 +41,7 @@ KINDS = {
     "text-progressive": ("text", "TextProgressive"),
     "text-budgets": ("text", "TextBudgets"),
     "text-word-pieces": ("text", "TextBudgets"),
+    "text-deeper": ("text", "TextBudgets"),
     "text-which-checkpoint": ("text", "TextWhichCheckpoint"),
     "text-autoregressive": ("text", "TextAutoregressive"),
     "pretrained-progressive": ("pretrained", "PretrainedProgressive"),

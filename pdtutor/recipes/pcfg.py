@@ -29,6 +29,8 @@ class GrammarTeacher(_GrammarTeacher, MaskedTeacher):
 
     grammar: str = "cfg3b"  # name of the grammar
     root: str | None = "16"  # start symbol; the grammar's own if None
+    steps: int = 6000  # updates: until predictions no longer depend on 3-grams
+    probe_sentences: int = 64  # sentences for the n-gram probes
 
     def task(self) -> MaskedGrammar:
         """Return the task."""

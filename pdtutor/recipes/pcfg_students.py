@@ -18,11 +18,14 @@ from pdtutor.training.run import Run
 class GrammarProgressive(MaskedProgressive):
     """E3, the students: cross-entropy, one-shot, progressive and (2,T) distillation, C₁ as M_robust starts to rise.
 
-    C₁ is the first checkpoint whose median M_robust of 3-grams is at least half of its largest value. The learning rate
-    is the best of 0.003…0.04, for labels and for one-shot distillation.
+    C₁ is the first checkpoint whose median M_robust of 3-grams is at least half of its largest value. Progressive
+    distillation has eight checkpoints in the first half of the budget; after that the final one teaches.
     """
 
     teacher: GrammarTeacher = field(default_factory=GrammarTeacher)
+    lr: float = 1e-2  # peak learning rate of AdamW
+    interval: int = 50  # R of progressive distillation, in updates
+    speed: float = 15.0  # v of progressive distillation: checkpoints 750, 1500, …, 6000
     probed: int = 2048  # sentences on which the non-terminal probe is trained
 
     def students(
@@ -96,6 +99,11 @@ class GrammarWhichCheckpoint(WhichCheckpoint):
     """E3, (2,T) by its first checkpoint: neither an early nor a late one is best (an inverted U)."""
 
     teacher: GrammarTeacher = field(default_factory=GrammarTeacher)
+    lr: float = 1e-2  # peak learning rate of AdamW
+    steps: int = 400  # the student's updates: about as many as one-shot students spend on their plateau
+    first: int = 100  # T of (2,T): updates with C₁, the first checkpoint
+    checkpoints: tuple[int, ...] = (100, 200, 300, 400, 500, 600, 700, 800, 1000, 1500, 2000, 3000, 4500, 6000)  # of C₁
+    measured: tuple[int, ...] = (50,)  # the student's updates at which gradients are measured, before T
 
 
 @dataclass(frozen=True)
@@ -118,20 +126,28 @@ def _paper_students(steps: int) -> GrammarProgressive:
     return GrammarProgressive(paper_teacher(steps), **_PAPER, steps=steps, probed=10_240)
 
 
-def _at_budget(steps: int, teacher_steps: int = 2000) -> GrammarProgressive:
-    """Return the laptop's students at another budget, with the same number of teacher checkpoints."""
-    return GrammarProgressive(steps=steps, speed=teacher_steps / steps, interval=steps // 8)
+def _at_budget(steps: int) -> GrammarProgressive:
+    """Return students at this budget: eight checkpoints of progressive distillation, and T of (2,T) a quarter.
+
+    The first checkpoint, R·v, falls in the teacher's second phase, where 3-grams matter most; the final one teaches for
+    more than half of the budget.
+    """
+    speed = 2 * GrammarTeacher.steps / steps
+    own = {"steps": steps, "interval": steps // 16, "speed": speed, "first": steps // 4}
+    return GrammarProgressive(**own)
 
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "pcfg-progressive": {
         "smoke": _SMOKE_STUDENTS,
-        "laptop": GrammarProgressive(),
+        "laptop": _at_budget(800),
         "paper": _paper_students(8000),
     },
     "pcfg-budgets": {
         "smoke": GrammarBudgets((_SMOKE_STUDENTS, replace(_SMOKE_STUDENTS, steps=20))),
-        "laptop": GrammarBudgets(tuple(_at_budget(steps) for steps in (400, 800, 1600))),
+        "laptop": GrammarBudgets(
+            tuple(_at_budget(steps) for steps in (400, 800, 1600)), rates=(1e-2, 2e-2, 4e-2), tuned=400
+        ),
         "paper": GrammarBudgets(tuple(_paper_students(steps) for steps in (2000, 4000, 8000, 16_000))),
     },
     "pcfg-which-checkpoint": {

@@ -133,6 +133,12 @@ def _at_budget(steps: int, teacher: TextTeacher, **settings) -> TextProgressive:
 WORD_PIECES = TextTeacher(tokenizer="wordpiece-2048", width=128, batch_size=64, init_std=0.08)
 
 
+# A teacher that is further ahead of its students, in longer rows, in which less is masked, of one more corpus.
+DEEPER = TextTeacher(
+    corpus=(*WIKIPEDIA_AND_PLAYS, "sotu"), length=64, rate=0.15, width=96, layers=3, batch_size=64, lr=2e-3, steps=3000
+)
+
+
 def paper_teacher(steps: int) -> TextTeacher:
     """Return a teacher near the paper's, a BERT-base on Wikipedia and books; each budget has its own teacher."""
     return TextTeacher(
@@ -167,7 +173,17 @@ RECIPES: dict[str, dict[str, Recipe]] = {
     },
     "text-word-pieces": {
         "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, tokenizer="wordpiece-256")),)),
-        "laptop": TextBudgets((_at_budget(800, WORD_PIECES, width=64, lr=5e-3, threshold=0.08),)),
+        "laptop": TextBudgets(
+            tuple(_at_budget(steps, WORD_PIECES, width=64, threshold=0.08) for steps in (400, 800, 1600)),
+            rates=(2.5e-3, 5e-3, 1e-2),
+        ),
+        "paper": TextBudgets((TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)),
+    },
+    "text-deeper": {
+        "smoke": TextBudgets((replace(_SMOKE_STUDENTS, teacher=replace(_SMOKE_TEACHER, layers=2)),)),
+        "laptop": TextBudgets(
+            tuple(_at_budget(steps, DEEPER, lr=4e-3) for steps in (800, 1600)), rates=(2e-3, 4e-3, 8e-3)
+        ),
         "paper": TextBudgets((TextProgressive(paper_teacher(24_000), **_PAPER, steps=24_000, interval=3000),)),
     },
     "text-which-checkpoint": {

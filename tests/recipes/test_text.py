@@ -49,7 +49,7 @@ def test_the_teacher_is_probed_and_has_no_optimum(corpus, tmp_path):
     assert Trajectory(tmp_path / "teachers").task == recipe.task()
 
 
-@pytest.mark.parametrize("name", ["text-budgets", "text-word-pieces"])
+@pytest.mark.parametrize("name", ["text-budgets", "text-deeper", "text-word-pieces"])
 def test_budgets_hold_every_supervision(name, corpus, tmp_path):
     recipe = smoke(name, corpus)
     tables = recipe.run(seeds=1, out=tmp_path, progress=False).tables
@@ -73,7 +73,8 @@ def test_progressive_students_and_their_first_checkpoint(corpus, tmp_path):
 
 def test_progressive_students_have_three_checkpoints_and_the_final_one_for_a_third():
     laptop = [catalogue.recipe("text-progressive"), *catalogue.recipe("text-budgets").runs]
-    for students in (*laptop, *catalogue.recipe("text-word-pieces").runs):
+    others = [run for name in ("text-deeper", "text-word-pieces") for run in catalogue.recipe(name).runs]
+    for students in (*laptop, *others):
         schedule = progressive(students.interval, speed=students.speed)
         stages = schedule.stages(students.teacher.saved_steps, students.steps)
         assert len(stages) == 3
