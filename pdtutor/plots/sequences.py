@@ -162,21 +162,31 @@ def spans_figure(spans: pd.DataFrame, controls: pd.DataFrame) -> Figure:
 
 
 def when_figure(table: pd.DataFrame) -> Figure:
-    """Draw by how much methods beat one-shot against how long its students wait, a panel per method, a line per task.
+    """Draw by how much methods beat one-shot, above against how long its students wait, below how much less theirs do.
 
-    Error bars are 95 % intervals of the mean over seeds. The table is one of `recipes.when.advantages`, or several.
+    There is a column of panels per method, and a line per task. Error bars are 95 % intervals of the mean over seeds.
+    The table is one of `recipes.when.advantages`, or several.
     """
     methods, tasks = list(dict.fromkeys(table["method"])), list(dict.fromkeys(table["task"]))
     palette = dict(zip(tasks, sns.color_palette("colorblind", len(tasks)), strict=True))
-    figure, axes = plt.subplots(1, len(methods), figsize=(6.2 * len(methods), 4), sharey=True, squeeze=False)
-    for ax, method in zip(axes[0], methods, strict=True):
-        for task, rows in table[table["method"] == method].sort_values("budget").groupby("task", sort=False):
-            bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-            line = {"color": palette[task], "marker": "o", "capsize": 3, "label": task}
-            ax.errorbar(rows["waiting"], rows["mean"], yerr=bars, **line)
-        ax.axhline(0, color="0.3", linewidth=1)
-        ax.set(xlabel="share of the budget that one-shot students wait", title=f"{method} − one-shot", xlim=(0, 1.04))
-    axes[0, 0].set(ylabel="difference in accuracy")
+    columns = {
+        "waiting": "share of the budget that one-shot students wait",
+        "saved": "share of the budget that these students wait less",
+    }
+    figure, axes = plt.subplots(2, len(methods), figsize=(6.2 * len(methods), 7.4), sharey=True, squeeze=False)
+    for of_row, (column, label) in zip(axes, columns.items(), strict=True):
+        for ax, method in zip(of_row, methods, strict=True):
+            for task, rows in table[table["method"] == method].sort_values("budget").groupby("task", sort=False):
+                bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+                line = {"color": palette[task], "marker": "o", "capsize": 3, "label": task}
+                if column == "saved":  # budgets need not be in order there, and lines would cross
+                    line["linestyle"] = "none"
+                ax.errorbar(rows[column], rows["mean"], yerr=bars, **line)
+            ax.axhline(0, color="0.3", linewidth=1)
+            ax.set(xlabel=label, title=f"{method} − one-shot")
+        of_row[0].set(ylabel="difference in accuracy")
+    for ax in axes[0]:
+        ax.set(xlim=(0, 1.04))
     axes[0, -1].legend(frameon=False, bbox_to_anchor=(1, 1), loc="upper left")
     figure.tight_layout()
     return figure

@@ -24,6 +24,14 @@ def plateau(history: pd.DataFrame, *, threshold: float, method: str = ONE_SHOT) 
 
     Raises ValueError for a method that the history lacks.
     """
+    return float(waits(history, threshold=threshold, method=method).median())
+
+
+def waits(history: pd.DataFrame, *, threshold: float, method: str = ONE_SHOT) -> pd.Series:
+    """Return how many updates each seed's model needs to leave its plateau, inf if it never does, by seed.
+
+    Arguments and errors are those of `plateau`.
+    """
     a_table("history", history, "method", "seed", "step", "examples", "accuracy")
     of_method = history[history["method"] == method]
     if of_method.empty:
@@ -31,7 +39,7 @@ def plateau(history: pd.DataFrame, *, threshold: float, method: str = ONE_SHOT) 
             f"no method is called {method!r}; there are {', '.join(map(repr, history['method'].unique()))}"
         )
     found = results(of_method, threshold=number("threshold", threshold, minimum=0, maximum=1))
-    return float(found["steps"].astype(float).fillna(np.inf).median())
+    return found.set_index("seed")["steps"].astype(float).fillna(np.inf)
 
 
 def at_budgets(history: pd.DataFrame, budgets: Sequence[int]) -> pd.DataFrame:
@@ -59,8 +67,9 @@ def advantages(
     """Return by how much each method beats one-shot at every budget, beside how long one-shot students wait.
 
     The columns are those of `paired`, and: task; plateau, that of the one-shot students of this budget; waiting, the
-    share of the budget that they spend on it, 1 if half never leave it; lag, the plateau divided by the teachers'; and
-    teacher, their accuracy at the end.
+    share of the budget that they spend on it, 1 if half never leave it; saved, the share of the budget by which the
+    method's students wait less than the one-shot students of the same seeds, on average (who never leaves a plateau
+    waits for the whole budget); lag, the plateau divided by the teachers'; and teacher, their accuracy at the end.
 
     Args:
         task: its name in the table.
@@ -76,9 +85,17 @@ def advantages(
     table.insert(0, "task", task)
     budgets = sorted(table["budget"].unique())
     runs = {budget: history[history["budget"] == budget] if "budget" in history else history for budget in budgets}
-    waits = {budget: plateau(run, threshold=threshold) for budget, run in runs.items()}
-    table["plateau"] = table["budget"].map(waits)
+    plateaus = {budget: plateau(run, threshold=threshold) for budget, run in runs.items()}
+    table["plateau"] = table["budget"].map(plateaus)
     table["waiting"] = (table["plateau"] / table["budget"]).clip(upper=1)
+
+    def share_waited(budget: int, method: str) -> pd.Series:
+        return (waits(runs[budget], threshold=threshold, method=method) / budget).clip(upper=1)
+
+    pairs = zip(table["budget"], table["method"], strict=True)
+    table["saved"] = [
+        (share_waited(budget, ONE_SHOT) - share_waited(budget, method)).mean() for budget, method in pairs
+    ]
     teachers = runs[budgets[-1]]
     table["lag"] = table["plateau"] / plateau(teachers, threshold=threshold, method="teacher")
     table["teacher"] = teachers[teachers["method"] == "teacher"].groupby("seed")["accuracy"].last().mean()

@@ -52,6 +52,8 @@ def test_advantages_stand_beside_the_share_of_the_budget_that_one_shot_students_
     assert table["mean"].tolist() == pytest.approx([0.25, 0.15])
     assert table["ahead"].tolist() == [2, 2]
     assert table["waiting"].tolist() == [1, 0.5]  # 20 updates of 10, at most all, and of 40
+    # one-shot students wait for 30 and 10 updates, progressive ones for 10 each: 20 and 0 less, within 10 updates 0
+    assert table["saved"].tolist() == pytest.approx([0, 0.25])
     assert (table["lag"] == 2).all()
     assert table["teacher"].tolist() == pytest.approx([0.8, 0.8])
 
@@ -70,7 +72,8 @@ def test_the_map_has_a_panel_per_method_and_a_line_per_task(history):
         for task in ("one", "another")
     ]
     figure = plots.when_figure(pd.concat(tables))
-    (ax,) = figure.axes
-    assert ax.get_title() == "progressive − one-shot"
+    ax, below = figure.axes
+    assert ax.get_title() == below.get_title() == "progressive − one-shot"
+    assert below.get_xlabel() == "share of the budget that these students wait less"
     assert {text.get_text() for text in ax.get_legend().get_texts()} == {"one", "another"}
     plt.close(figure)
