@@ -582,7 +582,7 @@ by_seed.round(3).T
 #
 # ### A teacher that is further ahead
 #
-# PROSE-A
+# Is that a peculiarity of one setting? Here is another, nearer to the paper's in two respects: rows are twice as long, and 15 % of the characters are selected, as in BERT. And its teacher is further ahead of its students: three layers, 96 wide, 3000 updates on three corpora (the third: the presidents), against three layers, 32 wide (`pdtutor run text-deeper --seeds 6`; `data/runs/text-deeper`). The schedules are those from above, thirds of the budget, and rates of 0.002, 0.004 and 0.008 were tried for every method, at both budgets, on two teachers and students that are not counted. **Predict**, from what you have just seen: with 800 updates labels and one-shot stay on their plateau to the end. By how much can checkpoints beat them there, and what will be left of it at 1600?
 
 # %%
 kept = data_path("runs/text-deeper")
