@@ -467,7 +467,7 @@ moments = {
 }
 rows = {}
 for moment, step in moments.items():
-    probed = robust.index[np.abs(robust.index - step).argmin()]  # the nearest that was
+    probed = min(robust.dropna().index, key=lambda other: abs(other - step))  # for all three n
     rows[moment] = [probed, means[probed], *(robust.loc[probed, n].mean() for n in (3, 5, 7))]
 columns = ["step", "loss", "M_robust(3)", "M_robust(5)", "M_robust(7)"]
 of_teachers = pd.DataFrame(rows, index=columns).T
@@ -477,12 +477,20 @@ of_teachers.astype({"step": int}).round(4)
 
 # %%
 in_second = (peaks[3] >= borders["second"]) & (peaks[3] <= borders["third"])
-in_order = (peaks[3] < peaks[5]) & (peaks[5] < peaks[7])
+in_order = (peaks[3] < peaks[5]) & (peaks[5] <= peaks[7])
 seen = Thresholds()
-seen.add("M_robust(3) is largest in the second phase, teachers of six", in_second.sum(), at_least=5)
-seen.add("M_robust(3) at the end / at its largest, largest of six", (end / top)[3].max(), at_most=0.1)
+seen.add(
+    "M_robust(3) is largest in the second phase, teachers of six", in_second.sum(), at_least=5
+)
+seen.add(
+    "M_robust(3) at the end / at its largest, largest of six", (end / top)[3].max(), at_most=0.1
+)
 seen.add("M_robust(3) at the end, largest of six", end[3].max(), at_most=0.05)
-seen.add("the longer the n-gram, the later its peak, teachers of six", in_order.sum(), at_least=5)
+seen.add(
+    "peaks in the order n = 3, then 5, then 7 or both at once, teachers of six",
+    in_order.sum(),
+    at_least=5,
+)
 seen.add("accuracy at the end, smallest of six", last["accuracy"].min(), at_least=0.94)
 seen
 
@@ -490,7 +498,11 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# PROSE3
+# (Left: a line per teacher. Dashed: the median borders of the six. Other lines and bands are means over six teachers, of medians and quartiles over 256 pairs each; 3-grams were probed at every checkpoint, 5-grams and 7-grams at 29 of the 121. The last table takes the nearest checkpoint at which all three were, and means over the six.) All six tell one story:
+#
+# - **First phase**: after a quick start the loss stays near 1.0 until step 150 or 200. That is little less than the tokens' frequencies alone give.
+# - **Second phase**: it falls steeply, and the model leans on 3-grams, most at step 350 to 700: there, masking two neighbours moves half of the predictions by more than 0.41. In the paper the peak is higher (≈ 0.73 📄), and $M_{\text{robust}}(3)$ is still .009 📄 at the first border. Here it is nearly half-way up by then, so our 5 % comes later than the border that the paper drew.
+# - **Third phase**, from about step 2000: the lean on 3-grams is unlearned, from 0.07 where the phase begins (.04 📄) to 0.002 (.00005 📄). Longer $n$-grams come later and go later. 5-grams are leaned on most at 800 to 1400, and a tenth to a fifth of that is left at the end; 7-grams at 1000 to 1600, and three quarters are left. So these teachers have finished with 3-grams, and are not finished: their accuracy is 0.949 to 0.955, the optimum's 0.983.
 #
 # And the optimum? It is a model, so it can be asked the same. These values are exact for each sentence; only which sentences are drawn is chance.
 
@@ -507,7 +519,7 @@ exact[["median", "p75", "p90"]].round(3)
 # %% [markdown]
 # In the median the optimum doesn't lean on 3-grams or 5-grams at all, and hardly on 7-grams. The median hides the other half: for one position in ten, masking a 5-gram moves even the optimum's answer by about a half or more, and for one in four masking a 7-gram does. There the rest of the sentence really doesn't tell.
 #
-# So the long teacher's third phase leads to where the optimum is: its median $M_{\text{robust}}(3)$ of 0.002 is two hundred times smaller than at its peak. A teacher at that point shows a student little of what 3-grams say, because its answers hardly depend on them. Its 7-grams are still on the way.
+# So the third phase leads to where the optimum is: a median $M_{\text{robust}}(3)$ of 0.002 is two hundred times smaller than at the peak. A teacher at that point shows a student little of what 3-grams say, because its answers hardly depend on them. Its 7-grams are still on the way.
 #
 # ## 4 One prediction, looked at closely
 #
@@ -552,11 +564,9 @@ for name, step in {f"step {early}": early, f"step {final}": final, "optimum": No
 pd.DataFrame(rows).T.rename_axis(["M_robust of", "n"]).astype(float).round(2)
 
 # %%
-of_3 = (curriculum["seed"] == 1) & (curriculum["n"] == 3)
-closeness = curriculum[of_3 & (curriculum["probe"] == "M_close")].set_index("step")["median"]
-print(
-    f"M_close(3), median: step {early} {closeness[early]:.2f}, step {final} {closeness[final]:.2f}"
-)
+closeness = curriculum[(curriculum["seed"] == 1) & (curriculum["probe"] == "M_close")]
+closeness = closeness.pivot(index="step", columns="n", values="median").loc[[early, final], [3, 7]]
+closeness.rename_axis(columns="M_close of n, median").round(2)
 
 # %%
 truth = sentences[row][position]
@@ -572,11 +582,11 @@ seen
 seen.verdicts()
 
 # %% [markdown]
-# At *this* position, the early checkpoint gives the truth 0.80 with one token masked, and 0.05 without its two neighbours, where it bets on another token. The final one does without these two, but not without all six. The optimum is sure throughout.
+# At *this* position, the early checkpoint gives the truth 0.83 with one token masked, and 0.16 without its two neighbours, where it bets on another token. The final one does without these two, but not without all six. The optimum is sure throughout.
 #
-# It is not a typical position. In the median over positions the early checkpoint leans on 3-grams much less (0.22), and the final one of this unfinished teacher no less than the early one (0.24): at many positions it has only just learned to use its neighbours, and not yet to do without them. What does tell the two apart in the median is the other question. The 3-gram alone leads the early checkpoint close to its answer ($M_{\text{close}}(3)$ = 0.13), the final one less so (0.28).
+# In the median over positions the difference is as plain: masking the two neighbours moves the early checkpoint's prediction by 0.33, and the final one's by 0.00. Masking all six moves the final one by 0.45. ($M_{\text{close}}$ asks the other way round, and here it tells something else. The 3-gram *alone* leads both equally near to their answers in the median, 0.23 and 0.22. From the 7-gram alone the final one's answer follows nearly always, the early one's less often.)
 #
-# This is the paper's explanation of why intermediate checkpoints teach well. A student that is shown the final teacher's answers sees right answers, and not why. The early one's answers can be found from fewer tokens, and so are easier to learn. Whether they help is a question for experiments.
+# This is the paper's explanation of why intermediate checkpoints teach well. A student that is shown the final teacher's answers sees right answers, and not why. The early one's answers hang on a token's neighbours, and so should be easier to learn. Whether they help is a question for experiments.
 #
 # ## 5 Students
 #
@@ -595,16 +605,16 @@ seen.verdicts()
 #
 # There are three budgets: 400, 800 and 1600 updates. Every method's learning rate was chosen at 400, of 0.01, 0.02 and 0.04, on two teachers and students that are not counted: 0.02 for one-shot, 0.01 for the others. The larger budgets take it over.
 #
-# **Exercise 5: predict.** Six teachers and their students, 400 updates. Always naming the most frequent token is right less than 0.4 of the time, the optimum 0.98, the teachers about 0.95. Put in the median accuracy that you expect of each supervision; it will be shown beside the measured one.
+# **Exercise 5: predict.** Six teachers and their students, 800 updates. Always naming the most frequent token is right less than 0.4 of the time, the optimum 0.98, the teachers about 0.95. Put in the median accuracy that you expect of each supervision; it will be shown beside the measured one.
 
 # %%
 guess = {"cross-entropy": None, "one-shot": None, "progressive": None, "(2,T)": None}
 
 # %% [markdown]
-# Live, the students of teacher 1, 400 updates. (Progressive distillation is left out, because its other checkpoints are not shipped. All three have the rate 0.01 here.)
+# Live, the students of teacher 1, 800 updates. (Progressive distillation is left out, because its other checkpoints are not shipped. All three have the rate 0.01 here. In the stored runs this is the seed in which (2, T) is furthest ahead of labels, so don't judge by it alone.)
 
 # %%
-recipe = recipes.recipe("pcfg-budgets").runs[0]  # of three budgets the smallest, 400 updates
+recipe = recipes.recipe("pcfg-progressive")
 methods = recipe.methods(checkpoints, {1: early})
 del methods["progressive"]
 live = recipe.compare(methods, seeds=[1])
@@ -618,7 +628,7 @@ plt.show()
 # %% tags=["nbval-ignore-output"]
 last = live.history[live.history["step"] == recipe.steps].set_index("method")["accuracy"]
 seen = Thresholds()
-seen.add("(2,T) minus labels after 400 updates", last["(2,T)"] - last["cross-entropy"], at_least=0)
+seen.add("(2,T) minus labels after 800 updates", last["(2,T)"] - last["cross-entropy"], at_least=0)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
@@ -650,11 +660,11 @@ by_seed = found.pivot(index=["budget", "seed"], columns="method", values="final_
 by_seed[[*order, "teacher"]].round(3)
 
 # %%
-at_400 = by_seed.loc[400, order].median()
-pd.DataFrame({"your guess": guess, "median of six, 400 updates": at_400.round(3)})
+at_800 = by_seed.loc[800, order].median()
+pd.DataFrame({"your guess": guess, "median of six, 800 updates": at_800.round(3)})
 
 # %% [markdown]
-# (Left: lines are medians over three seeds, bands reach from the lowest to the highest. Right: the paper gives one number each.)
+# (Left: lines are medians over six seeds, bands reach from the lowest to the highest. Right: the paper gives one number each.)
 #
 # Students of one seed have the same teacher, the same initial weights and the same data at every supervision, so compare them in pairs. `paired` gives the mean difference over seeds, and a 95 % bootstrap interval of it:
 
@@ -671,37 +681,49 @@ compared = compared.set_index(["method", "other", "budget"]).sort_index()
 compared.round(3)
 
 # %% [markdown]
-# With three seeds such an interval means little. There are only 27 ways to draw three seeds out of three with replacement, so the 95 % interval simply goes from the smallest of the three differences to the largest. And if supervision made no difference, all three would have the same sign in one case out of four. The seeds of different budgets share their teachers; nine pairs are not nine experiments.
+# (An interval of six values is a narrow one: it knows nothing of what a seventh might do. The seeds of different budgets share their teachers; eighteen pairs are not eighteen experiments.)
 
 # %%
-ahead = compared["ahead"].groupby(level=["method", "other"]).sum()
 seen = Thresholds()
+of = compared["mean"]
 seen.add(
-    "progressive ahead of labels, pairs of 9", ahead["progressive", "cross-entropy"], at_least=9
+    "(2,T) minus one-shot at 800: low end of its interval",
+    compared.loc[("(2,T)", "one-shot", 800), "low"],
+    at_least=0,
 )
-seen.add("progressive ahead of one-shot, pairs of 9", ahead["progressive", "one-shot"], at_least=8)
-two_at = compared.loc["(2,T)"]["ahead"]
-seen.add("(2,T) ahead of labels at 400, pairs of 3", two_at["cross-entropy", 400], at_least=3)
-seen.add("(2,T) ahead of one-shot at 400, pairs of 3", two_at["one-shot", 400], at_least=3)
-seen.add("(2,T) ahead of one-shot at 1600, pairs of 3", two_at["one-shot", 1600], at_most=1)
-one_shot_at_1600 = compared.loc[("one-shot", "cross-entropy", 1600), "ahead"]
-seen.add("one-shot ahead of labels at 1600, pairs of 3", one_shot_at_1600, at_most=0)
+for method in ("progressive", "(2,T)"):
+    seen.add(
+        f"{method} minus labels at 1600: low end of its interval",
+        compared.loc[(method, "cross-entropy", 1600), "low"],
+        at_least=0,
+    )
+seen.add(
+    "progressive minus one-shot at 800, mean", of["progressive", "one-shot", 800], at_most=0.02
+)
+seen.add(
+    "one-shot minus labels, largest mean of three budgets",
+    of["one-shot", "cross-entropy"].max(),
+    at_most=0.01,
+)
+stuck = by_seed.loc[1600, "one-shot"]
+seen.add("one-shot at 1600, the lowest of six", stuck.min(), at_most=0.6)
+seen.add("the second lowest", stuck.nsmallest(2).iloc[1], at_least=0.75)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 seen.verdicts()
 
 # %% [markdown]
-# - **Progressive** students are ahead of labels in all nine pairs, by 3, 4 and 1.5 points on average over seeds (in one pair, at 1600, by a hair), and of one-shot in eight of nine; the exception is at 400 updates. In the paper it is ahead of both at every budget.
-# - **(2, T)** is ahead of labels and of one-shot in every seed at 400 updates, by 4 to 5 points. At 800 it is ahead of each of them in two seeds of three, at 1600 in one. One checkpoint shows one step of the way, and $C_1$'s 200 updates are half of the smallest budget and an eighth of the largest.
-# - **One-shot** is ahead of labels in the paper at every budget. Here it isn't: the two are level at 400 and 800, and at 1600 it is behind in all three seeds.
-# - **The ceiling** is far away for all of them, and so are their teachers.
+# - **Progressive** students are ahead of labels by 1.0, 0.1 and 2.4 points at the three budgets, and of one-shot by 1.5, 0.4 and 4.0. Only at 400 are both intervals above 0, and at 1600 that against labels. In the paper it is ahead of both at every budget, by 2.0 to 6 points over labels at all but the largest. 📄
+# - **(2, T)** is ahead of labels by 1.4, 2.4 and 2.1 points, and of one-shot by 1.8, 2.7 and 3.7. Its interval is above 0 at 800 against both, and at 1600 against labels.
+# - **One-shot** is ahead of labels in the paper at every budget. Here it isn't: their means differ by less than half a point at 400 and 800. At 1600 one student, of seed 0, never leaves its plateau: its 0.556 stands beside 0.769 to 0.785 for the other five, which are ahead of labels. This student alone makes most of what progressive and (2, T) have gained on one-shot there. Its learning rate, 0.02, was chosen at 400 updates, where no student is off the plateau.
+# - **The ceiling** is far away for all of them; their teachers are within 3.5 points of it.
 #
-# What differs from the paper besides size: there each budget has a teacher of its own, from 0.91 at 2k updates to 0.98 at 16k. 📄 Here the teacher of a seed, of 2000 updates and not finished, serves all three budgets.
+# So on this grammar checkpoints are worth one to three points, and the order of the paper shows in the means only. Students' plateaus are short: at 800 and 1600 updates most have passed 0.6 after 300 to 550. What differs from the paper besides size: there each budget has a teacher of its own, from 0.91 at 2k updates to 0.98 at 16k. 📄 Here one finished teacher per seed serves all budgets.
 #
 # ## 6 Which checkpoint?
 #
-# (2, T) again, at 800 updates, with $C_1$ one of twelve checkpoints from 50 to 2000 (`pcfg-which-checkpoint`, half an hour; `data/runs/pcfg-which-checkpoint`). The last is the final checkpoint, which makes it one-shot. The paper finds an inverted U: the best $C_1$ lies in the second phase, those before and after are worse. **What would you have to see, in three seeds, to believe that? And what would you see if $C_1$ made no difference?**
+# (2, T) again, at 400 updates, a quarter of them with $C_1$, which is one of fourteen checkpoints from 100 to 6000 (`pdtutor run pcfg-which-checkpoint --seeds 6`; `data/runs/pcfg-which-checkpoint`; all at the rate 0.01). The last is the final checkpoint, which makes it one-shot. The paper finds an inverted U: the best $C_1$ lies in the second phase, those before and after are worse. **What would you have to see, in six seeds, to believe that? And what would you see if $C_1$ made no difference?**
 
 # %%
 kept = data_path("runs/pcfg-which-checkpoint")
@@ -714,10 +736,14 @@ plots.first_checkpoint_figure(
 )
 plt.show()
 
+# %%
+accuracy = by_first.pivot(index="seed", columns="checkpoint", values="final_accuracy")
+accuracy.T.assign(mean=accuracy.mean()).round(3)
+
 # %% [markdown]
-# (Dashed vertical lines: where each teacher's second and third phase begin, by its own end. Dotted: one-shot. Bands of $M_{\text{robust}}(3)$ between quartiles.)
+# (Dashed vertical lines: where each teacher's second and third phase begin. Dotted: one-shot. Bands of $M_{\text{robust}}(3)$ between quartiles.)
 #
-# "The best $C_1$ is in the second phase" is true of all three teachers, and a poor criterion: seven or eight of the twelve checkpoints lie there, so a $C_1$ picked blindly passes in all three with a probability of 0.23. Ask instead whether the second phase's checkpoints are better *on average* than the earlier ones (the U's left side), than the later ones, and than the final one (its right side). For chance, shuffle the twelve accuracies of every seed.
+# Single students scatter a good deal: the students of two neighbouring checkpoints of one teacher may be five points apart, and once they are nine. And "the best $C_1$ is in the second phase" is a poor criterion: nine or ten of the fourteen checkpoints lie there, so a $C_1$ picked blindly passes in all six with a probability of 0.12. Ask instead whether the second phase's checkpoints are better *on average* than the earlier ones (the U's left side), than the later ones, and than the final one (its right side). For chance, shuffle the fourteen accuracies of every seed.
 
 
 # %%
@@ -733,7 +759,6 @@ def advantages(accuracy, borders):
     return pd.DataFrame(rows, index=columns).T.rename_axis("second phase")
 
 
-accuracy = by_first.pivot(index="seed", columns="checkpoint", values="final_accuracy")
 rises = advantages(accuracy, borders)
 rng = np.random.default_rng(0)
 shuffled = [
@@ -750,35 +775,58 @@ summary = {"mean": rises.mean(), "shuffled reach this mean": by_chance}
 pd.concat([rises, pd.DataFrame(summary).T]).round(3)
 
 # %%
-inside = [
-    ((accuracy.columns >= second) & (accuracy.columns <= third)).mean()
-    for second, third in borders.to_numpy()
-]
+chosen = pd.read_csv(kept / "chosen.csv").pivot(index="seed", columns="rule", values="step")
+tried = accuracy.columns.to_numpy()
+
+
+def of_rule(steps):
+    """Accuracy of the student whose C₁ is nearest to the rule's (or the earlier of two), by seed."""
+    nearest = {seed: tried[np.abs(tried - step).argmin()] for seed, step in steps.items()}
+    return pd.Series({seed: accuracy.loc[seed, step] for seed, step in nearest.items()})
+
+
+rules = pd.DataFrame(
+    {
+        "best of the fourteen": accuracy.max(axis=1),
+        "half-way up M_robust(3)": of_rule(chosen["3-grams"]),
+        "by agreement": of_rule(chosen["agreement"]),
+        "a random one": accuracy.mean(axis=1),
+        "the final one (one-shot)": accuracy[tried[-1]],
+    }
+).rename_axis("seed")
+pd.concat({"accuracy": rules.mean(), "least of 6": rules.min()}, axis=1).round(3)
+
+# %%
+rules_by_seed = pd.concat(
+    rules[column].rename("final_accuracy").reset_index().assign(method=method)
+    for column, method in (
+        ("half-way up M_robust(3)", "half-way up"),
+        ("the final one (one-shot)", "one-shot"),
+    )
+)
+by_rule = rules["half-way up M_robust(3)"] - rules["the final one (one-shot)"]
 seen = Thresholds()
-seen.add("all three best C₁ in the second phase, by chance", np.prod(inside), at_least=0.2)
 seen.add(
-    "second phase ahead of the earlier ones, seeds of 3",
+    "second phase ahead of the earlier ones, seeds of 6",
     (rises["− earlier"] > 0).sum(),
-    at_least=3,
+    at_least=6,
 )
 seen.add("shuffled accuracies that rise as much", by_chance["− earlier"], at_most=0.01)
-seen.add(
-    "second phase ahead of the final one, seeds of 3",
-    (rises["− final (one-shot)"] > 0).sum(),
-    at_most=2,
-)
 seen.add(
     "shuffled accuracies that are ahead of the final one as much",
     by_chance["− final (one-shot)"],
     at_least=0.05,
 )
+seen.add("half-way up minus the final one, mean", by_rule.mean(), at_least=0.01)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 seen.verdicts()
 
 # %% [markdown]
-# **The left side is there**: a $C_1$ from before the fall is 10 to 13 points worse than one from the second phase, in every seed, and shuffled accuracies never come near. Too early a checkpoint knows too little. **The right side is not shown**: on average the second phase is ahead of what comes later and of one-shot, but for seed 2 there is next to no difference (+0.001 and −0.005), and shuffled accuracies do as well in about 30 % of cases (against one-shot) or 9 % (against all later ones). That fits with section 3: these teachers' final checkpoints are not finished, and still lean on 3-grams. Whether a finished teacher would make the U complete, these runs can't say.
+# - **The left side is there.** A $C_1$ of 100 updates, from before the fall, is 4 to 7 points worse than the second phase's mean, in every seed, and shuffled accuracies never come near. Too early a checkpoint knows too little.
+# - **The top is narrow, and early.** The two best, in the mean, are 200 and 300, at the beginning of the fall, where $M_{\text{robust}}(3)$ is half-way up: 0.590 and 0.574, against 0.552 for one-shot. From 400 on we can't tell a $C_1$ from the final checkpoint. So the phase *as a whole* is ahead of the final one by no more than shuffled accuracies are in a third of the cases. The paper's best $C_1$ lies at the peak of $M_{\text{robust}}(3)$. 📄 Ours doesn't: at 600, near the peak, students have 0.535.
+# - **Both rules find the top**: half-way up $M_{\text{robust}}(3)$, and lesson 3b's agreement, name 200 or 250 for every teacher. (The table takes 200 for 250.) That is 3.8 points ahead of the final one, for five seeds of six. Both rules are older than these runs. But the students of section 5, who have the rule's own checkpoints, 250 for five of the six, have 0.557 at 400 updates and not 0.590: take the gain for one of one to four points.
 #
 # ## 7 What do the students know of the tree?
 #
@@ -817,20 +865,22 @@ seen.add("attention, level 2: untrained minus the best students", gap[2], at_lea
 gap = by_line["progressive"] - by_line[bare]
 seen.add("linear, level 1: progressive minus untrained", gap[1], at_most=0)
 seen.add("linear, level 2: progressive minus untrained", gap[2], at_least=0.01)
-gap = by_line["teacher"] - by_line[bare]
-seen.add("linear, level 2: teachers minus untrained, students' width", gap[2], at_least=0.1)
+wide = "untrained, teachers' width"
+for kind in ("attention", "linear"):
+    gap = table.loc[kind, "teacher"] - table.loc[kind, wide]
+    seen.add(f"{kind}, level 2: teachers minus untrained, their width", gap[2], at_least=0.1)
 seen
 
 # %% jupyter={"source_hidden": true} tags=["hide-cell"]
 seen.verdicts()
 
 # %% [markdown]
-# (A dot is a model, three seeds each. Lines are means over three models. The dotted one is of wrong symbols at the width where they give more; the table's row "wrong symbols" is a mean over both widths.)
+# (A dot is a model: six students of every supervision, six teachers, three of every control. Lines are means. The dotted one is of wrong symbols at the width where they give more.)
 #
-# - **The attention probe** reads level 1 from a Transformer with *random weights*, of either width, with an accuracy of 0.97: more than from any student, and more than from the teachers (0.91). Even a read-out that was trained on wrong symbols, and can only know what is frequent at which position, has 0.71, where the four supervisions have 0.72 to 0.76. At level 2 an untrained model (0.67) is level with progressive students (0.67; one of them has 0.70) and above the means of the others. Only the teachers, with 0.82, are well above an untrained model of their width (0.66).
-# - **The linear probe** sees each token's own state alone. Here width matters: a wider random model gives away more, and most of it is the position, since wrong symbols give nearly as much (at level 1, by width: 0.50 and 0.64, against 0.55 and 0.66 with the right ones; at level 2: 0.44 and 0.49, against 0.45 and 0.50). So compare at equal width. At level 1 students are about at the level of the most frequent symbol, and students and teachers alike are below untrained models. At level 2 something is left: progressive students have 0.475 against 0.445 untrained, each of the three more than each untrained model of their width, and the teachers 0.60 against 0.50.
+# - **The attention probe** reads level 1 from a Transformer with *random weights*, of either width, with an accuracy of 0.97: more than from any student, and as much as from the teachers (0.98). Even a read-out that was trained on wrong symbols, and can only know what is frequent at which position, has 0.71, where the four supervisions have 0.75 to 0.80. At level 2 an untrained model (0.67) is level with students of labels and (2, T), above those of one-shot (0.63) and two points below progressive ones (0.69). Only the teachers, with 0.88, are well above an untrained model of their width (0.66).
+# - **The linear probe** sees each token's own state alone. Here width matters: a wider random model gives away more, and most of it is the position, since wrong symbols give nearly as much (at level 1, by width: 0.50 and 0.64, against 0.56 and 0.66 with the right ones; at level 2: 0.44 and 0.50, against 0.44 and 0.50). So compare at equal width. At level 1 students are about at the level of the most frequent symbol, and below untrained models. At level 2 they have 0.45 to 0.47, against 0.44 untrained: progressive ones are highest, by less than a point before labels. The teachers have 0.73, against 0.50.
 #
-# So the students' raw accuracies of 0.76 and 0.67, which look as if progressive students knew most of the tree, are the probe's own doing. An untrained model presumably hands tokens and positions on almost unchanged, and a probe that adds up over many positions finds the lower levels in them by itself. To that the students' training adds nothing that we can tell; at level 1 it takes away from it, as the teachers' does, presumably because the last states come to be about one token each. What the controls leave is a trace of level 2 in progressive students (by the linear probe only), and more than a trace in their teachers (by both). (The paper's sentences have 294 tokens and more levels, where a probe may do less by itself. We have not tried.)
+# So the students' raw accuracies of 0.80 and 0.69, which look as if they knew most of the tree, are the probe's own doing. An untrained model presumably hands tokens and positions on almost unchanged, and a probe that adds up over many positions finds the lower levels in them by itself. To that the students' training adds next to nothing that we can tell; at level 1 it takes away from it, presumably because the last states come to be about one token each. What the controls leave is the *teachers*: by both probes they know level 2 of the tree far better than untrained models do. (The paper's sentences have 294 tokens and more levels, where a probe may do less by itself. We have not tried.)
 #
 # ## 8 Token by token
 #
@@ -878,30 +928,17 @@ def spread_of(values, digits=3):
 
 
 claims = Claims()
-of_second = (borders["third"] - borders["second"]) / 2000
-share_of_second = (long_third - long_second) / long_history["step"].max()
+of_second = (borders["third"] - borders["second"]) / robust.index[-1]
 claims.add(
     "a teacher leans on 3-grams in its second phase, and at the end at most a tenth as much",
     paper="median M_robust(3) .009 at 600, ≈ .73 at 1000, .04 at 2000, .00005 at 8000 (E3)",
-    measured=f"{long_robust[3].max():.2f} at {long_peaks[3]}, "
-    f"{long_robust[3].iloc[-1]:.3f} at the end",
-    chance=f"the peak lies there: {share_of_second:.2f}",
-    seeds=1,
-    holds=bool(
-        long_second <= long_peaks[3] <= long_third
-        and long_robust[3].iloc[-1] <= long_robust[3].max() / 10
-    ),
-)
-claims.add(
-    "the same of three teachers that were trained a third as long",
-    paper="as above",
-    measured=f"largest at {', '.join(map(str, peaks[3]))}; "
-    f"at the end {(end / top).median():.2f} of that",
-    spread=spread_of(end / top, 2),
-    chance=f"all peaks lie there: {of_second.prod():.2f}",
-    seeds=3,
-    holds=bool(in_second.all() and (end <= top / 10).all()),
-    partly=bool(in_second.all() and (end < top).all()),
+    measured=f"{top[3].mean():.2f} at {peaks[3].median():.0f} (median), {end[3].mean():.4f} at the end",
+    spread=f"largest {spread_of(top[3], 2)}, at {peaks[3].min()} to {peaks[3].max()}; "
+    f"at the end {spread_of(end[3], 4)}",
+    chance=f"all six peaks lie there: {of_second.prod():.4f}",
+    seeds=6,
+    holds=bool(in_second.all() and (end[3] <= top[3] / 10).all()),
+    partly=bool(in_second.sum() >= 4 and (end[3] <= top[3] / 2).all()),
 )
 in_paper = reported.pivot(index="budget", columns="method", values="final_accuracy")
 
@@ -919,15 +956,15 @@ for method, other in (
     rows = compared.loc[method, other]
     name = "labels" if other == "cross-entropy" else other
     claims.add(
-        f"{method} is ahead of {name} at every budget, seed by seed",
+        f"{method} is ahead of {name} at every budget",
         paper=f"2k to 16k: {numbers(method, other)} (E3)",
-        measured=f"{rows['ahead'].sum()} of 9 pairs; mean difference "
+        measured=f"{rows['ahead'].sum()} of 18 pairs; mean difference "
         + ", ".join(f"{mean:+.3f}" for mean in rows["mean"]),
         spread=f"{rows['low'].min():+.3f} to {rows['high'].max():+.3f}",
         chance="half of the pairs",
-        seeds=3,
-        holds=bool((rows["ahead"] == 3).all()),
-        partly=bool((rows["mean"] > 0).all() and rows["ahead"].sum() >= 7),
+        seeds=6,
+        holds=bool((rows["low"] > 0).all()),
+        partly=bool((rows["low"] > 0).any() and (rows["mean"] > 0).all()),
     )
 u = e3[e3["at_unit"] == "teacher steps"].set_index("at")["value"]
 claims.add(
@@ -938,7 +975,7 @@ claims.add(
     spread=f"{spread_of(rises['− earlier'])}; {spread_of(rises['− final (one-shot)'])}",
     chance=f"shuffled as much: {by_chance['− earlier']:.3f}; "
     f"{by_chance['− final (one-shot)']:.2f}",
-    seeds=3,
+    seeds=6,
     holds=bool((rises > 0).all(axis=None) and by_chance.max() <= 0.05),
     partly=bool((rises["− earlier"] > 0).all() and by_chance["− earlier"] <= 0.05),
 )
@@ -961,33 +998,64 @@ claims.add(
     seeds=0,
     holds=bool(abs(whole_accuracy.item() - 0.98) < 0.01),
 )
+gain = paired(rules_by_seed, "half-way up", "one-shot").iloc[0]
 claims.add(
-    "at the smallest budget (2,T) is ahead of labels and of one-shot, every seed",
-    measured=f"mean difference {compared.loc[('(2,T)', 'cross-entropy', 400), 'mean']:+.3f} and "
-    f"{compared.loc[('(2,T)', 'one-shot', 400), 'mean']:+.3f}",
-    spread=f"{compared.loc['(2,T)'].xs(400, level='budget')['low'].min():+.3f} to "
-    f"{compared.loc['(2,T)'].xs(400, level='budget')['high'].max():+.3f}",
-    chance="all three, by chance: 0.12 each",
-    seeds=3,
-    holds=bool(two_at["cross-entropy", 400] == two_at["one-shot", 400] == 3),
+    "C₁ half-way up M_robust(3) beats the final checkpoint in the sweep",
+    measured=f"{gain['mean']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}], "
+    f"{gain['ahead']} of 6 ahead",
+    spread=spread_of(by_rule),
+    chance=f"a random one {(rules['a random one'] - rules['the final one (one-shot)']).mean():+.3f}",
+    seeds=6,
+    holds=bool(gain["low"] > 0),
+    partly=bool(gain["mean"] > 0),
+)
+rows = compared.loc["(2,T)", "one-shot"]
+claims.add(
+    "(2,T) is ahead of one-shot at every budget",
+    measured=f"{rows['ahead'].sum()} of 18 pairs; mean difference "
+    + ", ".join(f"{mean:+.3f}" for mean in rows["mean"]),
+    spread=f"{rows['low'].min():+.3f} to {rows['high'].max():+.3f}",
+    chance="half of the pairs",
+    seeds=6,
+    holds=bool((rows["low"] > 0).all()),
+    partly=bool((rows["low"] > 0).any() and (rows["mean"] > 0).all()),
 )
 claims.add(
-    "longer n-grams follow later: M_robust(n) is largest in the order n = 3, 5, 7",
+    "longer n-grams follow later: M_robust(n) is largest first for n = 3, for 7 not before 5",
     measured="; ".join(", ".join(map(str, of_seed)) for of_seed in peaks.to_numpy()) + " (steps)",
-    chance="1/6 each",
-    seeds=3,
+    chance="1/6 each, without ties",
+    seeds=6,
     holds=bool(in_order.all()),
-    partly=bool(in_order.sum() >= 2),
+    partly=bool(in_order.sum() >= 4),
 )
 claims.add(
-    "the attention probe reads no more of the tree from students than from untrained models",
+    "the attention probe reads less of level 1 from students than from untrained models, and of "
+    "level 2 at most three points more",
     measured="; ".join(
         f"level {level}: {row[order].max():.2f} (best students), {row[bare]:.2f}"
         for level, row in by_attention.iterrows()
     ),
-    chance="wrong symbols: " + ", ".join(f"{value:.2f}" for value in by_attention["wrong symbols, students' width"]),
-    seeds=3,
-    holds=bool((by_attention[order].max(axis=1) <= by_attention[bare] + 0.02).all()),
+    chance="wrong symbols: "
+    + ", ".join(f"{value:.2f}" for value in by_attention["wrong symbols, students' width"]),
+    seeds=6,
+    holds=bool((by_attention[order].max(axis=1) <= by_attention[bare] + [0, 0.03]).all()),
+)
+of_level_2 = pd.concat([spans, controls]).query("level == 2")
+of_teacher = of_level_2[of_level_2["method"] == "teacher"]
+as_wide = of_level_2[of_level_2["width"] == recipe.teacher.width].query("method == 'untrained'")
+claims.add(
+    "both probes read more of level 2 from every teacher than from any untrained model as wide",
+    measured="; ".join(
+        f"{kind}: {of_kind['all'].mean():.2f} against "
+        f"{as_wide[as_wide['kind'] == kind]['all'].mean():.2f}"
+        for kind, of_kind in of_teacher.groupby("kind")
+    ),
+    spread="; ".join(spread_of(of_kind["all"], 2) for _, of_kind in of_teacher.groupby("kind")),
+    chance=f"most frequent symbol: {always['linear', 2]:.3f}",
+    seeds=6,
+    holds=bool(
+        (of_teacher.groupby("kind")["all"].min() > as_wide.groupby("kind")["all"].max()).all()
+    ),
 )
 level_2 = pd.concat([spans, controls]).query("kind == 'linear' and level == 2")
 of_progressive = level_2[level_2["method"] == "progressive"]["all"]
@@ -997,7 +1065,7 @@ claims.add(
     measured=f"{of_progressive.mean():.3f} against {of_untrained['all'].mean():.3f}",
     spread=f"{spread_of(of_progressive)}; {spread_of(of_untrained['all'])}",
     chance=f"most frequent symbol: {always['linear', 2]:.3f}",
-    seeds=3,
+    seeds=6,
     holds=bool(of_progressive.min() > of_untrained["all"].max()),
     partly=bool(of_progressive.mean() > of_untrained["all"].mean()),
 )
@@ -1007,7 +1075,9 @@ claims
 claims.verdicts()
 
 # %% [markdown]
-# Where ours differs from the paper: sentences are a sixth as long, models smaller, budgets a fifth to a tenth; the students' teachers are not finished, and one of them serves all budgets; one-shot does not beat labels; of the inverted U we see the left side only. Progressive is ahead of labels in both: in the paper by six points over labels at 2k updates and three and a half at 16k, here three at 400 updates, four at 800 and one and a half at 1600. With three seeds and spreads of several points, single numbers are to be taken with a grain of salt.
+# Where ours differs from the paper: sentences are a sixth as long, models smaller, budgets a fifth to a tenth, and one finished teacher serves all budgets. The three phases are there, in every seed. What students gain from them is less: one to three points, where the paper has two to six; one-shot does not beat labels; and the inverted U has a narrow top, at the beginning of the second phase. Students here also wait little: lesson 5 asks what that has to do with it.
+#
+# And at the paper's size? We have tried it once, on an H100: 4 layers, all of cfg3b, the smallest budget of 2000 updates (`data/gpu/e3.csv`; one seed). It did not become the paper's result: the *teacher* had an accuracy of 0.664 at the end, the paper's 0.910 📄, and $M_{\text{robust}}(3)$ was at its highest, 0.35. It had not left its second phase. Its learning rate, 0.005, was that of the authors' script, and not chosen for our model. The time on the GPU ended before the students had made half of their updates.
 #
 # **Exercise 6: test a hypothesis** (no checker). "It is the 3-grams that make an intermediate checkpoint a good teacher." Write a grammar of your own in which 3-grams say nothing, for example one in which every rule's first token is drawn at random and repeated far away. Before you train anything, write down what $M_{\text{robust}}(3)$ of the optimum will be, whether there will be three phases, and which (2, T) result would refute the hypothesis.
 #
