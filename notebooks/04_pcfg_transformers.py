@@ -728,11 +728,12 @@ seen.verdicts()
 # %%
 kept = data_path("runs/pcfg-which-checkpoint")
 by_first = pd.read_csv(kept / "results.csv")
+chosen = pd.read_csv(kept / "chosen.csv").pivot(index="seed", columns="rule", values="step")
 plots.first_checkpoint_figure(
     by_first,
-    pd.read_csv(kept / "teacher_history.csv"),
     pd.read_csv(kept / "curriculum.csv"),
-    borders={seed: steps.tolist() for seed, steps in borders.iterrows()},
+    borders=borders.median().tolist(),
+    chosen=chosen.stack().tolist(),
 )
 plt.show()
 
@@ -741,7 +742,7 @@ accuracy = by_first.pivot(index="seed", columns="checkpoint", values="final_accu
 accuracy.T.assign(mean=accuracy.mean()).round(3)
 
 # %% [markdown]
-# (Dashed vertical lines: where each teacher's second and third phase begin. Dotted: one-shot. Bands of $M_{\text{robust}}(3)$ between quartiles.)
+# (Note the logarithmic axes. Dashed vertical lines: where the second and the third phase begin, medians of six teachers. Grey: what two rules choose, to which we come below. Right: the mean of the six medians, bands from the lowest to the highest.)
 #
 # Single students scatter a good deal: the students of two neighbouring checkpoints of one teacher may be five points apart, and once they are nine. And "the best $C_1$ is in the second phase" is a poor criterion: nine or ten of the fourteen checkpoints lie there, so a $C_1$ picked blindly passes in all six with a probability of 0.12. Ask instead whether the second phase's checkpoints are better *on average* than the earlier ones (the U's left side), than the later ones, and than the final one (its right side). For chance, shuffle the fourteen accuracies of every seed.
 
@@ -775,7 +776,6 @@ summary = {"mean": rises.mean(), "shuffled reach this mean": by_chance}
 pd.concat([rises, pd.DataFrame(summary).T]).round(3)
 
 # %%
-chosen = pd.read_csv(kept / "chosen.csv").pivot(index="seed", columns="rule", values="step")
 tried = accuracy.columns.to_numpy()
 
 

@@ -628,7 +628,7 @@ seen.verdicts()
 #
 # ## 7 Which checkpoint, and for how long?
 #
-# (2, T) at 600 updates, a third of them with $C_1$, which is one of ten checkpoints (`pdtutor run text-which-checkpoint --seeds 6`; `data/runs/text-which-checkpoint`). The last is the final checkpoint, so one-shot. The band on the right is the range over the six teachers.
+# (2, T) at 600 updates, a third of them with $C_1$, which is one of ten checkpoints (`pdtutor run text-which-checkpoint --seeds 6`; `data/runs/text-which-checkpoint`). The last is the final checkpoint, so one-shot. Note the logarithmic axes; bands on the right are the range over the six teachers.
 
 # %%
 kept = data_path("runs/text-which-checkpoint")
@@ -637,35 +637,7 @@ chosen = pd.read_csv(kept / "chosen.csv").pivot(index="seed", columns="rule", va
 by_first = sweep.pivot(index="checkpoint", columns="seed", values="final_accuracy")
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(13, 4))
-axes[0].plot(by_first, color=plots.METHOD_COLOURS["(2,T)"], linewidth=0.8, alpha=0.6)
-axes[0].plot(
-    by_first.mean(axis=1), color=plots.METHOD_COLOURS["(2,T)"], marker="o", label="mean of six"
-)
-axes[0].axhline(
-    by_first.iloc[-1].mean(),
-    color=plots.METHOD_COLOURS["one-shot"],
-    linestyle=":",
-    label="one-shot",
-)
-axes[0].axvspan(
-    chosen.min().min(), chosen.max().max(), color="0.9", label="what the two rules choose"
-)
-axes[0].set(
-    title="students by C₁; thin: each of six", ylabel="final accuracy", xlabel="step of C₁"
-)
-for name, medians_of in (("M_robust(3)", robust3), ("M_close(3)", close3)):
-    line = axes[1].plot(medians_of.mean(axis=1), label=name)[0]
-    axes[1].fill_between(
-        medians_of.index,
-        medians_of.min(axis=1),
-        medians_of.max(axis=1),
-        alpha=0.2,
-        color=line.get_color(),
-    )
-axes[1].set(title="teachers: mean and range of six medians", xlabel="step")
-for ax in axes:
-    ax.legend(frameon=False)
+fig = plots.first_checkpoint_figure(sweep, teacher_curriculum, chosen=chosen.stack().tolist())
 plt.show()
 
 # %%

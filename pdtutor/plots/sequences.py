@@ -1,12 +1,13 @@
 """Figures of the experiments on sequences, grammars and text: tables in, axes and figures out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from pdtutor.plots.axes import ngrams
 from pdtutor.plots.look import METHOD_COLOURS, METHOD_DASHES, STEPS, colours
@@ -95,38 +96,47 @@ def budgets_figure(found: pd.DataFrame) -> Figure:
 
 def first_checkpoint_figure(
     found: pd.DataFrame,
-    teacher_history: pd.DataFrame,
     curriculum: pd.DataFrame,
     *,
-    borders: Mapping[int, Sequence[float]] | None = None,
+    borders: Sequence[float] = (),
+    chosen: Sequence[float] = (),
 ) -> Figure:
-    """Draw, for each seed, the final accuracy of (2,T) by C₁ and, below, the teacher's loss and its M_robust(3).
+    """Draw the final accuracy of (2,T) by C₁ and, beside it, what the n-gram probes say of the teachers.
 
-    The last C₁ is the final checkpoint, which makes it one-shot distillation: the dotted line. At the steps `borders`
-    of a seed, where one phase of its teacher's training ends and the next begins, there are vertical lines.
+    Left a thin line per seed and the mean. The last C₁ is the final checkpoint, which makes it one-shot distillation:
+    the dotted line is its mean. Right, for the shortest n-grams, the mean over the teachers of their medians, with the
+    range as a band. Steps are on a logarithmic axis, because most of what changes does so early.
+
+    Args:
+        found: columns checkpoint, seed and final_accuracy.
+        curriculum: what `MaskedTeacher.curriculum` returns.
+        borders: steps at which one phase of the teachers ends and the next begins: vertical lines.
+        chosen: steps that rules choose; their range is grey.
     """
-    seeds = list(dict.fromkeys(found["seed"]))
-    size = (4.2 * len(seeds), 6.5)
-    figure, axes = plt.subplots(3, len(seeds), figsize=size, sharex=True, sharey="row", squeeze=False)
-    robust = curriculum[curriculum["probe"] == "M_robust"]
-    for column, seed in enumerate(seeds):
-        top, middle, bottom = axes[:, column]
-        of_seed = found[found["seed"] == seed].sort_values("checkpoint")
-        top.plot(of_seed["checkpoint"], of_seed["final_accuracy"], color=METHOD_COLOURS["(2,T)"], marker="o")
-        one_shot = of_seed["final_accuracy"].iloc[-1]
-        top.axhline(one_shot, color=METHOD_COLOURS["one-shot"], linestyle=":", label="one-shot")
-        top.set(title=f"seed {seed}")
-        teacher = teacher_history[teacher_history["seed"] == seed]
-        middle.plot(teacher["step"], teacher["loss"], color=METHOD_COLOURS["teacher"])
-        ngrams(robust[robust["seed"] == seed], probe="M_robust", ax=bottom)
-        bottom.set(xlabel="teacher step (above: of C₁)", ylabel="" if column else "M_robust(3)")
-        bottom.get_legend().remove()
-        for ax in axes[:, column]:
-            phases((borders or {}).get(seed, ()), ax=ax)
-    axes[0, 0].legend(frameon=False)
-    axes[0, 0].set(ylabel="student's accuracy")
-    axes[1, 0].set(ylabel="teacher's loss", ylim=(0, None))
-    figure.align_ylabels()
+    accuracy = found.pivot(index="checkpoint", columns="seed", values="final_accuracy").sort_index()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4), sharex=True)
+    taught = METHOD_COLOURS["(2,T)"]
+    left.plot(accuracy, color=taught, linewidth=0.8, alpha=0.6)
+    left.plot(accuracy.mean(axis=1), color=taught, marker="o", label=f"mean of {accuracy.shape[1]}")
+    one_shot = accuracy.iloc[-1].mean()
+    left.axhline(one_shot, color=METHOD_COLOURS["one-shot"], linestyle=":", label="one-shot")
+    if len(chosen):
+        left.axvspan(min(chosen), max(chosen), color="0.9", label="what the rules choose", zorder=0)
+    left.set(title="students by C₁; thin: each seed", xlabel="teacher's step at C₁", ylabel="final accuracy")
+    shortest = curriculum[(curriculum["n"] == curriculum["n"].min()) & (curriculum["step"] > 0)]
+    for probe, of_probe in shortest.groupby("probe", sort=False):
+        medians = of_probe.pivot(index="step", columns="seed", values="median")
+        (line,) = right.plot(medians.mean(axis=1), label=f"{probe}({shortest['n'].min()})")
+        band = medians.min(axis=1), medians.max(axis=1)
+        right.fill_between(medians.index, *band, alpha=0.2, color=line.get_color(), linewidth=0)
+    right.set(title="teachers: mean and range of medians", xlabel="teacher's step", ylabel="total variation")
+    for ax in (left, right):
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter(STEPS)
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        phases(borders, ax=ax)
+        ax.legend(frameon=False)
     figure.tight_layout()
     return figure
 

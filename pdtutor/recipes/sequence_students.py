@@ -236,7 +236,8 @@ class WhichCheckpoint(MaskedProgressive):
         tables["chosen"] = self.chosen(teachers.trajectory, curriculum, device=device, progress=progress)
         if self.measured:
             tables["noise"] = self.noise(compared, methods_and_labels, progress=progress)
-        return Outcome(tables, plots.first_checkpoint_figure(found, teachers.history, curriculum))
+        figure = plots.first_checkpoint_figure(found, curriculum, chosen=tables["chosen"]["step"].dropna().tolist())
+        return Outcome(tables, figure)
 
     def chosen(
         self, teachers: Trajectory, curriculum: pd.DataFrame, *, device: str = AUTO, progress: bool = True

@@ -113,16 +113,21 @@ def test_budgets_are_medians_under_the_optimum():
 
 
 def test_the_first_checkpoint_figure_has_the_final_one_as_one_shot():
-    found = pd.DataFrame({"checkpoint": [30, 10, 20], "seed": 0, "final_accuracy": [0.5, 0.3, 0.8]})
-    history = pd.DataFrame({"step": [0, 30], "seed": 0, "loss": [1.0, 0.1]})
-    shares = {"p25": 0.0, "median": [0.0, 0.4], "p75": 0.5}
-    curriculum = pd.DataFrame({"step": [0, 30], "seed": 0, "probe": "M_robust", "n": 3, **shares})
-    figure = plots.first_checkpoint_figure(found, history, curriculum)
-    top, middle, bottom = figure.axes
-    assert top.lines[0].get_xydata().tolist() == [[10, 0.3], [20, 0.8], [30, 0.5]]
-    assert top.lines[1].get_ydata()[0] == 0.5
-    assert middle.lines[0].get_ydata().tolist() == [1.0, 0.1]
-    assert bottom.lines[0].get_ydata().tolist() == [0.0, 0.4]
+    both = [
+        pd.DataFrame({"checkpoint": [30, 10, 20], "seed": s, "final_accuracy": [0.5, 0.3, 0.8 + s]}) for s in (0, 1)
+    ]
+    curriculum = pd.DataFrame({"step": [0, 10, 30], "seed": 0, "probe": "M_robust", "n": 3, "median": [0.0, 0.1, 0.4]})
+    longer = curriculum.assign(n=5, median=0.9)
+    figure = plots.first_checkpoint_figure(pd.concat(both), pd.concat([curriculum, longer]), chosen=[10, 20, 15])
+    left, right = figure.axes
+    assert left.lines[0].get_xydata().tolist() == [[10, 0.3], [20, 0.8], [30, 0.5]]
+    assert left.lines[2].get_ydata().tolist() == pytest.approx([0.3, 1.3, 0.5])  # the mean
+    assert left.lines[3].get_ydata()[0] == 0.5
+    assert {text.get_text() for text in left.get_legend().get_texts()} == {
+        "mean of 2", "one-shot", "what the rules choose"
+    }  # fmt: skip
+    assert right.lines[0].get_xydata().tolist() == [[10, 0.1], [30, 0.4]]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["M_robust(3)"]
     plt.close(figure)
 
 
@@ -134,7 +139,7 @@ def test_the_borders_of_phases_are_vertical_lines():
     found = pd.DataFrame({"checkpoint": [10, 30], "seed": 0, "final_accuracy": [0.3, 0.5]})
     figures = [
         plots.sequence_teacher_figure(history, curriculum, borders=[10, 20]),
-        plots.first_checkpoint_figure(found, history, curriculum, borders={0: [10, 20], 1: [5, 25]}),
+        plots.first_checkpoint_figure(found, curriculum, borders=[10, 20]),
     ]
     for ax in (ax for figure in figures for ax in figure.axes):
         vertical = [
