@@ -744,7 +744,7 @@ accuracy = by_first.pivot(index="seed", columns="checkpoint", values="final_accu
 accuracy.T.assign(mean=accuracy.mean()).round(3)
 
 # %% [markdown]
-# (Note the logarithmic axes. Dashed vertical lines: where the second and the third phase begin, medians of six teachers. Grey: what two rules choose, to which we come below. Right: the mean of the six medians, bands from the lowest to the highest.)
+# (Note the logarithmic horizontal axes. Dashed vertical lines: where the second and the third phase begin, medians of six teachers. Grey: what two rules choose, to which we come below. Right: the mean of the six medians, bands from the lowest to the highest.)
 #
 # Single students scatter a good deal: from 200 on, students of two neighbouring checkpoints of one teacher may be five to seven points apart, and once they are nine. And "the best $C_1$ is in the second phase" is a poor criterion: nine or ten of the fourteen checkpoints lie there, so a $C_1$ picked blindly passes in all six with a probability of 0.12. Ask instead whether the second phase's checkpoints are better *on average* than the earlier ones (the U's left side; there is only one, 100), than the later ones, and than the final one (its right side). For chance, shuffle the fourteen accuracies of every seed.
 
