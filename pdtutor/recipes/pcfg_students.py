@@ -102,7 +102,8 @@ class GrammarWhichCheckpoint(WhichCheckpoint):
     lr: float = 1e-2  # peak learning rate of AdamW
     steps: int = 400  # the student's updates: about as many as one-shot students spend on their plateau
     first: int = 100  # T of (2,T): updates with C₁, the first checkpoint
-    checkpoints: tuple[int, ...] = (100, 200, 300, 400, 500, 600, 700, 800, 1000, 1500, 2000, 3000, 4500, 6000)  # of C₁
+    # steps of C₁
+    checkpoints: tuple[int, ...] = (100, 200, 300, 400, 500, 600, 700, 800, 1000, 1500, 2000, 3000, 4500, 6000)
     measured: tuple[int, ...] = (50,)  # the student's updates at which gradients are measured, before T
 
 
