@@ -7,7 +7,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from pdtutor import CausalGrammar, Trajectory, nonterminal_probe
+from pdtutor import CausalGrammar, Trajectory, nonterminal_probe, progressive
 from pdtutor.recipes import catalogue
 from pdtutor.recipes.sequence_students import by_budget
 
@@ -110,6 +110,16 @@ def test_autoregressive_students_have_no_c1_and_look_back_only(tmp_path):
     assert tables["by_seed"]["optimum"].between(0.5, 1).all()
     assert recipe.teacher.model(width=8, seeds=[0]).causal
     assert isinstance(recipe.teacher.task(), CausalGrammar)
+
+
+def test_progressive_students_meet_eight_checkpoints_and_the_final_one_for_more_than_half():
+    recipes = [catalogue.recipe("pcfg-progressive"), *catalogue.recipe("pcfg-budgets").runs]
+    assert [run.steps for run in recipes] == [800, 400, 800, 1600]
+    for run in recipes:
+        stages = progressive(run.interval, speed=run.speed).stages(run.teacher.saved_steps, run.steps)
+        assert [step for _, step in stages] == [750 * i for i in range(1, 9)]
+        assert stages[-1] == (run.steps * 7 // 16, run.teacher.steps)
+        assert run.first == run.steps // 4
 
 
 def test_the_paper_scale_is_the_papers():
